@@ -1,0 +1,240 @@
+//! The difficulties as some thousand weighted points.
+//!
+//! The normaliser Σ exp(−d/τ) and the effective fraction are sums of smooth functions of the
+//! difficulty. The sorted difficulties are cut into bins, and each bin is replaced by the two-point
+//! Gauss quadrature of its own empirical distribution: same count, same first three moments. The
+//! error of a sum of f over n samples in a bin of width h is at most n·h⁴·max|f⁗|/384.
+//!
+//! A bin holds at most 1/1024 of the samples, is at most 1/1024 of the range wide, and at most 1/32
+//! of its distance from the nearer end: for f = exp(−x/τ), x the distance from the favoured end,
+//! that keeps the relative error near 1e-9 at any τ, because h/τ is either small or the exponential
+//! is. Cost: O(N log N) once, then O(1024) per evaluation at any N.
+
+use crate::{Order, effective};
+use rayon::slice::ParallelSliceMut;
+
+/// Bins hold at most 1/BINS of the samples and of the range.
+const BINS: usize = 1024;
+
+/// Bins are at most 1/END_RATIO of their distance from the nearer end wide.
+const END_RATIO: f64 = 32.0;
+
+/// Finest width as a share of the range: a tenth of the lowest temperature.
+const FINEST: f64 = 1e-7;
+
+/// One node of the quadrature.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Difficulty.
+    pub value: f64,
+    /// Number of samples it stands for; not an integer.
+    pub count: f64,
+}
+
+/// Weighted points that stand for all difficulties of a version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sketch {
+    points: Vec<Point>,
+    samples: u64,
+    min: f64,
+    max: f64,
+}
+
+impl Sketch {
+    /// Of `difficulty`, finite values in any order; the empty slice gives an empty sketch.
+    #[must_use]
+    pub fn new(difficulty: &[f32]) -> Self {
+        let mut sorted = difficulty.to_vec();
+        sorted.par_sort_unstable_by(f32::total_cmp);
+        let points = bins(&sorted).flat_map(quadrature).collect();
+        Self::from_points(points)
+    }
+
+    /// Of points in order of value, as [`Sketch::points`] returned them.
+    #[must_use]
+    pub fn from_points(points: Vec<Point>) -> Self {
+        let samples = points.iter().map(|p| p.count).sum::<f64>().round() as u64;
+        let min = points.first().map_or(0.0, |p| p.value);
+        let max = points.last().map_or(0.0, |p| p.value);
+        Self {
+            points,
+            samples,
+            min,
+            max,
+        }
+    }
+
+    /// The points, in order of value.
+    #[must_use]
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// Number of samples.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// Highest minus lowest difficulty.
+    #[must_use]
+    pub fn range(&self) -> f64 {
+        self.max - self.min
+    }
+
+    /// Distance of a difficulty from the favoured end: 0 for the most probable sample.
+    ///
+    /// Shifting by the extreme keeps every exponential at most one.
+    #[must_use]
+    pub fn rank(&self, order: Order, difficulty: f64) -> f64 {
+        match order {
+            Order::EasyFirst => difficulty - self.min,
+            Order::HardFirst => self.max - difficulty,
+        }
+    }
+
+    /// Σ exp(−rank/τ) over the samples.
+    #[must_use]
+    pub fn normaliser(&self, order: Order, temperature: f64) -> f64 {
+        self.points
+            .iter()
+            .map(|p| p.count * (-self.rank(order, p.value) / temperature).exp())
+            .sum()
+    }
+
+    /// Effective fraction for as many draws as samples.
+    #[must_use]
+    pub fn effective_fraction(&self, order: Order, temperature: f64) -> f64 {
+        let draws = self.samples as f64;
+        let scale = 1.0 / self.normaliser(order, temperature);
+        let drawn = |p: &Point| {
+            let probability = scale * (-self.rank(order, p.value) / temperature).exp();
+            p.count * effective::drawn_at_least_once(probability.min(1.0), draws)
+        };
+        self.points.iter().map(drawn).sum::<f64>() / draws
+    }
+}
+
+/// Cuts sorted values into bins. The lowest and the highest value get bins of their own: the limits
+/// for small temperatures depend on exactly how many samples share them.
+fn bins(sorted: &[f32]) -> impl Iterator<Item = &[f32]> {
+    let low = sorted.first().copied().unwrap_or_default();
+    let high = sorted.last().copied().unwrap_or_default();
+    let count = sorted.len().div_ceil(BINS);
+    let mut rest = sorted;
+    std::iter::from_fn(move || {
+        let first = *rest.first()?;
+        let end = if first == low || first == high {
+            rest.partition_point(|x| *x <= first)
+        } else {
+            let limit = f64::from(first) + widest(first, low, high);
+            let near = &rest[..count.min(rest.len())];
+            near.partition_point(|x| f64::from(*x) <= limit && *x < high)
+                .max(1)
+        };
+        let (bin, tail) = rest.split_at(end);
+        rest = tail;
+        Some(bin)
+    })
+}
+
+/// Width allowed for a bin that starts at `first`.
+fn widest(first: f32, low: f32, high: f32) -> f64 {
+    let (below, above) = (
+        f64::from(first) - f64::from(low),
+        f64::from(high) - f64::from(first),
+    );
+    let range = below + above;
+    let from_ends = (below / END_RATIO).min(above / (END_RATIO + 1.0));
+    from_ends.clamp(range * FINEST, range / BINS as f64)
+}
+
+/// Two points (one, if the values are equal) with the count and first three moments of `bin`.
+fn quadrature(bin: &[f32]) -> impl Iterator<Item = Point> + use<> {
+    let count = bin.len() as f64;
+    let mean = bin.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
+    let (mut variance, mut skew) = (0.0, 0.0);
+    for x in bin {
+        let t = f64::from(*x) - mean;
+        variance += t * t / count;
+        skew += t * t * t / count;
+    }
+    let points = if bin.first() == bin.last() {
+        [
+            Some(Point {
+                value: f64::from(bin[0]),
+                count,
+            }),
+            None,
+        ]
+    } else {
+        // Nodes mean + t with t₁·t₂ = −variance and t₁ + t₂ = skew / variance.
+        let half = skew / variance / 2.0;
+        let root = half.hypot(variance.sqrt());
+        let (t1, t2) = (half - root, half + root);
+        let share = t2 / (t2 - t1);
+        [
+            Some(Point {
+                value: mean + t1,
+                count: count * share,
+            }),
+            Some(Point {
+                value: mean + t2,
+                count: count * (1.0 - share),
+            }),
+        ]
+    };
+    points.into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::solver::tests::{exact_effective_fraction, shapes};
+    use proptest::prelude::*;
+
+    #[test]
+    fn agrees_with_the_exact_sums_for_every_shape() {
+        for (name, difficulty) in shapes(20_000) {
+            let sketch = Sketch::new(&difficulty);
+            assert_eq!(sketch.samples(), 20_000, "{name}");
+            for order in [Order::EasyFirst, Order::HardFirst] {
+                for temperature in [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.3, 3.0] {
+                    let exact = exact_effective_fraction(&difficulty, order, temperature);
+                    let error = sketch.effective_fraction(order, temperature) - exact;
+                    assert!(
+                        error.abs() < 1e-8,
+                        "{name} {order:?} {temperature}: {error:e}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn stays_small_at_any_size() {
+        let ramp: Vec<f32> = (0..1_000_000).map(|i| (i as f32 / 1e6).powi(3)).collect();
+        let sketch = Sketch::new(&ramp);
+        assert!(sketch.points().len() <= 4 * BINS + 2);
+    }
+
+    #[test]
+    fn the_empty_sketch_has_no_samples() {
+        let sketch = Sketch::new(&[]);
+        assert_eq!((sketch.samples(), sketch.range()), (0, 0.0));
+    }
+
+    proptest! {
+        #[test]
+        fn count_and_moments_are_kept(values in prop::collection::vec(0.0f32..=1.0, 1..500)) {
+            let sketch = Sketch::new(&values);
+            prop_assert_eq!(sketch.samples(), values.len() as u64);
+            for power in 0..4 {
+                let exact: f64 = values.iter().map(|x| f64::from(*x).powi(power)).sum();
+                let sketched: f64 = sketch.points().iter().map(|p| p.count * p.value.powi(power)).sum();
+                prop_assert!((exact - sketched).abs() <= 1e-9 * values.len() as f64);
+            }
+            prop_assert!(sketch.points().windows(2).all(|p| p[0].value <= p[1].value));
+        }
+    }
+}

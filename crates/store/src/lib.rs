@@ -1,1 +1,44 @@
-//! Every byte that is kept: records, difficulty, feature chunks.
+//! Every byte that is kept: records and columns in sled, features in chunk files.
+//!
+//! ```text
+//! DATA_DIR/
+//!   LOCK                     held while a process uses the folder
+//!   db/                      sled: jobs, versions, curricula, samples, columns, sketches
+//!   features/<digest>/       one file per chunk of samples
+//! ```
+//!
+//! Data first, marker last: a record that says something is done is written, and flushed, after the
+//! data it speaks of. Every value carries a checksum; one that fails is [`StoreError::Corrupt`] and
+//! is never used.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`store`] | opening a data folder, locking, flushing |
+//! | [`record`] | the records and their fields |
+//! | [`job`], [`version`], [`sample`], [`column`] | typed access to the trees |
+//! | [`features`] | chunk files of features |
+//! | [`digest`] | content hashes |
+
+pub mod column;
+pub mod digest;
+mod envelope;
+pub mod error;
+pub mod features;
+pub mod job;
+pub mod record;
+pub mod sample;
+pub mod store;
+pub mod version;
+
+pub use column::Column;
+pub use digest::Digest;
+pub use error::StoreError;
+pub use features::{ChunkFailure, FeatureChunk, FeatureFiles};
+pub use record::{
+    Candidate, ClusterRecord, ClusteringRecord, Clusters, JobRecord, JobState, Parameters,
+    SampleRecord, ScheduleRecord, Stage, SummaryRecord, SummarySample, VersionRecord,
+};
+pub use store::Store;
+
+/// What every fallible call here returns.
+pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,0 +1,161 @@
+//! Jobs and their per-sample errors.
+
+use crate::{Digest, JobRecord, Result, Store, StoreError, envelope};
+
+impl Store {
+    /// Writes `job`, replacing the record of the same id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn put_job(&self, job: &JobRecord) -> Result<()> {
+        self.jobs
+            .insert(job.id.as_bytes(), envelope::seal_json(job))?;
+        Ok(())
+    }
+
+    /// The job of that id.
+    ///
+    /// # Errors
+    /// When the record is damaged or the database fails.
+    pub fn job(&self, id: Digest) -> Result<Option<JobRecord>> {
+        let value = self.jobs.get(id.as_bytes())?;
+        value
+            .map(|value| envelope::open_json(&value, || format!("job {id}")))
+            .transpose()
+    }
+
+    /// All jobs, in order of submission.
+    ///
+    /// # Errors
+    /// When a record is damaged or the database fails.
+    pub fn jobs(&self) -> Result<Vec<JobRecord>> {
+        let mut jobs = Vec::new();
+        for value in self.jobs.iter().values() {
+            jobs.push(envelope::open_json::<JobRecord>(&value?, || {
+                "a job".to_owned()
+            })?);
+        }
+        jobs.sort_by_key(|job| job.sequence);
+        Ok(jobs)
+    }
+
+    /// Notes why sample `index` of `job` could not be used.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn put_job_error(&self, job: Digest, index: u64, reason: &str) -> Result<()> {
+        self.job_errors
+            .insert(error_key(job, index), envelope::seal(reason.as_bytes()))?;
+        Ok(())
+    }
+
+    /// The first `limit` errors of `job`, lowest index first.
+    ///
+    /// # Errors
+    /// When a record is damaged or the database fails.
+    pub fn job_errors(&self, job: Digest, limit: usize) -> Result<Vec<(u64, String)>> {
+        let parse = |entry: sled::Result<(sled::IVec, sled::IVec)>| {
+            let (key, value) = entry?;
+            let what = || format!("a sample error of job {job}");
+            let index = key
+                .last_chunk()
+                .ok_or_else(|| StoreError::corrupt(what(), "short key"))?;
+            let reason = String::from_utf8_lossy(envelope::open(&value, what)?).into_owned();
+            Ok((u64::from_be_bytes(*index), reason))
+        };
+        self.job_errors
+            .scan_prefix(job.as_bytes())
+            .take(limit)
+            .map(parse)
+            .collect()
+    }
+
+    /// Forgets the errors of `job`, for a new attempt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn clear_job_errors(&self, job: Digest) -> Result<()> {
+        for key in self.job_errors.scan_prefix(job.as_bytes()).keys() {
+            self.job_errors.remove(key?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Big endian, so that keys sort by index.
+fn error_key(job: Digest, index: u64) -> Vec<u8> {
+    [job.as_bytes().as_slice(), &index.to_be_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Clusters, JobState, Parameters, ScheduleRecord, Stage, store::temporary};
+
+    fn job(sequence: u64) -> JobRecord {
+        let id = Digest::of_parts([sequence.to_le_bytes().as_slice()]);
+        let schedule = ScheduleRecord {
+            initial: 0.2,
+            warmup: 10,
+        };
+        let clusters = Clusters::Auto { min: 2, max: 20 };
+        JobRecord {
+            id,
+            sequence,
+            curriculum: "c".to_owned(),
+            source: "s".to_owned(),
+            fingerprint: id,
+            model: "m".to_owned(),
+            model_digest: id,
+            parameters: Parameters {
+                clusters,
+                seed: 1,
+                max_failed_fraction: 0.01,
+                schedule,
+            },
+            state: JobState::Failed {
+                stage: Stage::Extracted,
+                reason: "why".to_owned(),
+            },
+            stage: Stage::Enumerated,
+            sample_count: 3,
+            failed_count: 1,
+            content: None,
+            version: Some(id),
+            submitted_at_ms: 5,
+            ended_at_ms: None,
+            seconds: [(Stage::Enumerated, 0.5)].into(),
+        }
+    }
+
+    #[test]
+    fn jobs_survive_reopening_and_keep_their_order() {
+        let (store, folder) = temporary();
+        for sequence in [3, 1, 2] {
+            store.put_job(&job(sequence)).unwrap();
+        }
+        store.flush().unwrap();
+        drop(store);
+        let store = Store::open(folder.path()).unwrap();
+        assert_eq!(store.jobs().unwrap(), [job(1), job(2), job(3)]);
+        assert_eq!(store.job(job(2).id).unwrap(), Some(job(2)));
+        assert_eq!(store.job(job(9).id).unwrap(), None);
+    }
+
+    #[test]
+    fn errors_come_lowest_index_first_and_only_of_their_job() {
+        let (store, _folder) = temporary();
+        let (a, b) = (job(1).id, job(2).id);
+        for index in [300, 2, 70_000] {
+            store.put_job_error(a, index, &format!("e{index}")).unwrap();
+        }
+        store.put_job_error(b, 1, "other").unwrap();
+        assert_eq!(
+            store.job_errors(a, 2).unwrap(),
+            [(2, "e2".to_owned()), (300, "e300".to_owned())]
+        );
+        store.clear_job_errors(a).unwrap();
+        assert_eq!(store.job_errors(a, 9).unwrap(), []);
+        assert_eq!(store.job_errors(b, 9).unwrap().len(), 1);
+    }
+}

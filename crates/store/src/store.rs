@@ -1,0 +1,146 @@
+//! Opening a data folder.
+
+use crate::{Result, StoreError, envelope};
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+};
+
+/// Raised whenever a stored form changes incompatibly.
+const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_KEY: &str = "schema_version";
+
+/// An open data folder. One process at a time holds it.
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) jobs: sled::Tree,
+    pub(crate) job_errors: sled::Tree,
+    pub(crate) versions: sled::Tree,
+    pub(crate) curricula: sled::Tree,
+    pub(crate) samples: sled::Tree,
+    pub(crate) columns: sled::Tree,
+    pub(crate) sketches: sled::Tree,
+    pub(crate) clusterings: sled::Tree,
+    root: PathBuf,
+    db: sled::Db,
+    /// Released when the process ends, however it ends.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens, and creates if need be, the data folder at `root`.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] and [`StoreError::Schema`] before anything is touched.
+    pub fn open(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root).map_err(StoreError::io("create", root))?;
+        let lock = lock(root)?;
+        let db = sled::Config::new().path(root.join("db")).open()?;
+        check_schema(&db, root)?;
+        Ok(Self {
+            jobs: db.open_tree("jobs")?,
+            job_errors: db.open_tree("job_errors")?,
+            versions: db.open_tree("versions")?,
+            curricula: db.open_tree("curricula")?,
+            samples: db.open_tree("samples")?,
+            columns: db.open_tree("columns")?,
+            sketches: db.open_tree("sketches")?,
+            clusterings: db.open_tree("clusterings")?,
+            root: root.to_owned(),
+            db,
+            _lock: lock,
+        })
+    }
+
+    /// Returns once everything written so far is on disk.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn flush(&self) -> Result<()> {
+        self.db.flush()?;
+        Ok(())
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+/// Own lock, taken before the database is opened: sled creates files before it finds its lock taken.
+fn lock(root: &Path) -> Result<File> {
+    let path = root.join("LOCK");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(StoreError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
+            path: root.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(StoreError::Io {
+            action: "lock",
+            path,
+            source,
+        }),
+    }
+}
+
+fn check_schema(db: &sled::Db, root: &Path) -> Result<()> {
+    let Some(value) = db.get(SCHEMA_KEY)? else {
+        db.insert(SCHEMA_KEY, envelope::seal_json(&SCHEMA_VERSION))?;
+        return Ok(());
+    };
+    let found = envelope::open_json(&value, || "schema version".to_owned())?;
+    if found == SCHEMA_VERSION {
+        Ok(())
+    } else {
+        Err(StoreError::Schema {
+            path: root.to_owned(),
+            found,
+            expected: SCHEMA_VERSION,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn temporary() -> (Store, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (Store::open(folder.path()).unwrap(), folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_in_use_is_refused_and_left_alone() {
+        let (store, folder) = temporary();
+        let before = fs::read_dir(folder.path()).unwrap().count();
+        assert!(matches!(
+            Store::open(folder.path()),
+            Err(StoreError::InUse { .. })
+        ));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), before);
+        drop(store);
+        Store::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn another_schema_is_refused() {
+        let (store, folder) = temporary();
+        store
+            .db
+            .insert(SCHEMA_KEY, envelope::seal_json(&99u32))
+            .unwrap();
+        drop(store);
+        assert!(matches!(
+            Store::open(folder.path()),
+            Err(StoreError::Schema { found: 99, .. })
+        ));
+    }
+}

@@ -1,0 +1,153 @@
+//! Versions, and the curricula that point at them.
+
+use crate::{ClusteringRecord, Digest, Result, Store, StoreError, VersionRecord, envelope};
+use curriculum::{Sketch, sketch::Point};
+
+impl Store {
+    /// Writes the outcome of clustering for a version in the making.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn put_clustering(&self, version: Digest, clustering: &ClusteringRecord) -> Result<()> {
+        self.clusterings
+            .insert(version.as_bytes(), envelope::seal_json(clustering))?;
+        Ok(())
+    }
+
+    /// The outcome of clustering for a version.
+    ///
+    /// # Errors
+    /// When it is missing or damaged, or the database fails.
+    pub fn clustering(&self, version: Digest) -> Result<ClusteringRecord> {
+        let what = || format!("clustering of version {version}");
+        let value = self.clusterings.get(version.as_bytes())?;
+        envelope::open_json(
+            &value.ok_or_else(|| StoreError::corrupt(what(), "missing"))?,
+            what,
+        )
+    }
+
+    /// Writes a finished version. It is not readable by name before [`Store::point`].
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn put_version(&self, version: &VersionRecord, sketch: &Sketch) -> Result<()> {
+        let points: Vec<u8> = sketch
+            .points()
+            .iter()
+            .flat_map(|p| [p.value.to_le_bytes(), p.count.to_le_bytes()])
+            .flatten()
+            .collect();
+        self.sketches
+            .insert(version.id.as_bytes(), envelope::seal(&points))?;
+        self.versions
+            .insert(version.id.as_bytes(), envelope::seal_json(version))?;
+        Ok(())
+    }
+
+    /// The version of that id.
+    ///
+    /// # Errors
+    /// When the record is damaged or the database fails.
+    pub fn version(&self, id: Digest) -> Result<Option<VersionRecord>> {
+        let value = self.versions.get(id.as_bytes())?;
+        value
+            .map(|value| envelope::open_json(&value, || format!("version {id}")))
+            .transpose()
+    }
+
+    /// The sketch of a version.
+    ///
+    /// # Errors
+    /// When it is missing or damaged, or the database fails.
+    pub fn sketch(&self, version: Digest) -> Result<Sketch> {
+        let what = || format!("sketch of version {version}");
+        let value = self.sketches.get(version.as_bytes())?;
+        let value = value.ok_or_else(|| StoreError::corrupt(what(), "missing"))?;
+        let (pairs, rest) = envelope::open(&value, what)?.as_chunks::<16>();
+        if !rest.is_empty() {
+            return Err(StoreError::corrupt(what(), "wrong length"));
+        }
+        let number = |pair: &[u8; 16], at: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&pair[at..at + 8]);
+            f64::from_le_bytes(bytes)
+        };
+        let point = |pair| Point {
+            value: number(pair, 0),
+            count: number(pair, 8),
+        };
+        Ok(Sketch::from_points(pairs.iter().map(point).collect()))
+    }
+
+    /// Makes `version` the newest of `curriculum`: the one write that publishes.
+    ///
+    /// # Errors
+    /// When the record is damaged or the database fails.
+    pub fn point(&self, curriculum: &str, version: Digest) -> Result<()> {
+        let mut versions = self.curriculum(curriculum)?.unwrap_or_default();
+        versions.retain(|v| *v != version);
+        versions.insert(0, version);
+        self.curricula
+            .insert(curriculum, envelope::seal_json(&versions))?;
+        Ok(())
+    }
+
+    /// Versions of a curriculum, newest first.
+    ///
+    /// # Errors
+    /// When the record is damaged or the database fails.
+    pub fn curriculum(&self, name: &str) -> Result<Option<Vec<Digest>>> {
+        let value = self.curricula.get(name)?;
+        value
+            .map(|value| envelope::open_json(&value, || format!("curriculum {name}")))
+            .transpose()
+    }
+
+    /// All curricula with their versions, sorted by name.
+    ///
+    /// # Errors
+    /// When a record is damaged or the database fails.
+    pub fn curricula(&self) -> Result<Vec<(String, Vec<Digest>)>> {
+        let parse = |entry: sled::Result<(sled::IVec, sled::IVec)>| {
+            let (key, value) = entry?;
+            let name = String::from_utf8_lossy(&key).into_owned();
+            let versions = envelope::open_json(&value, || format!("curriculum {name}"))?;
+            Ok((name, versions))
+        };
+        self.curricula.iter().map(parse).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::temporary;
+
+    #[test]
+    fn pointing_moves_a_version_to_the_front_once() {
+        let (store, _folder) = temporary();
+        let digest = |n: u8| Digest::from([n; 32]);
+        for n in [1, 2, 3, 2] {
+            store.point("c", digest(n)).unwrap();
+        }
+        assert_eq!(
+            store.curriculum("c").unwrap().unwrap(),
+            [digest(2), digest(3), digest(1)]
+        );
+        assert_eq!(store.curriculum("x").unwrap(), None);
+        assert_eq!(store.curricula().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_sketch_is_never_used() {
+        let (store, _folder) = temporary();
+        let id = Digest::from([1; 32]);
+        assert!(matches!(store.sketch(id), Err(StoreError::Corrupt { .. })));
+        store
+            .sketches
+            .insert(id.as_bytes(), envelope::seal(&[0; 17]))
+            .unwrap();
+        assert!(matches!(store.sketch(id), Err(StoreError::Corrupt { .. })));
+    }
+}

@@ -1,1 +1,30 @@
-//! The background job: enumerate, extract, cluster, score, publish.
+//! The background job: enumerate → extract → cluster → score → publish.
+//!
+//! One dedicated thread owns the feature extractor and runs jobs, one at a time, in order of
+//! submission. Everything else holds a [`Pipeline`]: it submits, watches, cancels and stops. A job
+//! is a stored record with its last finished stage; [`advance`] runs the stage after it, commits, and
+//! repeats. First run, restart after a kill and resubmission after a failure are that same path.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`pipeline`] | the handle, the queue and the thread |
+//! | [`request`] | what a caller asks for, checked and with defaults filled in |
+//! | [`advance`] | the loop over stages |
+//! | [`stage`] | one file per stage, each a plain function over the job's context |
+//! | [`progress`] | what watchers see |
+//! | [`extraction`] | the seam to the model |
+//! | [`error`] | why a submission is refused |
+
+mod advance;
+pub mod error;
+pub mod extraction;
+pub mod pipeline;
+pub mod progress;
+pub mod request;
+mod stage;
+
+pub use error::PipelineError;
+pub use extraction::FeatureExtractor;
+pub use pipeline::{Pipeline, Submitted};
+pub use progress::{JobView, Progress};
+pub use request::{Request, RequestedParameters};

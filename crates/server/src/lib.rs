@@ -1,1 +1,23 @@
 //! The gRPC services and their life cycle.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | every setting: defaults, TOML file, environment, flags |
+//! | [`serve`] | open, listen, drain |
+//! | `layers` | the whole middleware stack, top to bottom |
+//! | `service` | one file per gRPC service |
+//! | `published` | loaded versions, cached within a bound of bytes |
+//! | `from_proto`, `to_proto` | the only conversions between wire and domain |
+//! | `error` | the only way from an error to a status |
+
+pub mod config;
+mod error;
+mod from_proto;
+mod layers;
+mod published;
+pub mod serve;
+mod service;
+mod to_proto;
+
+pub use config::{Config, Overrides};
+pub use serve::{ServeError, Server};

@@ -172,7 +172,7 @@ pub struct VersionRecord {
     /// Defaults filled in.
     pub parameters: Parameters,
     /// Milliseconds since 1970 UTC.
-    pub published_at_ms: u64,
+    pub created_at_ms: u64,
     /// What people look at first.
     pub summary: SummaryRecord,
 }

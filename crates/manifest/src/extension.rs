@@ -1,0 +1,45 @@
+//! Which file names are images.
+
+/// The extensions of images, in lower case and without their dot: torchvision's `IMG_EXTENSIONS`.
+///
+/// The list decides which files of an image folder are samples, so it also decides their indices.
+pub const IMAGE_EXTENSIONS: [&str; 9] = [
+    "jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp",
+];
+
+/// Whether `suffix`, the part of a name after a dot, is an image extension in any case.
+pub(crate) fn is_image(suffix: &str) -> bool {
+    IMAGE_EXTENSIONS
+        .iter()
+        .any(|extension| suffix.eq_ignore_ascii_case(extension))
+}
+
+/// Whether `name` ends in a dot and an image extension. As for torchvision, nothing need stand before the dot.
+pub(crate) fn names_image(name: &str) -> bool {
+    name.rsplit_once('.')
+        .is_some_and(|(_, suffix)| is_image(suffix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_extensions_as_torchvision_does() {
+        for name in ["a.jpg", "a.b.JPEG", ".png", "dir.x/a.Tiff", "ü.webp"] {
+            assert!(names_image(name), "{name}");
+        }
+        for name in [
+            "jpg",
+            "a.gif",
+            "a.jpg ",
+            "a.jpg.txt",
+            "a.",
+            "",
+            "x.jpg/a",
+            "a.jpgx",
+        ] {
+            assert!(!names_image(name), "{name}");
+        }
+    }
+}

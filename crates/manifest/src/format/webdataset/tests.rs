@@ -1,0 +1,325 @@
+use std::fs;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use tar::{Builder, EntryType, Header};
+
+use super::*;
+use crate::read::read;
+
+const BLOCK: usize = 512;
+
+/// A tar file being written to memory.
+struct Tar(Builder<Vec<u8>>);
+
+impl Tar {
+    fn of(members: &[(&str, &[u8])]) -> Self {
+        let mut tar = Self(Builder::new(Vec::new()));
+        for (name, bytes) in members {
+            tar.add(name.as_bytes(), EntryType::Regular, bytes);
+        }
+        tar
+    }
+
+    /// Adds a member with any name a header can hold, also one that `Builder` would refuse.
+    fn add(&mut self, name: &[u8], entry_type: EntryType, bytes: &[u8]) {
+        let mut header = Header::new_ustar();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
+        header.set_entry_type(entry_type);
+        header.set_size(bytes.len() as u64);
+        header.set_cksum();
+        self.0.append(&header, bytes).unwrap();
+    }
+
+    fn with(mut self, name: &str, entry_type: EntryType, bytes: &[u8]) -> Self {
+        self.add(name.as_bytes(), entry_type, bytes);
+        self
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        self.0.into_inner().unwrap()
+    }
+
+    fn list(self) -> Result<Vec<Sample>, ManifestError> {
+        list_bytes(&self.bytes())
+    }
+
+    fn refusal(self) -> String {
+        self.list().unwrap_err().to_string()
+    }
+}
+
+/// The samples stay readable: the file is open, though its name is gone.
+fn list_bytes(bytes: &[u8]) -> Result<Vec<Sample>, ManifestError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.tar");
+    fs::write(&path, bytes).unwrap();
+    list(&path)
+}
+
+type Seen = (String, Option<String>, Vec<u8>);
+
+fn seen(samples: &[Sample]) -> Vec<Seen> {
+    let see = |sample: &Sample| {
+        (
+            sample.id.to_string(),
+            sample.label.as_deref().map(str::to_owned),
+            read(Path::new(""), sample).unwrap(),
+        )
+    };
+    samples.iter().map(see).collect()
+}
+
+fn expect(tar: Tar, expected: &[(&str, Option<&str>, &str)]) {
+    let expected: Vec<Seen> = expected
+        .iter()
+        .map(|(id, label, bytes)| ((*id).into(), label.map(Into::into), (*bytes).into()))
+        .collect();
+    assert_eq!(seen(&tar.list().unwrap()), expected);
+}
+
+#[test]
+fn groups_members_and_finds_labels() {
+    let tar = Tar::of(&[
+        ("cat/1.png", b"one"),
+        ("./dog/2.seg.png", b"mask"),
+        ("./dog/2.JPG", b"two"),
+        ("3.cls", b" 7\n"),
+        ("3.json", b"{\"label\": \"not this\"}"),
+        ("3.webp", b""),
+        ("4.json", b"{\n \"caption\": \"x\", \"label\": 12}"),
+        ("4.jpeg", b"four"),
+        ("a.b/5.json", b"{\"caption\": 1}"),
+        ("a.b/5.jpg", b"five"),
+        ("./6.json", b"[1]"),
+        ("./6.jpg", b"six"),
+    ]);
+    expect(
+        tar,
+        &[
+            ("cat/1", Some("cat"), "one"),
+            ("./dog/2", Some("dog"), "two"),
+            ("3", Some("7"), ""),
+            ("4", Some("12"), "four"),
+            ("a.b/5", Some("a.b"), "five"),
+            ("./6", None, "six"),
+        ],
+    );
+}
+
+#[test]
+fn skips_what_is_not_part_of_a_sample() {
+    let tar = Tar::of(&[
+        ("README", b"x"),
+        ("._1.jpg", b"x"),
+        ("cat/.DS_Store", b"x"),
+        ("__meta__/info.json", b"x"),
+        ("cat/1.jpg", b"one"),
+    ])
+    .with("cat.v2", EntryType::Directory, b"")
+    .with("old.v7/", EntryType::Regular, b"")
+    .with("pax.global", EntryType::XGlobalHeader, b"not even records")
+    .with("latest", EntryType::Symlink, b"")
+    .with("vendor.jpg", EntryType::new(b'V'), b"x")
+    .with("cat/1.cls", EntryType::Continuous, b"tabby");
+    expect(tar, &[("cat/1", Some("tabby"), "one")]);
+}
+
+#[test]
+fn puts_long_names_together() {
+    let folder = "long/".repeat(60);
+    let (gnu, pax) = (format!("{folder}gnu.jpg"), format!("{folder}pax.jpg"));
+    let mut tar = Tar::of(&[]);
+    let mut header = Header::new_gnu();
+    header.set_size(3);
+    tar.0.append_data(&mut header, &gnu, &b"gnu"[..]).unwrap();
+    tar.0
+        .append_pax_extensions([("path", pax.as_bytes()), ("size", b"3")])
+        .unwrap();
+    // As writers do for lengths that a header cannot hold, the header says 0 and the record is right.
+    let mut header = Header::new_ustar();
+    header.as_old_mut().name[..9].copy_from_slice(b"short.jpg");
+    header.set_size(0);
+    header.set_cksum();
+    tar.0.append(&header, &b"pax"[..]).unwrap();
+    tar.add(b"last.jpg", EntryType::Regular, b"last");
+    let keys = [&gnu, &pax].map(|name| name.strip_suffix(".jpg").unwrap());
+    expect(
+        tar,
+        &[
+            (keys[0], Some("long"), "gnu"),
+            (keys[1], Some("long"), "pax"),
+            ("last", None, "last"),
+        ],
+    );
+}
+
+#[test]
+fn refuses_incomplete_and_ambiguous_samples() {
+    let refusal = |members: &[(&str, &[u8])]| Tar::of(members).refusal();
+    for (text, names) in [
+        (refusal(&[("a.cls", b"1")]), ["`a`", "no image"]),
+        (refusal(&[("a.v1.jpg", b"x")]), ["`a`", "no image"]),
+        (
+            refusal(&[("a.jpg", b"x"), ("b.jpg", b"x"), ("a.cls", b"1")]),
+            ["`a`", "no image"],
+        ),
+        (
+            refusal(&[("a.jpg", b"x"), ("a.PNG", b"x")]),
+            ["`a.jpg`", "`a.PNG`"],
+        ),
+        (
+            refusal(&[("a.jpg", b"x"), ("a.cls", b"1"), ("a.CLS", b"2")]),
+            ["`a.cls`", "`a.CLS`"],
+        ),
+        (
+            refusal(&[("a.jpg", b"x"), ("b.jpg", b"x"), ("a.jpg", b"y")]),
+            ["`a`", "again"],
+        ),
+    ] {
+        assert!(names.iter().all(|name| text.contains(name)), "{text}");
+    }
+    assert!(Tar::of(&[]).list().unwrap().is_empty());
+}
+
+#[test]
+fn refuses_bad_labels() {
+    for (name, bytes, reason) in [
+        ("a.cls", &b" \n"[..], "empty"),
+        ("a.cls", b"\xff", "utf-8"),
+        ("a.cls", &[b'x'; 4097], "the limit is 4096"),
+        ("a.json", b"{\"label\": 1.5}", "a string or an integer"),
+        ("a.json", b"{\"label\": 1", "EOF"),
+    ] {
+        let text = Tar::of(&[("a.jpg", b"x"), (name, bytes)]).refusal();
+        assert!(text.contains(name) && text.contains(reason), "{text}");
+    }
+}
+
+#[test]
+fn refuses_unsafe_and_unusable_members() {
+    for (name, entry_type) in [
+        ("/etc/a.jpg", EntryType::Regular),
+        ("cat/../../a.jpg", EntryType::Regular),
+        ("..", EntryType::Directory),
+        ("a.jpg", EntryType::Symlink),
+        ("a.cls", EntryType::Link),
+        ("anything", EntryType::GNUSparse),
+    ] {
+        let text = Tar::of(&[("1.jpg", b"x")])
+            .with(name, entry_type, b"")
+            .refusal();
+        assert!(text.contains(&format!("`{name}`")), "{text}");
+    }
+    let mut tar = Tar::of(&[]);
+    tar.0
+        .append_pax_extensions([("GNU.sparse.major", &b"1"[..])])
+        .unwrap();
+    tar.add(b"a.jpg", EntryType::Regular, b"x");
+    assert!(tar.refusal().contains("sparse"));
+
+    let mut tar = Tar::of(&[]);
+    tar.add(b"b\xffd.jpg", EntryType::Regular, b"x");
+    assert!(tar.refusal().contains("b\u{fffd}d.jpg"));
+}
+
+#[test]
+fn refuses_what_is_not_a_tar_file() {
+    let good = Tar::of(&[("1.jpg", b"x")]).bytes();
+    let mut bad_checksum = good.clone();
+    bad_checksum[0] ^= 1;
+    let long_name = Tar::of(&[("1.jpg", b"x")])
+        .with("long", EntryType::GNULongName, &vec![b'n'; 2 << 20])
+        .bytes();
+    let records = Tar::of(&[("1.jpg", b"x")])
+        .with("pax", EntryType::XHeader, b"99 path=x\n")
+        .bytes();
+    for (bytes, at) in [
+        (bad_checksum, 0),
+        (vec![b'a'; 2 * BLOCK], 0),
+        (long_name, 2 * BLOCK),
+        (records, 2 * BLOCK),
+    ] {
+        let error = list_bytes(&bytes).unwrap_err();
+        let ManifestError::MalformedTar { offset, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(offset, at as u64);
+    }
+}
+
+/// Cut anywhere before its end marker, between two members too, an archive is not taken for a shorter one.
+#[test]
+fn notices_truncation_at_every_byte() {
+    let members: [(&str, &[u8]); 3] = [("1.jpg", &[1; 700]), ("1.cls", b"7"), ("2.jpg", b"x")];
+    let tar = Tar::of(&members).with("long", EntryType::GNULongName, b"a/3.jpg\0");
+    let bytes = tar.with("3", EntryType::Regular, &[3; BLOCK]).bytes();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().join("set.tar");
+    fs::write(&path, &bytes).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    assert_eq!(list(&path).unwrap().len(), 3);
+
+    file.set_len((end + BLOCK) as u64).unwrap();
+    assert_eq!(
+        list(&path).unwrap().len(),
+        3,
+        "one block of zeros is an end"
+    );
+    for length in (0..(end + BLOCK) as u64).rev() {
+        file.set_len(length).unwrap();
+        let error = list(&path).unwrap_err();
+        assert!(
+            matches!(error, ManifestError::Truncated { offset, .. } if offset == length),
+            "{length}: {error}"
+        );
+    }
+}
+
+/// Lists what may be anything. What is listed can be read: the archive holds it.
+fn survive(bytes: &[u8]) {
+    if let Ok(samples) = list_bytes(bytes) {
+        let total: usize = seen(&samples).iter().map(|(_, _, bytes)| bytes.len()).sum();
+        assert!(total <= bytes.len());
+    }
+}
+
+proptest! {
+    #[test]
+    fn survives_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
+        survive(&bytes);
+    }
+
+    /// Headers with some bytes changed and the checksum made right again, so that parsing goes on.
+    #[test]
+    fn survives_changed_headers(
+        changes in proptest::collection::vec((0..7_usize, 0..BLOCK, any::<u8>()), 1..6),
+        fields in proptest::collection::vec((0..7_usize, "[0-7]{1,11}|[xgLKS0-7]"), 0..3),
+        cut in 0..8192_usize,
+    ) {
+        let tar = Tar::of(&[("a/1.jpg", b"one"), ("a/1.json", b"{\"label\": 1}")])
+            .with("long", EntryType::GNULongName, b"a/2.jpg\0")
+            .with("2", EntryType::Regular, b"two")
+            .with("pax", EntryType::XHeader, b"16 path=a/3.jpg\n10 size=5\n");
+        let mut bytes = tar.with("3", EntryType::Regular, b"three").bytes();
+        // Every member above has one block of data: headers are the blocks of even number.
+        let header = |i: usize| (2 * i * BLOCK).min(bytes.len() - BLOCK);
+        let starts: Vec<usize> = (0..7).map(header).collect();
+        for (i, text) in fields {
+            let field = if text.len() == 1 { 156 } else { 124 };
+            bytes[starts[i] + field..][..text.len()].copy_from_slice(text.as_bytes());
+        }
+        for (i, at, byte) in changes {
+            bytes[starts[i] + at] = byte;
+        }
+        for start in starts {
+            let block: &mut [u8; BLOCK] = (&mut bytes[start..start + BLOCK]).try_into().unwrap();
+            let mut header = Header::from_byte_slice(block).clone();
+            header.set_cksum();
+            block.copy_from_slice(header.as_bytes());
+        }
+        bytes.truncate(cut.max(BLOCK));
+        survive(&bytes);
+    }
+}

@@ -1,0 +1,38 @@
+//! Readers of manifests and of the bytes they point to.
+//!
+//! A manifest is the ordered list of a dataset's samples; a sample's index is its position in it. Three kinds of
+//! source are understood, told apart by [`detect`]: a folder laid out as torchvision's `ImageFolder`, one local
+//! WebDataset `.tar` file, and a JSONL file. [`Manifest::open`] lists a source without reading an image;
+//! [`Manifest::read`] hands out one sample's bytes, from any thread.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `manifest` | [`Manifest`]: open, look at, read, fingerprint |
+//! | `sample` | [`Sample`] and where its bytes lie; the check for duplicate ids |
+//! | `format` | [`Format`], [`detect`], and one file per format, each with a `list` function |
+//! | `read` | a sample's bytes from its location, bounded by [`MAX_SAMPLE_BYTES`] |
+//! | `archive` | positional reads in one shared tar file |
+//! | `digest` | [`ContentDigest`], and the digest behind [`Manifest::fingerprint`] |
+//! | `label` | labels in JSON, and the sharing of equal ones |
+//! | `extension` | which file names are images |
+//! | `error` | [`ManifestError`]: no manifest; [`ReadError`]: no bytes for one sample |
+//!
+//! Nothing here decodes an image, and no failure of one sample's bytes is a failure of the manifest.
+
+mod archive;
+mod digest;
+mod error;
+mod extension;
+mod format;
+mod label;
+mod manifest;
+mod read;
+mod sample;
+
+pub use digest::ContentDigest;
+pub use error::{ManifestError, ReadError, ReadErrorKind};
+pub use extension::IMAGE_EXTENSIONS;
+pub use format::{Format, detect};
+pub use manifest::Manifest;
+pub use read::MAX_SAMPLE_BYTES;
+pub use sample::Sample;

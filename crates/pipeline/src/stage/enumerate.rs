@@ -1,0 +1,53 @@
+//! Hashes every sample's bytes, which names the content and so the version.
+
+use super::{Context, StageError};
+use crate::request::version_id;
+use curriculum_manifest::{ContentDigest, Manifest, ReadErrorKind};
+use curriculum_store::{Digest, SampleRecord};
+use rayon::prelude::*;
+
+/// Samples between two looks at the interrupt flag.
+const BLOCK: usize = 1024;
+
+pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
+    let total = cx.manifest()?.len();
+    let mut content = ContentDigest::new();
+    let mut records = Vec::with_capacity(total);
+    for start in (0..total).step_by(BLOCK) {
+        cx.check_interrupt()?;
+        let end = total.min(start + BLOCK);
+        let manifest = cx.manifest()?;
+        for (sample, hash) in manifest.samples()[start..end]
+            .iter()
+            .zip(hashes(manifest, start..end))
+        {
+            records.push(SampleRecord {
+                id: sample.id.to_string(),
+                label: sample.label.as_deref().map(str::to_owned),
+                digest: hash
+                    .as_ref()
+                    .ok()
+                    .map(|hash| Digest::from(*hash.as_bytes())),
+            });
+            content.push(sample, hash);
+        }
+        cx.reporter
+            .report(end as u64, total as u64, "hashing samples");
+    }
+    let content = Digest::from(*content.finish().as_bytes());
+    cx.store.put_samples(content, &records)?;
+    cx.job.version = Some(version_id(cx.job, content));
+    cx.job.content = Some(content);
+    Ok(())
+}
+
+fn hashes(
+    manifest: &Manifest,
+    range: std::ops::Range<usize>,
+) -> Vec<Result<blake3::Hash, ReadErrorKind>> {
+    let hash = |index| match manifest.read(index) {
+        Ok(bytes) => Ok(blake3::hash(&bytes)),
+        Err(error) => Err(error.kind()),
+    };
+    range.into_par_iter().map(hash).collect()
+}

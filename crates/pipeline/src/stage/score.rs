@@ -1,0 +1,161 @@
+//! Distances to difficulties, with the sketch and the summary that make up a version.
+
+use super::{Context, StageError};
+use crate::pipeline::now_ms;
+use curriculum::{Sketch, difficulty};
+use curriculum_store::{
+    ClusterRecord, ClusteringRecord, Column, Digest, Store, StoreError, SummaryRecord,
+    SummarySample, VersionRecord,
+};
+
+/// Bins of the difficulty histogram.
+const HISTOGRAM_BINS: usize = 50;
+
+/// Samples listed at each end of a cluster.
+const LISTED: usize = 12;
+
+pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
+    let (content, version) = cx.identity()?;
+    cx.reporter.report(0, 1, "scoring");
+    let clustering = cx.store.clustering(version)?;
+    let scores = Scores::compute(
+        cx.store,
+        version,
+        cx.job.sample_count,
+        clustering.clusters as usize,
+    )?;
+    cx.store.put_column(
+        version,
+        Column::Difficulty,
+        scores.difficulty.iter().map(|d| d.to_le_bytes()),
+    )?;
+    let record = VersionRecord {
+        id: version,
+        content,
+        source: cx.job.source.clone(),
+        model: cx.job.model.clone(),
+        model_digest: cx.job.model_digest,
+        parameters: cx.job.parameters,
+        created_at_ms: now_ms(),
+        summary: scores.summary(cx.store, content, clustering)?,
+    };
+    cx.store
+        .put_version(&record, &Sketch::new(&scores.difficulty))?;
+    Ok(())
+}
+
+struct Scores {
+    difficulty: Vec<f32>,
+    distance: Vec<f32>,
+    /// Indices of the usable samples by cluster, closest to the centroid first.
+    members: Vec<Vec<usize>>,
+}
+
+impl Scores {
+    fn compute(
+        store: &Store,
+        version: Digest,
+        samples: u64,
+        clusters: usize,
+    ) -> Result<Self, StoreError> {
+        let distance: Vec<f32> = store
+            .column(version, Column::Distance, samples)?
+            .into_iter()
+            .map(f32::from_le_bytes)
+            .collect();
+        let mut members = vec![Vec::new(); clusters];
+        for (index, cluster) in store
+            .column(version, Column::Cluster, samples)?
+            .into_iter()
+            .enumerate()
+        {
+            // Samples without features carry a cluster beyond the last.
+            if let Some(members) = members.get_mut(u32::from_le_bytes(cluster) as usize) {
+                members.push(index);
+            }
+        }
+        for members in &mut members {
+            members.sort_by(|a, b| distance[*a].total_cmp(&distance[*b]).then(a.cmp(b)));
+        }
+        let mut scores = Self {
+            difficulty: vec![difficulty::FAILED; distance.len()],
+            distance,
+            members,
+        };
+        scores.fill_difficulty();
+        Ok(scores)
+    }
+
+    fn fill_difficulty(&mut self) {
+        let usable: Vec<(usize, u32)> = (0u32..)
+            .zip(&self.members)
+            .flat_map(|(c, members)| members.iter().map(move |i| (*i, c)))
+            .collect();
+        let distance: Vec<f32> = usable
+            .iter()
+            .map(|(index, _)| self.distance[*index])
+            .collect();
+        let cluster: Vec<u32> = usable.iter().map(|(_, cluster)| *cluster).collect();
+        let values = difficulty::cluster_min_max(&distance, &cluster, self.members.len());
+        for ((index, _), value) in usable.into_iter().zip(values) {
+            self.difficulty[index] = value;
+        }
+    }
+
+    fn summary(
+        &self,
+        store: &Store,
+        content: Digest,
+        clustering: ClusteringRecord,
+    ) -> Result<SummaryRecord, StoreError> {
+        let usable: usize = self.members.iter().map(Vec::len).sum();
+        let clusters = self
+            .members
+            .iter()
+            .map(|members| self.describe(store, content, members));
+        Ok(SummaryRecord {
+            sample_count: self.difficulty.len() as u64,
+            failed_count: (self.difficulty.len() - usable) as u64,
+            dimension: clustering.dimension,
+            inertia: clustering.inertia,
+            davies_bouldin: clustering.davies_bouldin,
+            histogram: difficulty::histogram(&self.difficulty, HISTOGRAM_BINS),
+            clusters: clusters.collect::<Result<_, _>>()?,
+            candidates: clustering.candidates,
+        })
+    }
+
+    fn describe(
+        &self,
+        store: &Store,
+        content: Digest,
+        members: &[usize],
+    ) -> Result<ClusterRecord, StoreError> {
+        let sum: f64 = members.iter().map(|i| f64::from(self.distance[*i])).sum();
+        let listed = |index: &usize| {
+            let sample = store.sample(content, *index as u64)?;
+            let difficulty = self.difficulty[*index];
+            Ok(SummarySample {
+                index: *index as u64,
+                id: sample.id,
+                label: sample.label,
+                difficulty,
+            })
+        };
+        Ok(ClusterRecord {
+            size: members.len() as u64,
+            mean_distance: sum / members.len().max(1) as f64,
+            nearest: members
+                .iter()
+                .take(LISTED)
+                .map(listed)
+                .collect::<Result<_, StoreError>>()?,
+            farthest: members
+                .iter()
+                .rev()
+                .take(LISTED)
+                .map(listed)
+                .collect::<Result<_, StoreError>>()?,
+        })
+    }
+}

@@ -1,0 +1,290 @@
+//! Every setting: defaults, then the TOML file, then `CURRICULUM__SECTION__KEY`, then flags.
+
+use curriculum_extractor::{DEFAULT_MODEL, ExecutionProvider};
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+const ENV_PREFIX: &str = "CURRICULUM__";
+
+/// Variables of that prefix that are not settings of the server.
+const OTHER_VARIABLES: [&str; 2] = ["server", "config"];
+
+/// The merged settings of a server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The gRPC port.
+    pub grpc: Grpc,
+    /// The data folder.
+    pub storage: Storage,
+    /// The model and where it runs.
+    pub model: Model,
+    /// Logs.
+    pub log: Log,
+}
+
+/// The gRPC port.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Grpc {
+    /// Address to listen on; port 0 takes a free one.
+    pub addr: SocketAddr,
+    /// Requests at work at the same time; more are answered `RESOURCE_EXHAUSTED` at once.
+    pub max_concurrent_requests: usize,
+    /// Seconds until an unanswered request ends with `DEADLINE_EXCEEDED`.
+    pub request_timeout_seconds: u64,
+    /// Seconds that open calls get to finish after SIGTERM.
+    pub drain_seconds: u64,
+}
+
+/// The data folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// Created if need be; one process at a time.
+    pub data_dir: PathBuf,
+    /// Bytes of difficulties kept in memory; the newest use stays.
+    pub cache_bytes: u64,
+}
+
+/// The model and where it runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Model {
+    /// Name of an embedded model, or path of an ONNX file with a TOML of the same name beside it.
+    pub name: String,
+    /// `cpu` or `cuda`; `cuda` refuses to start when CUDA cannot be used.
+    pub execution_provider: ExecutionProvider,
+    /// Threads of one run of the model, 0 for one per core.
+    pub threads: usize,
+    /// Images per run of the model.
+    pub batch_size: usize,
+}
+
+/// Logs, on standard error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Directives as `RUST_LOG` takes them, such as `info` or `curriculum_pipeline=debug`.
+    pub filter: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What the command line says; `None` leaves the setting to file, environment and default.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `grpc.addr`
+    pub grpc_addr: Option<SocketAddr>,
+    /// `storage.data_dir`
+    pub data_dir: Option<PathBuf>,
+    /// `model.name`
+    pub model: Option<String>,
+    /// `model.execution_provider`
+    pub execution_provider: Option<ExecutionProvider>,
+    /// `model.threads`
+    pub threads: Option<usize>,
+}
+
+/// Settings that cannot be used; the text names the key and where it came from.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Unknown key, wrong type, or a value out of its range.
+    #[error("configuration: {0}")]
+    Invalid(Box<figment::Error>),
+    /// The file is not there.
+    #[error("configuration: cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A value that no server can work with.
+    #[error("configuration: {key} must be at least 1")]
+    Zero {
+        /// The setting.
+        key: &'static str,
+    },
+}
+
+impl Config {
+    /// Merges defaults, `file`, the environment and `overrides`, in that order.
+    ///
+    /// # Errors
+    /// On an unreadable file, an unknown key or a value of the wrong type or range.
+    pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+                path: path.to_owned(),
+                source,
+            })?;
+            figment = figment.merge(Toml::string(&text));
+        }
+        figment = figment.merge(
+            Env::prefixed(ENV_PREFIX)
+                .ignore(&OTHER_VARIABLES)
+                .split("__"),
+        );
+        figment = overrides.merge_into(figment);
+        let config: Self = figment
+            .extract()
+            .map_err(|error| ConfigError::Invalid(Box::new(error)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// As TOML, readable by [`Config::load`].
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        #[expect(
+            clippy::expect_used,
+            reason = "plain tables of strings and numbers: TOML cannot fail"
+        )]
+        toml::to_string_pretty(self).expect("settings serialise")
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let positive = [
+            (
+                "grpc.max_concurrent_requests",
+                self.grpc.max_concurrent_requests as u64,
+            ),
+            (
+                "grpc.request_timeout_seconds",
+                self.grpc.request_timeout_seconds,
+            ),
+            ("model.batch_size", self.model.batch_size as u64),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(ConfigError::Zero { key }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Overrides {
+    fn merge_into(&self, figment: Figment) -> Figment {
+        fn set<T: Serialize>(figment: Figment, key: &str, value: Option<&T>) -> Figment {
+            match value {
+                Some(value) => figment.merge(Serialized::default(key, value)),
+                None => figment,
+            }
+        }
+        let figment = set(figment, "grpc.addr", self.grpc_addr.as_ref());
+        let figment = set(figment, "storage.data_dir", self.data_dir.as_ref());
+        let figment = set(figment, "model.name", self.model.as_ref());
+        let figment = set(
+            figment,
+            "model.execution_provider",
+            self.execution_provider.as_ref(),
+        );
+        set(figment, "model.threads", self.threads.as_ref())
+    }
+}
+
+impl Default for Grpc {
+    fn default() -> Self {
+        Self {
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
+            max_concurrent_requests: 1024,
+            request_timeout_seconds: 60,
+            drain_seconds: 25,
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("curriculum-data"),
+            cache_bytes: 1 << 30,
+        }
+    }
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            name: DEFAULT_MODEL.to_owned(),
+            execution_provider: ExecutionProvider::Cpu,
+            threads: 0,
+            batch_size: 64,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str, overrides: &Overrides) -> Result<Config, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), toml).unwrap();
+        Config::load(Some(file.path()), overrides)
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let overrides = Overrides {
+            threads: Some(3),
+            ..Overrides::default()
+        };
+        let config = load("[model]\nthreads = 2\nbatch_size = 8\n", &overrides).unwrap();
+        assert_eq!((config.model.threads, config.model.batch_size), (3, 8));
+        assert_eq!(config.grpc, Grpc::default());
+    }
+
+    #[test]
+    fn unknown_keys_and_bad_values_name_the_key() {
+        for (toml, key) in [
+            ("[grpc]\nadr = \"x\"", "adr"),
+            ("[grpcc]\naddr = \"x\"", "grpcc"),
+            (
+                "[model]\nexecution_provider = \"tpu\"",
+                "execution_provider",
+            ),
+            ("[model]\nbatch_size = 0", "model.batch_size"),
+        ] {
+            let error = load(toml, &Overrides::default()).unwrap_err().to_string();
+            assert!(error.contains(key), "{toml}: {error}");
+        }
+    }
+
+    #[test]
+    fn printed_settings_read_back() {
+        let config = Config::default();
+        assert_eq!(
+            load(&config.to_toml(), &Overrides::default()).unwrap(),
+            config
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! The only way from an error to a status.
+//!
+//! Callers get a sentence they can act on; causes inside the server go to the log.
+
+use curriculum_pipeline::PipelineError;
+use curriculum_store::{Stage, StoreError};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// Bytes of a status text; details repeat it once more.
+const MAX_TEXT: usize = 1024;
+
+/// What can go wrong in a call.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServiceError {
+    #[error("{field}: {reason}")]
+    Invalid { field: &'static str, reason: String },
+    #[error("there is no curriculum `{0}`")]
+    UnknownCurriculum(String),
+    #[error("curriculum `{curriculum}` has no version `{version}`")]
+    UnknownVersion { curriculum: String, version: String },
+    #[error(
+        "curriculum `{curriculum}` is not published yet: its job is {state} after stage {stage:?}"
+    )]
+    NotPublished {
+        curriculum: String,
+        state: &'static str,
+        stage: Stage,
+    },
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a worker thread failed: {0}")]
+    Worker(#[from] tokio::task::JoinError),
+}
+
+impl ServiceError {
+    pub(crate) fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
+        Self::Invalid {
+            field,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl From<ServiceError> for Status {
+    fn from(error: ServiceError) -> Self {
+        let text = shorten(error.to_string());
+        match error {
+            ServiceError::Invalid { field, .. } => invalid(field, text),
+            ServiceError::UnknownCurriculum(_) | ServiceError::UnknownVersion { .. } => {
+                Self::not_found(text)
+            }
+            ServiceError::NotPublished { .. } => Self::failed_precondition(text),
+            ServiceError::Pipeline(error) => pipeline_status(error, text),
+            ServiceError::Store(error) => store_status(&error),
+            ServiceError::Worker(error) => internal(&error),
+        }
+    }
+}
+
+fn pipeline_status(error: PipelineError, text: String) -> Status {
+    match error {
+        PipelineError::Source(_) => invalid("source", text),
+        PipelineError::Invalid { field, .. } => invalid(field, text),
+        PipelineError::QueueFull(_) => Status::resource_exhausted(text),
+        PipelineError::Stopping => Status::unavailable(text),
+        PipelineError::UnknownJob(_) => Status::not_found(text),
+        PipelineError::Ended(_) => Status::failed_precondition(text),
+        PipelineError::Store(error) => store_status(&error),
+    }
+}
+
+fn store_status(error: &StoreError) -> Status {
+    match error {
+        StoreError::Corrupt { .. } => {
+            tracing::error!(%error, "stored data is damaged");
+            Status::data_loss(error.to_string())
+        }
+        StoreError::InUse { .. }
+        | StoreError::Schema { .. }
+        | StoreError::Io { .. }
+        | StoreError::Database(_) => internal(error),
+    }
+}
+
+/// A status travels in a header, and clients refuse headers of more than a few KiB; ids and paths
+/// in the text may be longer.
+fn shorten(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        text.push('…');
+    }
+    text
+}
+
+fn invalid(field: &str, text: String) -> Status {
+    let details = ErrorDetails::with_bad_request_violation(field, text.clone());
+    Status::with_error_details(Code::InvalidArgument, text, details)
+}
+
+fn internal(error: &dyn std::error::Error) -> Status {
+    tracing::error!(%error, "call failed");
+    Status::internal("internal error, see the server's log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_at_a_character() {
+        let status = Status::from(ServiceError::UnknownCurriculum("ü".repeat(100_000)));
+        assert_eq!(status.code(), Code::NotFound);
+        assert!(status.message().len() < MAX_TEXT + 8 && status.message().ends_with('…'));
+    }
+
+    #[test]
+    fn invalid_fields_are_named_in_the_details() {
+        let status = Status::from(ServiceError::invalid("range", "is empty"));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(
+            status.get_details_bad_request().unwrap().field_violations[0].field,
+            "range"
+        );
+    }
+
+    #[test]
+    fn causes_inside_the_server_stay_inside() {
+        let cause = StoreError::Io {
+            action: "write",
+            path: "secret".into(),
+            source: std::io::Error::other("disk"),
+        };
+        let status = Status::from(ServiceError::Store(cause));
+        assert_eq!(status.code(), Code::Internal);
+        assert!(!status.message().contains("secret"));
+    }
+}

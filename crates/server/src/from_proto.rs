@@ -1,0 +1,179 @@
+//! Wire to domain. Every failure names the field.
+
+use crate::error::ServiceError;
+use curriculum::Order;
+use curriculum_pipeline::{Request, RequestedParameters};
+use curriculum_proto::v1;
+use curriculum_store::{Clusters, Digest};
+use std::{ops::Range, path::PathBuf};
+
+/// Trainers count in f64 or i64 somewhere along the way; beyond 2^53 iterations lose their identity.
+const MAX_ITERATION: u64 = 1 << 53;
+const MAX_ITERATIONS: usize = 10_000;
+const MAX_ERRORS: u32 = 1_000;
+const DEFAULT_ERRORS: u32 = 100;
+
+type Result<T> = std::result::Result<T, ServiceError>;
+
+pub(crate) fn order(value: i32) -> Result<Order> {
+    match v1::Order::try_from(value) {
+        Ok(v1::Order::Unspecified | v1::Order::EasyFirst) => Ok(Order::EasyFirst),
+        Ok(v1::Order::HardFirst) => Ok(Order::HardFirst),
+        Err(_) => Err(unknown_number("order", value)),
+    }
+}
+
+/// There is one encoding so far; the check keeps a newer client from misreading the answer.
+pub(crate) fn encoding(value: i32) -> Result<v1::Encoding> {
+    match v1::Encoding::try_from(value) {
+        Ok(v1::Encoding::Unspecified | v1::Encoding::F32) => Ok(v1::Encoding::F32),
+        Err(_) => Err(unknown_number("encoding", value)),
+    }
+}
+
+pub(crate) fn iteration(field: &'static str, value: u64) -> Result<u64> {
+    if value <= MAX_ITERATION {
+        Ok(value)
+    } else {
+        Err(ServiceError::invalid(
+            field,
+            format!("is {value}, but must be at most 2^53"),
+        ))
+    }
+}
+
+pub(crate) fn iterations(values: Vec<u64>) -> Result<Vec<u64>> {
+    if values.is_empty() || values.len() > MAX_ITERATIONS {
+        let reason = format!(
+            "has {} entries, but must have 1 to {MAX_ITERATIONS}",
+            values.len()
+        );
+        return Err(ServiceError::invalid("iterations", reason));
+    }
+    values
+        .into_iter()
+        .map(|value| iteration("iterations", value))
+        .collect()
+}
+
+/// The samples asked for, within `samples`.
+pub(crate) fn range(range: Option<v1::IndexRange>, samples: u64) -> Result<Range<u64>> {
+    let Some(v1::IndexRange { start, end }) = range else {
+        return Ok(0..samples);
+    };
+    if start <= end && end <= samples {
+        Ok(start..end)
+    } else {
+        let reason = format!("{start}..{end} does not lie within the {samples} samples");
+        Err(ServiceError::invalid("range", reason))
+    }
+}
+
+pub(crate) fn digest(field: &'static str, text: &str) -> Result<Digest> {
+    text.parse()
+        .map_err(|_| ServiceError::invalid(field, format!("`{text}` is not 64 hexadecimal digits")))
+}
+
+/// Empty means the newest.
+pub(crate) fn version(text: &str) -> Result<Option<Digest>> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        digest("version", text).map(Some)
+    }
+}
+
+pub(crate) fn max_errors(value: Option<u32>) -> Result<usize> {
+    let value = value.unwrap_or(DEFAULT_ERRORS);
+    if value <= MAX_ERRORS {
+        Ok(value as usize)
+    } else {
+        Err(ServiceError::invalid(
+            "max_errors",
+            format!("is {value}, but must be at most {MAX_ERRORS}"),
+        ))
+    }
+}
+
+pub(crate) fn submission(request: v1::SubmitJobRequest) -> Result<Request> {
+    Ok(Request {
+        curriculum: request.curriculum,
+        source: PathBuf::from(request.source),
+        model: Some(request.model).filter(|name| !name.is_empty()),
+        parameters: request
+            .parameters
+            .map_or_else(|| Ok(RequestedParameters::default()), parameters)?,
+    })
+}
+
+fn parameters(parameters: v1::Parameters) -> Result<RequestedParameters> {
+    let schedule = parameters.schedule.unwrap_or_default();
+    match v1::Pacing::try_from(schedule.pacing) {
+        Ok(v1::Pacing::Unspecified | v1::Pacing::Linear) => {}
+        Err(_) => {
+            return Err(unknown_number(
+                "parameters.schedule.pacing",
+                schedule.pacing,
+            ));
+        }
+    }
+    Ok(RequestedParameters {
+        clusters: parameters
+            .clusters
+            .and_then(|clusters| clusters.choice)
+            .map(clusters),
+        seed: parameters.seed,
+        max_failed_fraction: parameters.max_failed_fraction,
+        initial_effective_fraction: schedule.initial_effective_fraction,
+        warmup_iterations: schedule.warmup_iterations,
+    })
+}
+
+fn clusters(choice: v1::clusters::Choice) -> Clusters {
+    match choice {
+        v1::clusters::Choice::Fixed(clusters) => Clusters::Fixed(clusters),
+        v1::clusters::Choice::Auto(v1::ClusterRange { min, max }) => Clusters::Auto { min, max },
+    }
+}
+
+fn unknown_number(field: &'static str, value: i32) -> ServiceError {
+    ServiceError::invalid(field, format!("{value} is not a value this server knows"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_enum_numbers_are_errors() {
+        assert!(order(7).is_err() && encoding(7).is_err());
+        assert_eq!(order(0).unwrap(), Order::EasyFirst);
+        let schedule = Some(v1::Schedule {
+            pacing: 99,
+            ..v1::Schedule::default()
+        });
+        assert!(
+            parameters(v1::Parameters {
+                schedule,
+                ..v1::Parameters::default()
+            })
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn ranges_lie_within_the_samples() {
+        let wire = |start, end| Some(v1::IndexRange { start, end });
+        assert_eq!(range(None, 10).unwrap(), 0..10);
+        assert_eq!(range(wire(3, 3), 10).unwrap(), 3..3);
+        assert!(range(wire(4, 3), 10).is_err() && range(wire(0, 11), 10).is_err());
+        assert!(range(wire(u64::MAX, 0), 10).is_err());
+    }
+
+    #[test]
+    fn iterations_beyond_2_to_the_53_are_refused() {
+        assert!(iteration("iteration", 1 << 53).is_ok());
+        assert!(iteration("iteration", (1 << 53) + 1).is_err());
+        assert!(iterations(vec![]).is_err() && iterations(vec![0; 10_001]).is_err());
+    }
+}

@@ -1,0 +1,50 @@
+//! The whole middleware stack, top to bottom.
+
+use crate::config::Grpc;
+use std::time::Duration;
+use tonic::Status;
+use tower::{
+    BoxError, ServiceBuilder,
+    layer::util::{Identity, Stack as Over},
+    limit::GlobalConcurrencyLimitLayer,
+    load_shed::LoadShedLayer,
+    timeout::{TimeoutLayer, error::Elapsed},
+    util::MapErrLayer,
+};
+use tower_http::{
+    classify::{GrpcErrorsAsFailures, SharedClassifier},
+    trace::TraceLayer,
+};
+
+type Trace = TraceLayer<SharedClassifier<GrpcErrorsAsFailures>>;
+type NameErrors = MapErrLayer<fn(BoxError) -> BoxError>;
+type Limit =
+    Over<GlobalConcurrencyLimitLayer, Over<LoadShedLayer, Over<NameErrors, Over<Trace, Identity>>>>;
+
+/// The layers a request passes, first to last.
+pub(crate) type Stack = ServiceBuilder<Over<TimeoutLayer, Limit>>;
+
+/// A span with method, status and time; errors of the layers below as statuses; refusal at once when
+/// too many requests are at work; the deadline for the first message of an answer.
+pub(crate) fn stack(grpc: &Grpc) -> Stack {
+    ServiceBuilder::new()
+        .layer(TraceLayer::new_for_grpc())
+        .layer(MapErrLayer::new(name_error as fn(BoxError) -> BoxError))
+        .layer(LoadShedLayer::new())
+        .layer(GlobalConcurrencyLimitLayer::new(
+            grpc.max_concurrent_requests,
+        ))
+        .layer(TimeoutLayer::new(Duration::from_secs(
+            grpc.request_timeout_seconds,
+        )))
+}
+
+/// tonic turns a shed request into `RESOURCE_EXHAUSTED` by itself, but would answer `UNKNOWN` to a
+/// passed deadline.
+fn name_error(error: BoxError) -> BoxError {
+    if error.is::<Elapsed>() {
+        Status::deadline_exceeded("the server's time limit for a request has passed").into()
+    } else {
+        error
+    }
+}

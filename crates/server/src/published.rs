@@ -1,0 +1,156 @@
+//! Published versions in memory: what every read needs, loaded once.
+
+use crate::error::ServiceError;
+use curriculum::{Entry, InvalidSchedule, Order, Pacing, Schedule, Sketch, Weights};
+use curriculum_pipeline::Pipeline;
+use curriculum_store::{Column, Digest, JobState, Store, StoreError};
+use moka::sync::Cache;
+use std::{ops::Range, sync::Arc};
+
+/// A version, ready to answer.
+pub(crate) struct LoadedVersion {
+    pub(crate) id: Digest,
+    difficulty: Vec<f32>,
+    sketch: Sketch,
+    schedule: Schedule,
+}
+
+impl LoadedVersion {
+    fn load(store: &Store, id: Digest) -> Result<Arc<Self>, StoreError> {
+        let damaged = |reason| StoreError::Corrupt {
+            what: format!("version {id}"),
+            reason,
+        };
+        let record = store.version(id)?.ok_or_else(|| damaged("missing"))?;
+        let samples = record.summary.sample_count;
+        let asked = record.parameters.schedule;
+        let schedule = Schedule::new(asked.initial, asked.warmup, Pacing::Linear, samples)
+            .map_err(|_: InvalidSchedule| damaged("its schedule is out of range"))?;
+        let sketch = store.sketch(id)?;
+        if sketch.samples() != samples {
+            return Err(damaged("its sketch is of another size"));
+        }
+        let difficulty = store.column(id, Column::Difficulty, samples)?;
+        let difficulty = difficulty.into_iter().map(f32::from_le_bytes).collect();
+        Ok(Arc::new(Self {
+            id,
+            difficulty,
+            sketch,
+            schedule,
+        }))
+    }
+
+    pub(crate) fn samples(&self) -> u64 {
+        self.difficulty.len() as u64
+    }
+
+    pub(crate) fn entry(&self, order: Order, iteration: u64) -> Entry {
+        self.schedule.entry(&self.sketch, order, iteration)
+    }
+
+    pub(crate) fn weights(&self, order: Order, temperature: f64) -> Weights {
+        Weights::new(&self.sketch, order, temperature)
+    }
+
+    /// Difficulties of `range`, which lies within the samples.
+    pub(crate) fn difficulty(&self, range: Range<u64>) -> &[f32] {
+        self.difficulty
+            .get(range.start as usize..range.end as usize)
+            .unwrap_or_default()
+    }
+
+    fn bytes(&self) -> u32 {
+        let bytes = size_of_val(self.difficulty.as_slice()) + size_of_val(self.sketch.points());
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+}
+
+/// Finds versions by name and keeps the recently used ones in memory. Its methods block on the store.
+pub(crate) struct Published {
+    store: Arc<Store>,
+    pipeline: Arc<Pipeline>,
+    loaded: Cache<Digest, Arc<LoadedVersion>>,
+}
+
+impl Published {
+    pub(crate) fn new(store: Arc<Store>, pipeline: Arc<Pipeline>, cache_bytes: u64) -> Self {
+        let loaded = Cache::builder()
+            .max_capacity(cache_bytes)
+            .weigher(|_, v: &Arc<LoadedVersion>| v.bytes())
+            .build();
+        Self {
+            store,
+            pipeline,
+            loaded,
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The versions of a curriculum, newest first, and the one asked for.
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        pin: Option<Digest>,
+    ) -> Result<(Vec<Digest>, Digest), ServiceError> {
+        let versions = self.store.curriculum(name)?.unwrap_or_default();
+        let Some(newest) = versions.first().copied() else {
+            return Err(self.why_missing(name));
+        };
+        match pin {
+            Some(id) if !versions.contains(&id) => Err(ServiceError::UnknownVersion {
+                curriculum: name.to_owned(),
+                version: id.to_string(),
+            }),
+            pin => Ok((versions, pin.unwrap_or(newest))),
+        }
+    }
+
+    /// The version asked for, loaded; concurrent first reads load it once.
+    pub(crate) fn load(
+        &self,
+        name: &str,
+        pin: Option<Digest>,
+    ) -> Result<Arc<LoadedVersion>, ServiceError> {
+        let (_, id) = self.find(name, pin)?;
+        let loaded = self
+            .loaded
+            .try_get_with(id, || LoadedVersion::load(&self.store, id));
+        loaded.map_err(|error: Arc<StoreError>| match Arc::try_unwrap(error) {
+            Ok(error) => error.into(),
+            // Another caller holds the same error: read once more for one of our own.
+            Err(shared) => match LoadedVersion::load(&self.store, id) {
+                Err(error) => error.into(),
+                Ok(_) => StoreError::Corrupt {
+                    what: shared.to_string(),
+                    reason: "only at first",
+                }
+                .into(),
+            },
+        })
+    }
+
+    /// A name without versions is unknown, or its job has not come that far.
+    fn why_missing(&self, name: &str) -> ServiceError {
+        let jobs = match self.pipeline.jobs() {
+            Ok(jobs) => jobs,
+            Err(error) => return error.into(),
+        };
+        match jobs.into_iter().find(|job| job.record.curriculum == name) {
+            None => ServiceError::UnknownCurriculum(name.to_owned()),
+            Some(job) => ServiceError::NotPublished {
+                curriculum: name.to_owned(),
+                stage: job.record.stage,
+                state: match job.record.state {
+                    JobState::Queued => "queued",
+                    JobState::Running => "running",
+                    JobState::Succeeded => "succeeded",
+                    JobState::Failed { .. } => "failed",
+                    JobState::Cancelled => "cancelled",
+                },
+            },
+        }
+    }
+}

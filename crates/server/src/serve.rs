@@ -1,0 +1,195 @@
+//! Open, listen, drain.
+
+use crate::{
+    config::{Config, Model as ModelConfig},
+    layers,
+    published::Published,
+    service::{curriculum::Curricula, ingest::Ingest},
+};
+use curriculum_extractor::{ExtractorError, Model, Options};
+use curriculum_pipeline::{Pipeline, extraction::OnnxExtractor};
+use curriculum_proto::v1::{
+    FILE_DESCRIPTOR_SET, curriculum_service_server::CurriculumServiceServer,
+    ingest_service_server::IngestServiceServer,
+};
+use curriculum_store::{Digest, Store, StoreError};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    process,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::{net::TcpListener, sync::oneshot};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server as GrpcServer;
+use tonic_health::ServingStatus;
+
+/// Why a server did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The model, the library or the execution provider cannot be used.
+    #[error(transparent)]
+    Extractor(#[from] ExtractorError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The transport failed.
+    #[error("transport: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// Reflection could not be set up.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// Calls were still open when the time to drain was over; everything stored is on disk.
+    #[error("calls were still open {0:?} after the signal to stop")]
+    DrainTimeout(Duration),
+}
+
+/// An open data folder, a loaded model and a running job thread.
+pub struct Server {
+    store: Arc<Store>,
+    pipeline: Arc<Pipeline>,
+    config: Config,
+}
+
+impl Server {
+    /// Opens everything a server needs. Blocks; the model may take seconds to load.
+    ///
+    /// # Errors
+    /// When the data folder is in use, or the model cannot run as configured.
+    pub fn open(config: Config) -> Result<Self, ServeError> {
+        let store = Arc::new(Store::open(&config.storage.data_dir)?);
+        let model = Model::resolve(&config.model.name)?;
+        let extractor = OnnxExtractor::open(&model, &options(&config.model))?;
+        let pipeline = Arc::new(Pipeline::start(Arc::clone(&store), Box::new(extractor))?);
+        Ok(Self {
+            store,
+            pipeline,
+            config,
+        })
+    }
+
+    /// Listens on the configured address.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    pub async fn bind(&self) -> Result<TcpListener, ServeError> {
+        let addr = self.config.grpc.addr;
+        TcpListener::bind(addr)
+            .await
+            .map_err(|source| ServeError::Listen { addr, source })
+    }
+
+    /// Serves until `stop` resolves; then refuses new calls, stops the job at its next chunk, lets
+    /// open calls finish within the configured time, and flushes.
+    ///
+    /// # Errors
+    /// When the transport fails, or calls stay open for too long.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServeError> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health
+            .set_serving::<CurriculumServiceServer<Curricula>>()
+            .await;
+        health.set_serving::<IngestServiceServer<Ingest>>().await;
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()?;
+        let cache_bytes = self.config.storage.cache_bytes;
+        let published = Arc::new(Published::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.pipeline),
+            cache_bytes,
+        ));
+        let curricula = Curricula::new(published, instance_id());
+        let ingest = Ingest::new(Arc::clone(&self.pipeline), Arc::clone(&self.store));
+
+        let (stopping, stopped) = oneshot::channel();
+        let pipeline = Arc::clone(&self.pipeline);
+        let signal = async move {
+            stop.await;
+            tracing::info!("stopping");
+            health
+                .set_service_status("", ServingStatus::NotServing)
+                .await;
+            health
+                .set_not_serving::<CurriculumServiceServer<Curricula>>()
+                .await;
+            health
+                .set_not_serving::<IngestServiceServer<Ingest>>()
+                .await;
+            // Watchers of jobs are told as the pipeline ends, so their calls end too.
+            let stopped = tokio::task::spawn_blocking(move || pipeline.stop());
+            let _ = stopping.send(stopped);
+        };
+        let serving = GrpcServer::builder()
+            .layer(layers::stack(&self.config.grpc))
+            .add_service(health_service)
+            .add_service(reflection)
+            .add_service(CurriculumServiceServer::new(curricula))
+            .add_service(IngestServiceServer::new(ingest))
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), signal);
+        self.finish(serving, stopped).await
+    }
+
+    async fn finish(
+        &self,
+        serving: impl Future<Output = Result<(), tonic::transport::Error>>,
+        stopped: oneshot::Receiver<tokio::task::JoinHandle<()>>,
+    ) -> Result<(), ServeError> {
+        let drain = Duration::from_secs(self.config.grpc.drain_seconds);
+        let deadline = async {
+            // The job thread ends first: its work is safe before anything is cut off.
+            if let Ok(handle) = stopped.await {
+                let started = tokio::time::Instant::now();
+                let _ = handle.await;
+                tokio::time::sleep_until(started + drain).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = serving => outcome.map_err(ServeError::from),
+            () = deadline => Err(ServeError::DrainTimeout(drain)),
+        };
+        let pipeline = Arc::clone(&self.pipeline);
+        let _ = tokio::task::spawn_blocking(move || pipeline.stop()).await;
+        self.store.flush()?;
+        tracing::info!("stopped");
+        outcome
+    }
+}
+
+fn options(config: &ModelConfig) -> Options {
+    Options {
+        execution_provider: config.execution_provider,
+        intra_threads: Some(config.threads).filter(|threads| *threads > 0),
+        batch_size: config.batch_size,
+    }
+}
+
+/// Tells this process from any other that answered before it or beside it.
+fn instance_id() -> String {
+    let started = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    let id = Digest::of_parts([
+        started.to_le_bytes().as_slice(),
+        &process::id().to_le_bytes(),
+    ]);
+    id.to_string()[..16].to_owned()
+}

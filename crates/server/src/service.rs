@@ -1,0 +1,19 @@
+//! One file per gRPC service.
+
+pub(crate) mod curriculum;
+pub(crate) mod ingest;
+
+use crate::error::ServiceError;
+use std::pin::Pin;
+use tokio_stream::Stream;
+use tonic::Status;
+
+/// The messages of a streaming answer.
+pub(crate) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Runs `work`, which blocks or computes, away from the async workers.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
+) -> Result<T, ServiceError> {
+    tokio::task::spawn_blocking(work).await?
+}

@@ -1,0 +1,177 @@
+//! `CurriculumService`: what to draw, and when.
+
+use super::{Messages, blocking};
+use crate::{
+    error::ServiceError,
+    from_proto,
+    published::{LoadedVersion, Published},
+    to_proto,
+};
+use curriculum::Weights;
+use curriculum_proto::v1::{
+    self, curriculum_service_server::CurriculumService, get_weights_response::Part,
+};
+use std::{ops::Range, sync::Arc};
+use tokio_stream::{StreamExt, once};
+use tonic::{Request, Response, Status};
+
+/// f32 values in one message: 1 MiB.
+const CHUNK: u64 = 262_144;
+
+pub(crate) struct Curricula {
+    published: Arc<Published>,
+    instance: String,
+}
+
+impl Curricula {
+    pub(crate) fn new(published: Arc<Published>, instance: String) -> Self {
+        Self {
+            published,
+            instance,
+        }
+    }
+
+    /// Runs `work` on the version asked for.
+    async fn with_version<T: Send + 'static>(
+        &self,
+        curriculum: String,
+        version: &str,
+        work: impl FnOnce(Arc<LoadedVersion>) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let pin = from_proto::version(version)?;
+        let published = Arc::clone(&self.published);
+        blocking(move || work(published.load(&curriculum, pin)?)).await
+    }
+}
+
+#[tonic::async_trait]
+impl CurriculumService for Curricula {
+    type GetWeightsStream = Messages<v1::GetWeightsResponse>;
+
+    async fn get_weights(
+        &self,
+        request: Request<v1::GetWeightsRequest>,
+    ) -> Result<Response<Self::GetWeightsStream>, Status> {
+        let request = request.into_inner();
+        let order = from_proto::order(request.order)?;
+        let encoding = from_proto::encoding(request.encoding)?;
+        let iteration = from_proto::iteration("iteration", request.iteration)?;
+        let instance = self.instance.clone();
+        let work = move |version: Arc<LoadedVersion>| {
+            let range = from_proto::range(request.range, version.samples())?;
+            let entry = version.entry(order, iteration);
+            let header = v1::WeightsHeader {
+                version: version.id.to_string(),
+                server_instance: instance,
+                entry: Some(to_proto::entry(entry)),
+                sample_count: version.samples(),
+                range: Some(v1::IndexRange {
+                    start: range.start,
+                    end: range.end,
+                }),
+                encoding: encoding.into(),
+            };
+            let weights = version.weights(order, entry.temperature);
+            Ok((header, version, weights, range))
+        };
+        let (header, version, weights, range) = self
+            .with_version(request.curriculum, &request.version, work)
+            .await?;
+        let header = v1::GetWeightsResponse {
+            part: Some(Part::Header(header)),
+        };
+        let chunks = tokio_stream::iter(chunks(range))
+            .then(move |range| chunk(Arc::clone(&version), weights, range));
+        Ok(Response::new(Box::pin(once(Ok(header)).chain(chunks))))
+    }
+
+    async fn get_schedule(
+        &self,
+        request: Request<v1::GetScheduleRequest>,
+    ) -> Result<Response<v1::GetScheduleResponse>, Status> {
+        let request = request.into_inner();
+        let order = from_proto::order(request.order)?;
+        let iterations = from_proto::iterations(request.iterations)?;
+        let server_instance = self.instance.clone();
+        let work = move |version: Arc<LoadedVersion>| {
+            let entries = iterations
+                .into_iter()
+                .map(|t| to_proto::entry(version.entry(order, t)));
+            Ok(v1::GetScheduleResponse {
+                version: version.id.to_string(),
+                server_instance,
+                sample_count: version.samples(),
+                entries: entries.collect(),
+            })
+        };
+        Ok(Response::new(
+            self.with_version(request.curriculum, &request.version, work)
+                .await?,
+        ))
+    }
+
+    async fn get_curriculum(
+        &self,
+        request: Request<v1::GetCurriculumRequest>,
+    ) -> Result<Response<v1::GetCurriculumResponse>, Status> {
+        let v1::GetCurriculumRequest {
+            curriculum,
+            version,
+        } = request.into_inner();
+        let pin = from_proto::version(&version)?;
+        let published = Arc::clone(&self.published);
+        let work = move || {
+            let (versions, id) = published.find(&curriculum, pin)?;
+            Ok(v1::GetCurriculumResponse {
+                curriculum: Some(to_proto::curriculum(curriculum, &versions)),
+                version: published.store().version(id)?.map(to_proto::version),
+            })
+        };
+        Ok(Response::new(blocking(work).await?))
+    }
+
+    async fn list_curricula(
+        &self,
+        _: Request<v1::ListCurriculaRequest>,
+    ) -> Result<Response<v1::ListCurriculaResponse>, Status> {
+        let published = Arc::clone(&self.published);
+        let work = move || {
+            let curricula = published.store().curricula()?.into_iter();
+            Ok(curricula
+                .map(|(name, versions)| to_proto::curriculum(name, &versions))
+                .collect())
+        };
+        Ok(Response::new(v1::ListCurriculaResponse {
+            curricula: blocking(work).await?,
+        }))
+    }
+}
+
+/// `range`, cut into what fits one message.
+fn chunks(range: Range<u64>) -> impl Iterator<Item = Range<u64>> + Send {
+    let end = range.end;
+    range
+        .step_by(CHUNK as usize)
+        .map(move |start| start..end.min(start + CHUNK))
+}
+
+/// Computed when the client is ready for it, so a slow client costs one chunk of memory.
+async fn chunk(
+    version: Arc<LoadedVersion>,
+    weights: Weights,
+    range: Range<u64>,
+) -> Result<v1::GetWeightsResponse, Status> {
+    let start = range.start;
+    let encode = move || {
+        let difficulty = version.difficulty(range);
+        let mut values = Vec::with_capacity(size_of_val(difficulty));
+        for d in difficulty {
+            values.extend_from_slice(&(weights.of(*d) as f32).to_le_bytes());
+        }
+        Ok(values)
+    };
+    let values = blocking(encode).await?.into();
+    Ok(v1::GetWeightsResponse {
+        part: Some(Part::Chunk(v1::WeightsChunk { start, values })),
+    })
+}

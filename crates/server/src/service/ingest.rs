@@ -1,0 +1,111 @@
+//! `IngestService`: build a version and watch it being built.
+
+use super::{Messages, blocking};
+use crate::{from_proto, to_proto};
+use curriculum_pipeline::{JobView, Pipeline};
+use curriculum_proto::v1::{self, ingest_service_server::IngestService};
+use curriculum_store::Store;
+use std::{sync::Arc, time::Duration};
+use tokio_stream::{StreamExt, wrappers::WatchStream};
+use tonic::{Request, Response, Status};
+
+/// Watchers get at most four messages a second.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+pub(crate) struct Ingest {
+    pipeline: Arc<Pipeline>,
+    store: Arc<Store>,
+}
+
+impl Ingest {
+    pub(crate) fn new(pipeline: Arc<Pipeline>, store: Arc<Store>) -> Self {
+        Self { pipeline, store }
+    }
+}
+
+#[tonic::async_trait]
+impl IngestService for Ingest {
+    type WatchJobStream = Messages<v1::WatchJobResponse>;
+
+    async fn submit_job(
+        &self,
+        request: Request<v1::SubmitJobRequest>,
+    ) -> Result<Response<v1::SubmitJobResponse>, Status> {
+        let request = from_proto::submission(request.into_inner())?;
+        let pipeline = Arc::clone(&self.pipeline);
+        let submitted = blocking(move || Ok(pipeline.submit(&request)?)).await?;
+        let job = Some(to_proto::job(submitted.job));
+        Ok(Response::new(v1::SubmitJobResponse {
+            job,
+            created: submitted.queued,
+        }))
+    }
+
+    async fn get_job(
+        &self,
+        request: Request<v1::GetJobRequest>,
+    ) -> Result<Response<v1::GetJobResponse>, Status> {
+        let v1::GetJobRequest { id, max_errors } = request.into_inner();
+        let id = from_proto::digest("id", &id)?;
+        let limit = from_proto::max_errors(max_errors)?;
+        let (pipeline, store) = (Arc::clone(&self.pipeline), Arc::clone(&self.store));
+        let work = move || {
+            let view = pipeline.job(id)?;
+            let mut errors = Vec::new();
+            if let Some(content) = view.record.content {
+                for (index, reason) in store.job_errors(id, limit)? {
+                    let id = store.sample(content, index)?.id;
+                    errors.push(v1::SampleError { index, id, reason });
+                }
+            }
+            Ok(v1::GetJobResponse {
+                job: Some(to_proto::job(view)),
+                errors,
+            })
+        };
+        Ok(Response::new(blocking(work).await?))
+    }
+
+    async fn list_jobs(
+        &self,
+        _: Request<v1::ListJobsRequest>,
+    ) -> Result<Response<v1::ListJobsResponse>, Status> {
+        let pipeline = Arc::clone(&self.pipeline);
+        let jobs = blocking(move || Ok(pipeline.jobs()?)).await?;
+        Ok(Response::new(v1::ListJobsResponse {
+            jobs: jobs.into_iter().map(to_proto::job).collect(),
+        }))
+    }
+
+    async fn watch_job(
+        &self,
+        request: Request<v1::WatchJobRequest>,
+    ) -> Result<Response<Self::WatchJobStream>, Status> {
+        let id = from_proto::digest("id", &request.into_inner().id)?;
+        let pipeline = Arc::clone(&self.pipeline);
+        let views = blocking(move || Ok(pipeline.watch(id)?)).await?;
+        // The throttle holds back a value only until the next tick, and the channel keeps the latest.
+        let messages = WatchStream::new(views)
+            .throttle(WATCH_INTERVAL)
+            .map(message);
+        Ok(Response::new(Box::pin(messages)))
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<v1::CancelJobRequest>,
+    ) -> Result<Response<v1::CancelJobResponse>, Status> {
+        let id = from_proto::digest("id", &request.into_inner().id)?;
+        let pipeline = Arc::clone(&self.pipeline);
+        let view = blocking(move || Ok(pipeline.cancel(id)?)).await?;
+        Ok(Response::new(v1::CancelJobResponse {
+            job: Some(to_proto::job(view)),
+        }))
+    }
+}
+
+fn message(view: JobView) -> Result<v1::WatchJobResponse, Status> {
+    Ok(v1::WatchJobResponse {
+        job: Some(to_proto::job(view)),
+    })
+}

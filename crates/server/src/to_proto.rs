@@ -1,0 +1,175 @@
+//! Domain to wire. Cannot fail.
+
+use curriculum::{Entry, Phase, Status as SolverStatus};
+use curriculum_pipeline::{JobView, Progress};
+use curriculum_proto::v1;
+use curriculum_store::{
+    Candidate, ClusterRecord, Clusters, Digest, JobState, Parameters, Stage, SummaryRecord,
+    SummarySample, VersionRecord,
+};
+
+pub(crate) fn entry(entry: Entry) -> v1::ScheduleEntry {
+    let phase = match entry.phase {
+        Phase::Warmup => v1::Phase::Warmup,
+        Phase::Uniform => v1::Phase::Uniform,
+    };
+    let status = match entry.status {
+        SolverStatus::Ok => v1::SolverStatus::Ok,
+        SolverStatus::Floor => v1::SolverStatus::Floor,
+        SolverStatus::Ceiling => v1::SolverStatus::Ceiling,
+        SolverStatus::Uniform => v1::SolverStatus::Uniform,
+    };
+    v1::ScheduleEntry {
+        iteration: entry.iteration,
+        temperature: entry.temperature,
+        effective_fraction: entry.effective_fraction,
+        target: entry.target,
+        phase: phase.into(),
+        status: status.into(),
+    }
+}
+
+pub(crate) fn curriculum(name: String, versions: &[Digest]) -> v1::Curriculum {
+    v1::Curriculum {
+        name,
+        versions: versions.iter().map(Digest::to_string).collect(),
+    }
+}
+
+pub(crate) fn version(record: VersionRecord) -> v1::Version {
+    v1::Version {
+        id: record.id.to_string(),
+        source: record.source,
+        model: record.model,
+        model_digest: record.model_digest.to_string(),
+        parameters: Some(parameters(record.parameters)),
+        created_at_ms: record.created_at_ms,
+        summary: Some(summary(record.summary)),
+    }
+}
+
+pub(crate) fn job(view: JobView) -> v1::Job {
+    let record = view.record;
+    let failure = match &record.state {
+        JobState::Failed { stage: at, reason } => Some(v1::Failure {
+            stage: stage(*at),
+            reason: reason.clone(),
+        }),
+        JobState::Queued | JobState::Running | JobState::Succeeded | JobState::Cancelled => None,
+    };
+    let seconds = record.seconds.iter().map(|(at, seconds)| v1::StageSeconds {
+        stage: stage(*at),
+        seconds: *seconds,
+    });
+    v1::Job {
+        id: record.id.to_string(),
+        curriculum: record.curriculum,
+        source: record.source,
+        model: record.model,
+        parameters: Some(parameters(record.parameters)),
+        state: state(&record.state).into(),
+        stage: stage(record.stage),
+        progress: view.progress.map(progress),
+        sample_count: record.sample_count,
+        failed_count: record.failed_count,
+        version: record.version.map(|id| id.to_string()).unwrap_or_default(),
+        failure,
+        submitted_at_ms: record.submitted_at_ms,
+        ended_at_ms: record.ended_at_ms.unwrap_or_default(),
+        seconds: seconds.collect(),
+    }
+}
+
+fn progress(progress: Progress) -> v1::Progress {
+    let Progress {
+        done,
+        total,
+        rate,
+        activity,
+    } = progress;
+    v1::Progress {
+        done,
+        total,
+        rate,
+        activity,
+    }
+}
+
+fn state(state: &JobState) -> v1::JobState {
+    match state {
+        JobState::Queued => v1::JobState::Queued,
+        JobState::Running => v1::JobState::Running,
+        JobState::Succeeded => v1::JobState::Succeeded,
+        JobState::Failed { .. } => v1::JobState::Failed,
+        JobState::Cancelled => v1::JobState::Cancelled,
+    }
+}
+
+fn stage(stage: Stage) -> i32 {
+    let stage = match stage {
+        Stage::Submitted => v1::Stage::Submitted,
+        Stage::Enumerated => v1::Stage::Enumerated,
+        Stage::Extracted => v1::Stage::Extracted,
+        Stage::Clustered => v1::Stage::Clustered,
+        Stage::Scored => v1::Stage::Scored,
+        Stage::Published => v1::Stage::Published,
+    };
+    stage.into()
+}
+
+fn parameters(parameters: Parameters) -> v1::Parameters {
+    let choice = match parameters.clusters {
+        Clusters::Fixed(clusters) => v1::clusters::Choice::Fixed(clusters),
+        Clusters::Auto { min, max } => v1::clusters::Choice::Auto(v1::ClusterRange { min, max }),
+    };
+    v1::Parameters {
+        clusters: Some(v1::Clusters {
+            choice: Some(choice),
+        }),
+        seed: parameters.seed,
+        max_failed_fraction: Some(parameters.max_failed_fraction),
+        schedule: Some(v1::Schedule {
+            initial_effective_fraction: Some(parameters.schedule.initial),
+            warmup_iterations: Some(parameters.schedule.warmup),
+            pacing: v1::Pacing::Linear.into(),
+        }),
+    }
+}
+
+fn summary(summary: SummaryRecord) -> v1::Summary {
+    v1::Summary {
+        sample_count: summary.sample_count,
+        failed_count: summary.failed_count,
+        dimension: summary.dimension,
+        inertia: summary.inertia,
+        davies_bouldin: summary.davies_bouldin,
+        histogram: summary.histogram,
+        clusters: summary.clusters.into_iter().map(cluster).collect(),
+        candidates: summary.candidates.into_iter().map(candidate).collect(),
+    }
+}
+
+fn cluster(cluster: ClusterRecord) -> v1::ClusterSummary {
+    v1::ClusterSummary {
+        size: cluster.size,
+        mean_distance: cluster.mean_distance,
+        nearest: cluster.nearest.into_iter().map(sample).collect(),
+        farthest: cluster.farthest.into_iter().map(sample).collect(),
+    }
+}
+
+fn sample(sample: SummarySample) -> v1::SampleSummary {
+    v1::SampleSummary {
+        index: sample.index,
+        id: sample.id,
+        label: sample.label.unwrap_or_default(),
+        difficulty: sample.difficulty,
+    }
+}
+
+fn candidate(candidate: Candidate) -> v1::ClusterCandidate {
+    v1::ClusterCandidate {
+        clusters: candidate.clusters,
+        davies_bouldin: candidate.davies_bouldin,
+    }
+}

@@ -1,0 +1,116 @@
+//! Wherever a job is stopped, it ends with the bytes of an undisturbed run, and no finished chunk is
+//! extracted twice.
+
+use crate::support::*;
+use curriculum_store::{JobState, Store};
+use std::sync::Arc;
+
+fn undisturbed(source: &std::path::Path) -> Vec<u8> {
+    let (store, _folder) = store();
+    let job = run(
+        &pipeline(&store, CountingExtractor::default()),
+        &request(source),
+    );
+    assert_eq!(job.state, JobState::Succeeded);
+    bytes(&store, &job)
+}
+
+#[test]
+fn stopping_after_any_report_changes_nothing() {
+    let (source, _files) = source();
+    let expected = undisturbed(&source);
+    // Later reports than a job makes mean that it ran through; that is covered as well.
+    for reports in [0, 1, 2, 3, 4, 5, 6, 8, 11, 15, 20, 30] {
+        let (store, folder) = store();
+        let counts = Counts::default();
+        let extractor = || CountingExtractor {
+            counts: Arc::clone(&counts),
+            ..Default::default()
+        };
+        let first = pipeline(&store, extractor());
+        let submitted = first.submit(&request(&source)).unwrap();
+        let mut seen = 0;
+        wait_until(first.watch(submitted.job.record.id).unwrap(), |_| {
+            seen += 1;
+            seen > reports
+        });
+        first.stop();
+        drop((first, store));
+
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let job = wait(&pipeline(&store, extractor()), &submitted);
+        assert_eq!(job.state, JobState::Succeeded, "after {reports} reports");
+        assert_eq!(bytes(&store, &job), expected, "after {reports} reports");
+        let counts = counts.lock().unwrap();
+        assert_eq!(counts.len(), SAMPLES);
+        assert!(
+            counts.values().all(|count| *count == 1),
+            "after {reports} reports"
+        );
+    }
+}
+
+#[test]
+fn a_failure_keeps_finished_chunks() {
+    let (source, _files) = source();
+    let expected = undisturbed(&source);
+    for calls in 0..4 {
+        let (store, _folder) = store();
+        let counts = Counts::default();
+        let broken = CountingExtractor {
+            counts: Arc::clone(&counts),
+            calls_left: Some(calls),
+            ..Default::default()
+        };
+        let failed = run(&pipeline(&store, broken), &request(&source));
+        assert!(
+            matches!(&failed.state, JobState::Failed { reason, .. } if reason == "out of calls")
+        );
+        let finished: usize = counts.lock().unwrap().values().sum();
+
+        let whole = CountingExtractor {
+            counts: Arc::clone(&counts),
+            ..Default::default()
+        };
+        let job = run(&pipeline(&store, whole), &request(&source));
+        assert_eq!(job.id, failed.id);
+        assert_eq!(bytes(&store, &job), expected);
+        assert_eq!(
+            counts.lock().unwrap().values().sum::<usize>(),
+            SAMPLES,
+            "{finished} were finished"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_chunk_is_extracted_again() {
+    let (source, _files) = source();
+    let expected = undisturbed(&source);
+    let (store, folder) = store();
+    let broken = CountingExtractor {
+        calls_left: Some(2),
+        ..Default::default()
+    };
+    run(&pipeline(&store, broken), &request(&source));
+    let features = folder.path().join("features");
+    let chunks = std::fs::read_dir(features)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let chunk = chunks.join("chunk-00000001.features");
+    let mut content = std::fs::read(&chunk).unwrap();
+    content[500] ^= 1;
+    std::fs::write(&chunk, content).unwrap();
+
+    let counts = Counts::default();
+    let whole = CountingExtractor {
+        counts: Arc::clone(&counts),
+        ..Default::default()
+    };
+    let job = run(&pipeline(&store, whole), &request(&source));
+    assert_eq!(bytes(&store, &job), expected);
+    assert_eq!(counts.lock().unwrap().len(), SAMPLES - 256);
+}

@@ -1,0 +1,176 @@
+//! A source of small files, and an extractor that reads their text instead of running a model.
+
+use curriculum_pipeline::{
+    FeatureExtractor, JobView, Pipeline, Request, RequestedParameters, Submitted,
+};
+use curriculum_store::{Clusters, Column, Digest, JobRecord, Store};
+use std::{
+    collections::HashMap,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+/// Samples of [`source`]: a few chunks, the last one short.
+pub(crate) const SAMPLES: usize = 900;
+
+/// A manifest of [`SAMPLES`] files; the text of file i is its group and number.
+pub(crate) fn source() -> (PathBuf, TempDir) {
+    source_with(|_| false)
+}
+
+/// Where `broken` says so, the text is `broken`.
+pub(crate) fn source_with(broken: impl Fn(usize) -> bool) -> (PathBuf, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = String::new();
+    for i in 0..SAMPLES {
+        let text = if broken(i) {
+            "broken".to_owned()
+        } else {
+            format!("{} {i}", i % 3)
+        };
+        fs::write(folder.path().join(format!("{i}.png")), text).unwrap();
+        writeln!(
+            lines,
+            r#"{{"id":"s{i}","path":"{i}.png","label":"{}"}}"#,
+            i % 3
+        )
+        .unwrap();
+    }
+    let manifest = folder.path().join("manifest.jsonl");
+    fs::write(&manifest, lines).unwrap();
+    (manifest, folder)
+}
+
+/// How often each text was extracted, over all extractors that share it.
+pub(crate) type Counts = Arc<Mutex<HashMap<String, usize>>>;
+
+/// Features from text: one of three distant centres, plus a small offset by number.
+#[derive(Default)]
+pub(crate) struct CountingExtractor {
+    pub(crate) counts: Counts,
+    /// Calls that succeed before all others fail.
+    pub(crate) calls_left: Option<usize>,
+    /// If set, every call first waits for a message.
+    pub(crate) gate: Option<std::sync::mpsc::Receiver<()>>,
+}
+
+impl FeatureExtractor for CountingExtractor {
+    fn model(&self) -> &str {
+        "counting"
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::from([7; 32])
+    }
+
+    fn dimension(&self) -> usize {
+        4
+    }
+
+    fn extract(
+        &mut self,
+        images: &[Vec<u8>],
+        features: &mut [f32],
+    ) -> Result<Vec<(usize, String)>, String> {
+        if let Some(gate) = &self.gate {
+            let _ = gate.recv();
+        }
+        if let Some(left) = &mut self.calls_left {
+            *left = left.checked_sub(1).ok_or("out of calls")?;
+        }
+        let mut failures = Vec::new();
+        for (position, (image, row)) in images.iter().zip(features.chunks_exact_mut(4)).enumerate()
+        {
+            let text = String::from_utf8(image.clone()).unwrap();
+            match text.split_once(' ') {
+                Some((group, number)) => fill(row, group.parse().unwrap(), number.parse().unwrap()),
+                None => failures.push((position, format!("`{text}` is not an image"))),
+            }
+            *self.counts.lock().unwrap().entry(text).or_default() += 1;
+        }
+        Ok(failures)
+    }
+}
+
+fn fill(row: &mut [f32], group: usize, number: usize) {
+    row[group] = 10.0;
+    row[3] = (number as f32 * 0.37).sin();
+    row[(group + 1) % 3] = (number as f32 * 0.11).cos();
+}
+
+pub(crate) fn request(source: &Path) -> Request {
+    Request {
+        curriculum: "c".to_owned(),
+        source: source.to_owned(),
+        model: None,
+        parameters: RequestedParameters {
+            clusters: Some(Clusters::Auto { min: 2, max: 5 }),
+            ..Default::default()
+        },
+    }
+}
+
+/// A pipeline on `store`.
+pub(crate) fn pipeline(store: &Arc<Store>, extractor: CountingExtractor) -> Pipeline {
+    Pipeline::start(Arc::clone(store), Box::new(extractor)).unwrap()
+}
+
+pub(crate) fn store() -> (Arc<Store>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (Arc::new(Store::open(folder.path()).unwrap()), folder)
+}
+
+/// Waits until `done` holds for what watchers see, or the job has left the thread.
+pub(crate) fn wait_until(
+    mut views: watch::Receiver<JobView>,
+    mut done: impl FnMut(&JobView) -> bool,
+) -> JobRecord {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        loop {
+            let view = views.borrow_and_update().clone();
+            if done(&view) || views.changed().await.is_err() {
+                return views.borrow().record.clone();
+            }
+        }
+    })
+}
+
+/// The job's last state.
+pub(crate) fn wait(pipeline: &Pipeline, job: &Submitted) -> JobRecord {
+    wait_until(pipeline.watch(job.job.record.id).unwrap(), |_| false)
+}
+
+/// Submits and waits.
+pub(crate) fn run(pipeline: &Pipeline, request: &Request) -> JobRecord {
+    let submitted = pipeline.submit(request).unwrap();
+    wait(pipeline, &submitted)
+}
+
+/// Everything a version consists of, as bytes.
+pub(crate) fn bytes(store: &Store, job: &JobRecord) -> Vec<u8> {
+    let version = job.version.unwrap();
+    let clustering = store.clustering(version).unwrap();
+    let values = u64::from(clustering.clusters) * u64::from(clustering.dimension);
+    let mut bytes = store.column(version, Column::Centroids, values).unwrap();
+    for column in [Column::Difficulty, Column::Distance, Column::Cluster] {
+        bytes.extend(store.column(version, column, job.sample_count).unwrap());
+    }
+    let mut bytes = bytes.concat();
+    for point in store.sketch(version).unwrap().points() {
+        bytes.extend(
+            point
+                .value
+                .to_le_bytes()
+                .into_iter()
+                .chain(point.count.to_le_bytes()),
+        );
+    }
+    bytes
+}

@@ -1,5 +1,4 @@
 //! What a trainer's request costs, without the wire.
-#![expect(missing_docs, reason = "criterion's macros")]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use curriculum::{Order, Schedule, Sketch, Weights};
@@ -7,7 +6,9 @@ use std::hint::black_box;
 
 /// Skewed towards easy, like distances within clusters.
 fn difficulty(samples: usize) -> Vec<f32> {
-    (0..samples).map(|i| ((i as f64 * 0.618_033_988_749).fract().powi(2)) as f32).collect()
+    (0..samples)
+        .map(|i| ((i as f64 * 0.618_033_988_749).fract().powi(2)) as f32)
+        .collect()
 }
 
 fn sketch(c: &mut Criterion) {
@@ -15,7 +16,9 @@ fn sketch(c: &mut Criterion) {
     group.sample_size(10);
     for samples in [100_000, 1_281_167] {
         let difficulty = difficulty(samples);
-        group.bench_function(BenchmarkId::from_parameter(samples), |b| b.iter(|| Sketch::new(black_box(&difficulty))));
+        group.bench_function(BenchmarkId::from_parameter(samples), |b| {
+            b.iter(|| Sketch::new(black_box(&difficulty)))
+        });
     }
 }
 
@@ -40,7 +43,9 @@ fn weight_vector(c: &mut Criterion) {
     let difficulty = difficulty(1_281_167);
     let weights = Weights::new(&Sketch::new(&difficulty), Order::EasyFirst, 0.1);
     let mut out = vec![0.0; difficulty.len()];
-    group.bench_function("1281167", |b| b.iter(|| weights.fill(black_box(&difficulty), &mut out)));
+    group.bench_function("1281167", |b| {
+        b.iter(|| weights.fill(black_box(&difficulty), &mut out))
+    });
 }
 
 criterion_group!(benches, sketch, schedule_entry, weight_vector);

@@ -1,11 +1,16 @@
 //! The whole road of a request on loopback: client, middleware, store, method, stream.
-#![expect(missing_docs, reason = "criterion's macros")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a bench that cannot be set up has nothing to report"
+)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use curriculum::Sketch;
 use curriculum_proto::v1::{self, curriculum_service_client::CurriculumServiceClient};
 use curriculum_server::{Config, Overrides, Server};
-use curriculum_store::{Clusters, Column, Digest, Parameters, ScheduleRecord, Store, SummaryRecord, VersionRecord};
+use curriculum_store::{
+    Clusters, Column, Digest, Parameters, ScheduleRecord, Store, SummaryRecord, VersionRecord,
+};
 use std::path::Path;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
@@ -16,18 +21,33 @@ const WARMUP: u64 = 7_500;
 /// A published version the size of ImageNet-1K.
 fn publish(folder: &Path) {
     let store = Store::open(folder).unwrap();
-    let difficulty: Vec<f32> =
-        (0..SAMPLES).map(|i| ((i as f64 * 0.618_033_988_749).fract().powi(2)) as f32).collect();
+    let difficulty: Vec<f32> = (0..SAMPLES)
+        .map(|i| ((i as f64 * 0.618_033_988_749).fract().powi(2)) as f32)
+        .collect();
     let id = Digest::from([1; 32]);
-    store.put_column(id, Column::Difficulty, difficulty.iter().map(|d| d.to_le_bytes())).unwrap();
-    let schedule = ScheduleRecord { initial: 0.125, warmup: WARMUP };
+    store
+        .put_column(
+            id,
+            Column::Difficulty,
+            difficulty.iter().map(|d| d.to_le_bytes()),
+        )
+        .unwrap();
+    let schedule = ScheduleRecord {
+        initial: 0.125,
+        warmup: WARMUP,
+    };
     let version = VersionRecord {
         id,
         content: id,
         source: String::new(),
         model: String::new(),
         model_digest: id,
-        parameters: Parameters { clusters: Clusters::Fixed(1), seed: 0, max_failed_fraction: 0.0, schedule },
+        parameters: Parameters {
+            clusters: Clusters::Fixed(1),
+            seed: 0,
+            max_failed_fraction: 0.0,
+            schedule,
+        },
         created_at_ms: 0,
         summary: SummaryRecord {
             sample_count: SAMPLES,
@@ -40,7 +60,9 @@ fn publish(folder: &Path) {
             candidates: vec![],
         },
     };
-    store.put_version(&version, &Sketch::new(&difficulty)).unwrap();
+    store
+        .put_version(&version, &Sketch::new(&difficulty))
+        .unwrap();
     store.point("bench", id).unwrap();
     store.flush().unwrap();
 }
@@ -56,7 +78,9 @@ fn client(runtime: &Runtime, folder: &Path) -> CurriculumServiceClient<Channel> 
         let listener = server.bind().await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(server.serve(listener, std::future::pending()));
-        CurriculumServiceClient::connect(format!("http://{address}")).await.unwrap()
+        CurriculumServiceClient::connect(format!("http://{address}"))
+            .await
+            .unwrap()
     })
 }
 
@@ -74,8 +98,14 @@ fn grpc(c: &mut Criterion) {
     c.bench_function("GetSchedule/1281167", |b| {
         b.iter(|| {
             let iterations = vec![next()];
-            let request = v1::GetScheduleRequest { curriculum: "bench".into(), iterations, ..Default::default() };
-            runtime.block_on(client.clone().get_schedule(request)).unwrap()
+            let request = v1::GetScheduleRequest {
+                curriculum: "bench".into(),
+                iterations,
+                ..Default::default()
+            };
+            runtime
+                .block_on(client.clone().get_schedule(request))
+                .unwrap()
         });
     });
 
@@ -83,10 +113,18 @@ fn grpc(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(SAMPLES * 4));
     group.bench_function("1281167", |b| {
         b.iter(|| {
-            let request =
-                v1::GetWeightsRequest { curriculum: "bench".into(), iteration: next(), ..Default::default() };
+            let request = v1::GetWeightsRequest {
+                curriculum: "bench".into(),
+                iteration: next(),
+                ..Default::default()
+            };
             runtime.block_on(async {
-                let mut stream = client.clone().get_weights(request).await.unwrap().into_inner();
+                let mut stream = client
+                    .clone()
+                    .get_weights(request)
+                    .await
+                    .unwrap()
+                    .into_inner();
                 while stream.message().await.unwrap().is_some() {}
             });
         });

@@ -1,5 +1,7 @@
 //! Jobs on a real store, with an extractor that counts.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod resume;
 mod rules;
 mod support;

@@ -1,1 +1,8 @@
+//! k-means against linfa's, and the promises of `cluster`.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
+mod contract;
+mod determinism;
+mod oracle;
+mod support;

@@ -1,0 +1,90 @@
+use linfa_clustering::KMeansParamsError;
+use thiserror::Error;
+
+/// Why rows could not be clustered.
+#[derive(Debug, Error)]
+pub enum ClusteringError {
+    /// There is nothing to cluster.
+    #[error("there are no rows to cluster")]
+    NoRows,
+    /// The rows have no columns.
+    #[error("the rows have width 0")]
+    NoColumns,
+    /// A value is NaN or infinite; `row` counts from 0.
+    #[error("row {row} holds a value that is not finite")]
+    NotFinite {
+        /// The first such row.
+        row: usize,
+    },
+    /// A row is so long that distances to it would not fit f32; `row` counts from 0.
+    #[error("row {row} is too large: distances to it do not fit single precision")]
+    TooLarge {
+        /// The first such row.
+        row: usize,
+    },
+    /// Fewer than one cluster was asked for.
+    #[error("the number of clusters must be at least 1")]
+    NoClusters,
+    /// More clusters than rows.
+    #[error("{clusters} clusters need at least as many rows, not {rows}")]
+    TooManyClusters {
+        /// The number asked for.
+        clusters: usize,
+        /// The number of rows.
+        rows: usize,
+    },
+    /// Automatic k needs one row more than its fewest clusters.
+    #[error("automatic k from {min} clusters needs more than {rows} rows")]
+    TooFewRows {
+        /// The lower end asked for.
+        min: usize,
+        /// The number of rows.
+        rows: usize,
+    },
+    /// The range of automatic k begins below 2, where the Davies–Bouldin index is undefined.
+    #[error("automatic k starts at 2 clusters or more, not at {min}")]
+    RangeTooLow {
+        /// The lower end asked for.
+        min: usize,
+    },
+    /// The range of automatic k ends before it begins.
+    #[error("the range of clusters is empty: {min} to {max}")]
+    RangeEmpty {
+        /// The lower end asked for.
+        min: usize,
+        /// The upper end asked for.
+        max: usize,
+    },
+    /// Given starting centroids do not match the number of clusters and the width of the rows.
+    #[error(
+        "starting centroids have shape {given_clusters}x{given_width}, expected {clusters}x{width}"
+    )]
+    StartingCentroidsShape {
+        /// Rows of the given array.
+        given_clusters: usize,
+        /// Columns of the given array.
+        given_width: usize,
+        /// The number of clusters asked for.
+        clusters: usize,
+        /// The width of the rows.
+        width: usize,
+    },
+    /// Given starting centroids hold a value that is not finite or too large.
+    #[error("starting centroid {cluster} holds a value that is not finite or too large")]
+    StartingCentroidsValue {
+        /// The first such centroid.
+        cluster: usize,
+    },
+    /// linfa's initialiser is neither random, given centroids nor k-means++.
+    #[error("the initialiser {0} is not supported")]
+    UnsupportedInitialiser(String),
+    /// The observer asked to stop.
+    #[error("clustering was cancelled")]
+    Cancelled,
+    /// linfa refused the parameters.
+    #[error("invalid parameters: {0}")]
+    Parameters(#[from] KMeansParamsError),
+    /// Demanded by linfa's `Fit`, which may pass on an error of its own.
+    #[error(transparent)]
+    Linfa(#[from] linfa::Error),
+}

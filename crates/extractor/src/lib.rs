@@ -1,0 +1,32 @@
+//! Images to features: decode, preprocess, ONNX Runtime.
+//!
+//! An [`Extractor`] turns encoded images into one row of features each, the model's own vectors,
+//! not yet normalised. The features of an image depend on its bytes and the model only: never on
+//! the other images of the call, nor on the number of threads.
+//!
+//! - `model`: what a model is (graph, preprocessing), and where it comes from
+//! - `decode`: encoded bytes to RGB pixels, within limits
+//! - `preprocess`: RGB pixels to the model's input, as torchvision does it
+//! - `library`: finding and loading ONNX Runtime's shared library
+//! - `options`: where and how a graph runs
+//! - `session`: the loaded graph
+//! - `output`: pooling of its output to one vector per image
+//! - `extractor`: batches of images through all of the above
+//! - `error`: what goes wrong, for a whole call or for one image
+//!
+//! Nothing outside this crate names ONNX Runtime; nothing here knows manifests, storage or the wire.
+
+mod decode;
+mod error;
+mod extractor;
+mod library;
+mod model;
+mod options;
+mod output;
+mod preprocess;
+mod session;
+
+pub use error::{ExtractorError, ImageError};
+pub use extractor::{Extractor, ImageFailure};
+pub use model::{DEFAULT_MODEL, Interpolation, Model, ModelEntry, Preprocessing};
+pub use options::{ExecutionProvider, Options};

@@ -1,0 +1,200 @@
+//! Finding and loading ONNX Runtime's shared library.
+//!
+//! It is looked for at run time, so that one build serves CPU and CUDA libraries and building needs
+//! neither. Places, in order: the file named by `ORT_DYLIB_PATH`; the executable's folder, and `lib`
+//! in it; `onnxruntime` in a build folder above the executable, one whose name begins with `target`,
+//! which `make onnxruntime` fills.
+
+use std::env;
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ort::LoadDynamicError;
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+
+use crate::ExtractorError;
+
+/// A std mutex: nothing awaits under it, and loading happens once. Never emptied again, since ONNX
+/// Runtime allows one environment in the life of a process.
+static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
+
+/// The process's ONNX Runtime, loaded on the first call. A failed load may be tried again.
+pub(crate) fn environment() -> Result<Environment, ExtractorError> {
+    let mut loaded = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(environment) = &*loaded {
+        return Ok(environment.clone());
+    }
+    let path = find(
+        env::var_os("ORT_DYLIB_PATH"),
+        env::current_exe().ok().as_deref(),
+    )?;
+    let environment = load(&path)?;
+    *loaded = Some(environment.clone());
+    Ok(environment)
+}
+
+/// Any other first use of `ort` would panic on a bad library; `init_from` gives an error.
+fn load(path: &Path) -> Result<Environment, ExtractorError> {
+    let unusable = |reason: String| ExtractorError::LibraryUnusable {
+        path: path.to_owned(),
+        reason,
+    };
+    let builder = ort::init_from(path).map_err(|error| unusable(reason(error)))?;
+    let environment = builder
+        .with_name("curriculum")
+        .with_telemetry(false)
+        .build();
+    let environment = environment.map_err(|error| unusable(error.to_string()))?;
+    // Verbose by default: a formatted line per allocation, whether or not anyone listens.
+    environment.set_log_level(LogLevel::Warning);
+    Ok(environment)
+}
+
+/// With what the loader said, which the error's own text leaves out.
+fn reason(error: LoadDynamicError) -> String {
+    match &error {
+        LoadDynamicError::Dlopen { error: cause, .. } => match cause.source() {
+            Some(said) => said.to_string(),
+            None => cause.to_string(),
+        },
+        LoadDynamicError::MissingApi { .. }
+        | LoadDynamicError::InvalidVersionString
+        | LoadDynamicError::BadVersion { .. } => error.to_string(),
+    }
+}
+
+/// A library the user names is taken as it is; there is no falling through to another one.
+fn find(named: Option<OsString>, executable: Option<&Path>) -> Result<PathBuf, ExtractorError> {
+    if let Some(named) = named.filter(|named| !named.is_empty()) {
+        return Ok(PathBuf::from(named));
+    }
+    let looked_in = executable.map(folders).unwrap_or_default();
+    match looked_in.iter().find_map(|folder| library_in(folder)) {
+        Some(path) => Ok(path),
+        None => Err(ExtractorError::LibraryNotFound { looked_in }),
+    }
+}
+
+fn folders(executable: &Path) -> Vec<PathBuf> {
+    let Some(home) = executable.parent() else {
+        return Vec::new();
+    };
+    let is_build_folder = |folder: &&Path| {
+        folder
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("target"))
+    };
+    let build_folders = home
+        .ancestors()
+        .filter(is_build_folder)
+        .map(|folder| folder.join("onnxruntime"));
+    [home.to_owned(), home.join("lib")]
+        .into_iter()
+        .chain(build_folders)
+        .collect()
+}
+
+/// The unversioned name if it is there, else the newest version.
+fn library_in(folder: &Path) -> Option<PathBuf> {
+    let names = fs::read_dir(folder)
+        .ok()?
+        .filter_map(|file| file.ok()?.file_name().into_string().ok());
+    let (_, name) = names.filter_map(|name| Some((rank(&name)?, name))).max()?;
+    Some(folder.join(name))
+}
+
+/// Orders the library's possible file names; `None` for any other file.
+fn rank(name: &str) -> Option<Vec<u64>> {
+    let unversioned = || vec![u64::MAX];
+    let version = match env::consts::OS {
+        "windows" => return (name == "onnxruntime.dll").then(unversioned),
+        "macos" => name
+            .strip_prefix("libonnxruntime")?
+            .strip_suffix(".dylib")?,
+        _ => name.strip_prefix("libonnxruntime.so")?,
+    };
+    if version.is_empty() {
+        return Some(unversioned());
+    }
+    version
+        .strip_prefix('.')?
+        .split('.')
+        .map(|part| part.parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unversioned() -> String {
+        format!(
+            "{}onnxruntime{}",
+            env::consts::DLL_PREFIX,
+            env::consts::DLL_SUFFIX
+        )
+    }
+
+    fn place(folder: &Path, name: &str) -> PathBuf {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join(name), b"").unwrap();
+        folder.join(name)
+    }
+
+    #[test]
+    fn places_are_searched_in_order() {
+        let root = tempfile::tempdir().unwrap();
+        let home = root.path().join("target/release");
+        let executable = home.join("curriculum");
+        let found = || find(None, Some(&executable)).unwrap();
+
+        let built = place(&root.path().join("target/onnxruntime"), &unversioned());
+        assert_eq!(found(), built);
+        let lib = place(&home.join("lib"), &unversioned());
+        assert_eq!(found(), lib);
+        let beside = place(&home, &unversioned());
+        assert_eq!(found(), beside);
+        let named = find(Some("other/library".into()), Some(&executable)).unwrap();
+        assert_eq!(named, Path::new("other/library"));
+        assert_eq!(find(Some("".into()), Some(&executable)).unwrap(), beside);
+    }
+
+    #[test]
+    fn folders_that_are_no_build_folder_are_not_trusted() {
+        let root = tempfile::tempdir().unwrap();
+        place(&root.path().join("onnxruntime"), &unversioned());
+        let home = root.path().join("bin");
+        let error = find(None, Some(&home.join("curriculum"))).unwrap_err();
+        let ExtractorError::LibraryNotFound { looked_in } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(looked_in[..2], [home.clone(), home.join("lib")]);
+        assert!(!looked_in.contains(&root.path().join("onnxruntime")));
+        for word in ["make onnxruntime", "ORT_DYLIB_PATH", home.to_str().unwrap()] {
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn newest_version_is_taken_and_other_files_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "libonnxruntime_providers_shared.so",
+            "libonnxruntime.so.txt",
+            "onnxruntime.dll",
+        ] {
+            place(folder.path(), name);
+            assert_eq!(library_in(folder.path()), None, "{name}");
+        }
+        place(folder.path(), "libonnxruntime.so.1.9.0");
+        let newest = place(folder.path(), "libonnxruntime.so.1.32.0");
+        assert_eq!(library_in(folder.path()), Some(newest));
+        let unversioned = place(folder.path(), "libonnxruntime.so");
+        assert_eq!(library_in(folder.path()), Some(unversioned));
+    }
+}

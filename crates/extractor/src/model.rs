@@ -1,0 +1,294 @@
+//! A model: an ONNX graph, and the entry that says how images become its input.
+
+use std::borrow::Cow;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::ExtractorError;
+
+/// The embedded model used when a user names none.
+pub const DEFAULT_MODEL: &str = "dino_fashion";
+
+/// An example entry, shown where one is missing.
+pub(crate) const ENTRY_SCHEMA: &str = r#"name = "my_model"
+description = "What it is and where it comes from."
+input = "pixel_values"   # f32, (batch, 3, crop, crop)
+output = "class_token"   # (batch, D), (batch, tokens, D) or (batch, D, h, w)
+[preprocessing]
+resize = 256             # shorter side, pixels
+crop = 224               # centre crop, pixels
+interpolation = "bicubic"  # or "bilinear"
+mean = [0.485, 0.456, 0.406]
+std = [0.229, 0.224, 0.225]
+"#;
+
+/// Protobuf's limit for one message, hence for an ONNX file that holds its weights.
+const MAX_ONNX_BYTES: u64 = 1 << 31;
+const MAX_SIDE: u32 = 2048;
+
+/// A graph and its entry, checked but not yet loaded.
+#[derive(Debug, Clone)]
+pub struct Model {
+    entry: ModelEntry,
+    onnx: Cow<'static, [u8]>,
+    digest: [u8; 32],
+}
+
+/// What `FILE.toml` beside `FILE.onnx` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// Short name: letters, digits, `_`, `-`, `.`.
+    pub name: String,
+    /// For people; no effect on features.
+    pub description: String,
+    /// The graph's only input: f32 (B, 3, crop, crop).
+    pub input: String,
+    /// The output that holds the features.
+    pub output: String,
+    /// From RGB pixels to the input.
+    pub preprocessing: Preprocessing,
+}
+
+/// torchvision's `Resize`, `CenterCrop`, `ToTensor`, `Normalize`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocessing {
+    /// Shorter side after the resize, in pixels.
+    pub resize: u32,
+    /// Side of the centre crop, in pixels; at most `resize`.
+    pub crop: u32,
+    /// Resampling filter.
+    pub interpolation: Interpolation,
+    /// Per channel RGB, of values in [0, 1].
+    #[serde(deserialize_with = "per_channel")]
+    pub mean: [f32; 3],
+    /// Per channel RGB, of values in [0, 1].
+    #[serde(deserialize_with = "per_channel")]
+    pub std: [f32; 3],
+}
+
+/// Resampling filter, always antialiased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// Cubic convolution with a = −0.5, as Pillow's.
+    Bicubic,
+    /// Triangle filter.
+    Bilinear,
+}
+
+struct Embedded {
+    name: &'static str,
+    onnx: &'static [u8],
+    entry: &'static str,
+}
+
+const EMBEDDED: &[Embedded] = &[Embedded {
+    name: DEFAULT_MODEL,
+    onnx: include_bytes!("../models/dino_fashion.onnx"),
+    entry: include_str!("../models/dino_fashion.toml"),
+}];
+
+impl Model {
+    /// An embedded model by name, or a file by a path that ends in `.onnx`.
+    ///
+    /// For a name that a peer sent use [`Model::embedded`], which never opens a file.
+    pub fn resolve(name_or_file: &str) -> Result<Self, ExtractorError> {
+        let path = Path::new(name_or_file);
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "onnx")
+        {
+            Self::from_file(path)
+        } else {
+            Self::embedded(name_or_file)
+        }
+    }
+
+    /// An embedded model by name.
+    pub fn embedded(name: &str) -> Result<Self, ExtractorError> {
+        let Some(found) = EMBEDDED.iter().find(|embedded| embedded.name == name) else {
+            return Err(ExtractorError::UnknownModel {
+                name: name.to_owned(),
+            });
+        };
+        let entry = ModelEntry::parse(found.entry, &format!("embedded {name}.toml"))?;
+        Ok(Self::new(entry, Cow::Borrowed(found.onnx)))
+    }
+
+    /// `FILE.onnx`, with its weights inside, and its entry in `FILE.toml` beside it.
+    pub fn from_file(path: &Path) -> Result<Self, ExtractorError> {
+        let unreadable = |source| ExtractorError::ModelUnreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let bytes = fs::metadata(path).map_err(unreadable)?.len();
+        if bytes >= MAX_ONNX_BYTES {
+            return Err(ExtractorError::ModelTooLarge {
+                path: path.to_owned(),
+                bytes,
+            });
+        }
+        let entry = ModelEntry::read(&path.with_extension("toml"))?;
+        let onnx = fs::read(path).map_err(unreadable)?;
+        Ok(Self::new(entry, Cow::Owned(onnx)))
+    }
+
+    fn new(entry: ModelEntry, onnx: Cow<'static, [u8]>) -> Self {
+        let digest = digest(&entry, &onnx);
+        Self {
+            entry,
+            onnx,
+            digest,
+        }
+    }
+
+    /// Name, graph ends and preprocessing.
+    pub fn entry(&self) -> &ModelEntry {
+        &self.entry
+    }
+
+    /// BLAKE3 over all that features depend on: the graph, which of its ends are used, and the
+    /// preprocessing. Not the name nor the description.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    pub(crate) fn onnx(&self) -> &[u8] {
+        &self.onnx
+    }
+}
+
+impl ModelEntry {
+    fn read(path: &Path) -> Result<Self, ExtractorError> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, &path.display().to_string()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(ExtractorError::EntryMissing {
+                    path: path.to_owned(),
+                })
+            }
+            Err(source) => Err(ExtractorError::ModelUnreadable {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// `file` is for messages only.
+    fn parse(text: &str, file: &str) -> Result<Self, ExtractorError> {
+        let entry: Self = toml::from_str(text).map_err(|error| ExtractorError::EntryMalformed {
+            file: file.to_owned(),
+            reason: error.to_string().trim_end().to_owned(),
+        })?;
+        match entry.out_of_range() {
+            None => Ok(entry),
+            Some((field, reason)) => Err(ExtractorError::EntryOutOfRange {
+                file: file.to_owned(),
+                field,
+                reason,
+            }),
+        }
+    }
+
+    /// The first field outside its range, and what is wrong with it.
+    fn out_of_range(&self) -> Option<(&'static str, String)> {
+        let named = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(named) {
+            return Some((
+                "name",
+                "must be 1 to 64 letters, digits, '_', '-' or '.'".to_owned(),
+            ));
+        }
+        for (field, value) in [("input", &self.input), ("output", &self.output)] {
+            if value.is_empty() || value.len() > 256 || value.contains(char::is_control) {
+                return Some((field, "must be 1 to 256 printable bytes".to_owned()));
+            }
+        }
+        self.preprocessing.out_of_range()
+    }
+}
+
+impl Preprocessing {
+    fn out_of_range(&self) -> Option<(&'static str, String)> {
+        let Self {
+            resize,
+            crop,
+            interpolation: _,
+            mean,
+            std,
+        } = self;
+        if !(1..=MAX_SIDE).contains(resize) {
+            let reason = format!("must be 1 to {MAX_SIDE}, not {resize}");
+            return Some(("preprocessing.resize", reason));
+        }
+        if !(1..=*resize).contains(crop) {
+            let reason = format!("must be 1 to resize, {resize}, not {crop}");
+            return Some(("preprocessing.crop", reason));
+        }
+        if !mean.iter().all(|value| (0.0..=1.0).contains(value)) {
+            return Some((
+                "preprocessing.mean",
+                format!("must be within [0, 1], not {mean:?}"),
+            ));
+        }
+        if !std.iter().all(|value| (0.001..=10.0).contains(value)) {
+            return Some((
+                "preprocessing.std",
+                format!("must be within [0.001, 10], not {std:?}"),
+            ));
+        }
+        None
+    }
+}
+
+/// Read as a list first, since an array alone would ignore a fourth value.
+fn per_channel<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[f32; 3], D::Error> {
+    let values = Vec::<f32>::deserialize(deserializer)?;
+    let count = values.len();
+    values
+        .try_into()
+        .map_err(|_| D::Error::invalid_length(count, &"3 values"))
+}
+
+/// The embedded models' names, for messages.
+pub(crate) fn embedded_names() -> String {
+    let names: Vec<_> = EMBEDDED.iter().map(|embedded| embedded.name).collect();
+    names.join(", ")
+}
+
+/// Every variable-length part is preceded by its length, so that no two models share an encoding.
+fn digest(entry: &ModelEntry, onnx: &[u8]) -> [u8; 32] {
+    let Preprocessing {
+        resize,
+        crop,
+        interpolation,
+        mean,
+        std,
+    } = &entry.preprocessing;
+    let mut hasher = blake3::Hasher::new_derive_key("curriculum model v1");
+    for part in [onnx, entry.input.as_bytes(), entry.output.as_bytes()] {
+        hasher
+            .update(&(part.len() as u64).to_le_bytes())
+            .update(part);
+    }
+    hasher
+        .update(&resize.to_le_bytes())
+        .update(&crop.to_le_bytes());
+    hasher.update(match interpolation {
+        Interpolation::Bicubic => &[0],
+        Interpolation::Bilinear => &[1],
+    });
+    for value in mean.iter().chain(std) {
+        hasher.update(&value.to_le_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
+#[cfg(test)]
+mod tests;

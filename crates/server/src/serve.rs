@@ -49,9 +49,6 @@ pub enum ServeError {
     /// Reflection could not be set up.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// Calls were still open when the time to drain was over; everything stored is on disk.
-    #[error("calls were still open {0:?} after the signal to stop")]
-    DrainTimeout(Duration),
 }
 
 /// An open data folder, a loaded model and a running job thread.
@@ -93,7 +90,7 @@ impl Server {
     /// open calls finish within the configured time, and flushes.
     ///
     /// # Errors
-    /// When the transport fails, or calls stay open for too long.
+    /// When the transport or the last flush fails.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -163,7 +160,10 @@ impl Server {
         };
         let outcome = tokio::select! {
             outcome = serving => outcome.map_err(ServeError::from),
-            () = deadline => Err(ServeError::DrainTimeout(drain)),
+            () = deadline => {
+                tracing::warn!(seconds = drain.as_secs(), "calls are still open and are cut off");
+                Ok(())
+            }
         };
         let pipeline = Arc::clone(&self.pipeline);
         let _ = tokio::task::spawn_blocking(move || pipeline.stop()).await;

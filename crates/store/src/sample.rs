@@ -1,6 +1,7 @@
 //! The samples of a manifest, in order, by content hash.
 
 use crate::{Digest, Result, SampleRecord, Store, StoreError, envelope};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Samples per stored value.
 const CHUNK: u64 = 4096;
@@ -32,24 +33,34 @@ impl Store {
         Ok(samples)
     }
 
-    /// The sample at `index`.
+    /// The samples at `indices`, by index. Each stored value is read once, so asking for many at a
+    /// time is cheap.
     ///
     /// # Errors
-    /// When it is missing or damaged, or the database fails.
-    pub fn sample(&self, content: Digest, index: u64) -> Result<SampleRecord> {
-        let what = || format!("sample {index} of {content}");
-        let missing = || StoreError::corrupt(what(), "missing");
-        let value = self
-            .samples
-            .get(key(content, index / CHUNK))?
-            .ok_or_else(missing)?;
-        let mut records: Vec<SampleRecord> = envelope::open_json(&value, what)?;
-        let at = (index % CHUNK) as usize;
-        if at < records.len() {
-            Ok(records.swap_remove(at))
-        } else {
-            Err(missing())
+    /// When one is missing or damaged, or the database fails.
+    pub fn samples_at(
+        &self,
+        content: Digest,
+        indices: impl IntoIterator<Item = u64>,
+    ) -> Result<BTreeMap<u64, SampleRecord>> {
+        let wanted: BTreeSet<u64> = indices.into_iter().collect();
+        let mut found = BTreeMap::new();
+        let mut chunk = (u64::MAX, Vec::new());
+        for index in wanted {
+            let what = || format!("sample {index} of {content}");
+            let missing = || StoreError::corrupt(what(), "missing");
+            if chunk.0 != index / CHUNK {
+                let value = self.samples.get(key(content, index / CHUNK))?;
+                chunk = (
+                    index / CHUNK,
+                    envelope::open_json(&value.ok_or_else(missing)?, what)?,
+                );
+            }
+            let record: &SampleRecord =
+                chunk.1.get((index % CHUNK) as usize).ok_or_else(missing)?;
+            found.insert(index, record.clone());
         }
+        Ok(found)
     }
 }
 
@@ -74,10 +85,10 @@ mod tests {
         let content = Digest::from([7; 32]);
         store.put_samples(content, &samples).unwrap();
         assert_eq!(store.samples(content).unwrap(), samples);
-        assert_eq!(
-            store.sample(content, CHUNK + 1).unwrap(),
-            record(CHUNK as usize + 1)
-        );
-        assert!(store.sample(content, samples.len() as u64).is_err());
+        let last = samples.len() as u64 - 1;
+        let found = store.samples_at(content, [last, 3, CHUNK + 1]).unwrap();
+        let expected = [3, CHUNK + 1, last].map(|index| (index, record(index as usize)));
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
+        assert!(store.samples_at(content, [last + 1]).is_err());
     }
 }

@@ -4,9 +4,10 @@ use super::{Context, StageError};
 use crate::pipeline::now_ms;
 use curriculum::{Sketch, difficulty};
 use curriculum_store::{
-    ClusterRecord, ClusteringRecord, Column, Digest, Store, StoreError, SummaryRecord,
-    SummarySample, VersionRecord,
+    ClusterRecord, ClusteringRecord, Column, Digest, SampleRecord, Store, StoreError,
+    SummaryRecord, SummarySample, VersionRecord,
 };
+use std::collections::BTreeMap;
 
 /// Bins of the difficulty histogram.
 const HISTOGRAM_BINS: usize = 50;
@@ -109,10 +110,15 @@ impl Scores {
         clustering: ClusteringRecord,
     ) -> Result<SummaryRecord, StoreError> {
         let usable: usize = self.members.iter().map(Vec::len).sum();
+        let listed = self
+            .members
+            .iter()
+            .flat_map(|members| nearest(members).chain(farthest(members)));
+        let samples = store.samples_at(content, listed.map(|index| index as u64))?;
         let clusters = self
             .members
             .iter()
-            .map(|members| self.describe(store, content, members));
+            .map(|members| self.describe(&samples, members));
         Ok(SummaryRecord {
             sample_count: self.difficulty.len() as u64,
             failed_count: (self.difficulty.len() - usable) as u64,
@@ -120,42 +126,36 @@ impl Scores {
             inertia: clustering.inertia,
             davies_bouldin: clustering.davies_bouldin,
             histogram: difficulty::histogram(&self.difficulty, HISTOGRAM_BINS),
-            clusters: clusters.collect::<Result<_, _>>()?,
+            clusters: clusters.collect(),
             candidates: clustering.candidates,
         })
     }
 
-    fn describe(
-        &self,
-        store: &Store,
-        content: Digest,
-        members: &[usize],
-    ) -> Result<ClusterRecord, StoreError> {
+    fn describe(&self, samples: &BTreeMap<u64, SampleRecord>, members: &[usize]) -> ClusterRecord {
         let sum: f64 = members.iter().map(|i| f64::from(self.distance[*i])).sum();
-        let listed = |index: &usize| {
-            let sample = store.sample(content, *index as u64)?;
-            let difficulty = self.difficulty[*index];
-            Ok(SummarySample {
-                index: *index as u64,
+        let sample = |index: usize| {
+            let sample = samples.get(&(index as u64))?.clone();
+            let difficulty = self.difficulty[index];
+            Some(SummarySample {
+                index: index as u64,
                 id: sample.id,
                 label: sample.label,
                 difficulty,
             })
         };
-        Ok(ClusterRecord {
+        ClusterRecord {
             size: members.len() as u64,
             mean_distance: sum / members.len().max(1) as f64,
-            nearest: members
-                .iter()
-                .take(LISTED)
-                .map(listed)
-                .collect::<Result<_, StoreError>>()?,
-            farthest: members
-                .iter()
-                .rev()
-                .take(LISTED)
-                .map(listed)
-                .collect::<Result<_, StoreError>>()?,
-        })
+            nearest: nearest(members).filter_map(sample).collect(),
+            farthest: farthest(members).filter_map(sample).collect(),
+        }
     }
+}
+
+fn nearest(members: &[usize]) -> impl Iterator<Item = usize> {
+    members.iter().copied().take(LISTED)
+}
+
+fn farthest(members: &[usize]) -> impl Iterator<Item = usize> {
+    members.iter().rev().copied().take(LISTED)
 }

@@ -4,7 +4,7 @@ use super::{Messages, blocking};
 use crate::{from_proto, to_proto};
 use curriculum_pipeline::{JobView, Pipeline};
 use curriculum_proto::v1::{self, ingest_service_server::IngestService};
-use curriculum_store::Store;
+use curriculum_store::{Digest, Store, StoreError};
 use std::{sync::Arc, time::Duration};
 use tokio_stream::{StreamExt, wrappers::WatchStream};
 use tonic::{Request, Response, Status};
@@ -51,13 +51,10 @@ impl IngestService for Ingest {
         let (pipeline, store) = (Arc::clone(&self.pipeline), Arc::clone(&self.store));
         let work = move || {
             let view = pipeline.job(id)?;
-            let mut errors = Vec::new();
-            if let Some(content) = view.record.content {
-                for (index, reason) in store.job_errors(id, limit)? {
-                    let id = store.sample(content, index)?.id;
-                    errors.push(v1::SampleError { index, id, reason });
-                }
-            }
+            let errors = match view.record.content {
+                Some(content) => sample_errors(&store, id, content, limit)?,
+                None => Vec::new(),
+            };
             Ok(v1::GetJobResponse {
                 job: Some(to_proto::job(view)),
                 errors,
@@ -102,6 +99,25 @@ impl IngestService for Ingest {
             job: Some(to_proto::job(view)),
         }))
     }
+}
+
+/// The first `limit` samples of a job that could not be used.
+fn sample_errors(
+    store: &Store,
+    job: Digest,
+    content: Digest,
+    limit: usize,
+) -> Result<Vec<v1::SampleError>, StoreError> {
+    let errors = store.job_errors(job, limit)?;
+    let mut samples = store.samples_at(content, errors.iter().map(|(index, _)| *index))?;
+    let describe = |(index, reason)| {
+        let id = samples
+            .remove(&index)
+            .map(|sample| sample.id)
+            .unwrap_or_default();
+        v1::SampleError { index, id, reason }
+    };
+    Ok(errors.into_iter().map(describe).collect())
 }
 
 fn message(view: JobView) -> Result<v1::WatchJobResponse, Status> {

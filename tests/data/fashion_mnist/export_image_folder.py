@@ -21,7 +21,7 @@ def main() -> None:
     for name in CLASSES:
         (options.out_dir / name).mkdir(parents=True, exist_ok=True)
     images, labels = load(options.dataset, options.split)
-    for index, (image, label) in enumerate(zip(images, labels)):
+    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
         (options.out_dir / member_name(label, index)).write_bytes(encode_png(image))
 
 

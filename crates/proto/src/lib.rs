@@ -1,6 +1,9 @@
 //! Rust generated from `proto/`; nothing by hand. Field documentation lives in the `.proto` files.
 
-#![expect(missing_docs, reason = "the comments of the .proto files are the documentation")]
+#![expect(
+    missing_docs,
+    reason = "the comments of the .proto files are the documentation"
+)]
 #![expect(clippy::all, reason = "generated code")]
 
 /// The package `curriculum.v1`: both services, their clients and their messages.

@@ -1,0 +1,9 @@
+//! One file per subcommand: `Args` and `run`.
+
+pub(crate) mod check_config;
+pub(crate) mod demo;
+pub(crate) mod inspect;
+pub(crate) mod jobs;
+pub(crate) mod serve;
+pub(crate) mod submit;
+pub(crate) mod weights;

@@ -1,0 +1,336 @@
+//! `curriculum inspect`
+
+use crate::{
+    client::ServerArgs,
+    report::{self, Facts, ImageSource, clipped, grouped, method, temperature},
+    table::{bar, number, print, table},
+    weights::status_name,
+};
+use anyhow::Context;
+use comfy_table::Table;
+use curriculum_proto::v1;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Width of the longest bar of the histogram, in characters.
+const BAR_WIDTH: usize = 40;
+
+/// Lines of the histogram, at most; neighbouring bins share one.
+const HISTOGRAM_LINES: usize = 25;
+
+/// Samples named per cluster and side, and the longest name.
+const NAMED: usize = 3;
+const NAME_CHARACTERS: usize = 24;
+
+/// Describe a curriculum: clusters, difficulties, prototypes; without a name, list the curricula.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Name of the curriculum.
+    name: Option<String>,
+    /// Version to describe [default: the newest].
+    #[arg(
+        long = "pin",
+        visible_alias = "version",
+        value_name = "VERSION",
+        requires = "name"
+    )]
+    version: Option<String>,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// Write a report with pictures of the samples there: one file, readable without a network.
+    #[arg(long, value_name = "FILE", requires = "name")]
+    html: Option<PathBuf>,
+    /// Where the samples are on this machine [default: where the job found them].
+    #[arg(long, value_name = "SOURCE", requires = "html")]
+    images: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let mut client = args.server.curricula().await?;
+    let Some(name) = args.name else {
+        let answer = client
+            .list_curricula(v1::ListCurriculaRequest {})
+            .await?
+            .into_inner();
+        list(&answer.curricula, args.json);
+        return Ok(());
+    };
+    let version = args.version.unwrap_or_default();
+    let request = v1::GetCurriculumRequest {
+        curriculum: name,
+        version,
+    };
+    let Some(path) = args.html else {
+        let curriculum = request.curriculum.clone();
+        let answer = client.get_curriculum(request).await?.into_inner();
+        let version = answer.version.context("the server sent no version")?;
+        describe(&curriculum, &version, args.json);
+        return Ok(());
+    };
+    let facts = report::collect(&mut client, request).await?;
+    let (curriculum, version) = (facts.curriculum.clone(), facts.version.clone());
+    let images = args.images.map_or(ImageSource::Version, ImageSource::Given);
+    report::write(facts, images, &path).await?;
+    describe(&curriculum, &version, args.json);
+    if !args.json {
+        print(format_args!("\nreport written to {}", path.display()));
+    }
+    Ok(())
+}
+
+/// What the schedule does to the draws, at a few iterations.
+pub(crate) fn milestones(facts: &Facts) -> Table {
+    let mut table = table([
+        "iteration",
+        "temperature",
+        "effective fraction",
+        "draws from easiest tenth",
+        "solver",
+    ]);
+    for milestone in &facts.milestones {
+        let entry = &milestone.entry;
+        table.add_row([
+            number(grouped(entry.iteration)),
+            number(temperature(entry.temperature)),
+            number(format!("{:.4}", entry.effective_fraction)),
+            number(format!("{:.1} %", 100.0 * milestone.top_tenth)),
+            status_name(entry.status()).into(),
+        ]);
+    }
+    table
+}
+
+fn list(curricula: &[v1::Curriculum], json: bool) {
+    if json {
+        let entry = |c: &v1::Curriculum| json!({"name": c.name, "versions": c.versions});
+        print(serde_json::Value::Array(
+            curricula.iter().map(entry).collect(),
+        ));
+        return;
+    }
+    let mut table = table(["curriculum", "versions", "newest"]);
+    for curriculum in curricula {
+        let newest = curriculum.versions.first().map_or("-", String::as_str);
+        table.add_row([
+            curriculum.name.as_str().into(),
+            number(curriculum.versions.len()),
+            newest.into(),
+        ]);
+    }
+    print(table);
+}
+
+fn describe(curriculum: &str, version: &v1::Version, json: bool) {
+    let summary = version.summary.clone().unwrap_or_default();
+    if json {
+        print(as_json(curriculum, version, &summary));
+        return;
+    }
+    print(overview(curriculum, version, &summary));
+    print(format_args!("\nclusters\n{}", clusters(&summary)));
+    print(format_args!(
+        "\ndifficulty\n{}",
+        histogram(&summary.histogram)
+    ));
+    if !summary.candidates.is_empty() {
+        print(format_args!(
+            "\nnumbers of clusters tried\n{}",
+            candidates(&summary)
+        ));
+    }
+}
+
+fn overview(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> String {
+    let parameters = version.parameters.unwrap_or_default();
+    let schedule = parameters.schedule.unwrap_or_default();
+    let index = summary
+        .davies_bouldin
+        .map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
+    let source = clipped(&version.source, usize::MAX);
+    [
+        format!("curriculum      {curriculum}"),
+        format!("version         {}", version.id),
+        format!("source          {source}"),
+        format!("model           {}", version.model),
+        format!("samples         {}", grouped(summary.sample_count)),
+        format!("failed          {}", grouped(summary.failed_count)),
+        format!("dimension       {}", summary.dimension),
+        format!(
+            "clusters        {} ({})",
+            summary.clusters.len(),
+            method(version)
+        ),
+        format!("Davies–Bouldin  {index}"),
+        format!(
+            "warm-up         {} iterations",
+            grouped(schedule.warmup_iterations.unwrap_or_default())
+        ),
+        format!(
+            "start           effective fraction {}",
+            schedule.initial_effective_fraction.unwrap_or_default()
+        ),
+        format!("seed            {}", parameters.seed),
+    ]
+    .join("\n")
+}
+
+fn clusters(summary: &v1::Summary) -> Table {
+    let mut table = table(["cluster", "size", "mean distance", "nearest", "farthest"]);
+    for (i, cluster) in summary.clusters.iter().enumerate() {
+        table.add_row([
+            number(i + 1),
+            number(grouped(cluster.size)),
+            number(format!("{:.3}", cluster.mean_distance)),
+            names(&cluster.nearest).into(),
+            names(&cluster.farthest).into(),
+        ]);
+    }
+    table
+}
+
+fn names(samples: &[v1::SampleSummary]) -> String {
+    let name = |sample: &v1::SampleSummary| {
+        let id = clipped(&sample.id, NAME_CHARACTERS);
+        match sample.label.as_str() {
+            "" => id,
+            label => format!("{id} ({})", clipped(label, NAME_CHARACTERS)),
+        }
+    };
+    samples
+        .iter()
+        .take(NAMED)
+        .map(name)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn histogram(counts: &[u64]) -> String {
+    let shared = counts.len().div_ceil(HISTOGRAM_LINES).max(1);
+    let lines: Vec<u64> = counts
+        .chunks(shared)
+        .map(|bins| bins.iter().sum())
+        .collect();
+    let most = lines.iter().copied().max().unwrap_or_default() as f64;
+    let line = |(i, count): (usize, &u64)| {
+        let from = (i * shared) as f64 / counts.len() as f64;
+        format!(
+            "{from:.2}  {count:>9}  {}",
+            bar(*count as f64, most, BAR_WIDTH)
+        )
+    };
+    lines
+        .iter()
+        .enumerate()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn candidates(summary: &v1::Summary) -> Table {
+    let mut table = table(["clusters", "Davies–Bouldin", ""]);
+    for candidate in &summary.candidates {
+        let chosen = candidate.clusters as usize == summary.clusters.len();
+        table.add_row([
+            number(candidate.clusters),
+            number(format!("{:.4}", candidate.davies_bouldin)),
+            if chosen { "chosen" } else { "" }.into(),
+        ]);
+    }
+    table
+}
+
+fn as_json(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> serde_json::Value {
+    let parameters = version.parameters.unwrap_or_default();
+    let schedule = parameters.schedule.unwrap_or_default();
+    let samples = |samples: &[v1::SampleSummary]| -> serde_json::Value {
+        let sample = |s: &v1::SampleSummary| json!({"index": s.index, "id": s.id, "label": s.label, "difficulty": s.difficulty});
+        samples.iter().map(sample).collect()
+    };
+    let cluster = |c: &v1::ClusterSummary| {
+        json!({
+            "size": c.size,
+            "mean_distance": c.mean_distance,
+            "nearest": samples(&c.nearest),
+            "farthest": samples(&c.farthest),
+        })
+    };
+    let candidate = |c: &v1::ClusterCandidate| json!({"clusters": c.clusters, "davies_bouldin": c.davies_bouldin});
+    json!({
+        "curriculum": curriculum,
+        "version": version.id,
+        "source": version.source,
+        "model": version.model,
+        "model_digest": version.model_digest,
+        "created_at_ms": version.created_at_ms,
+        "seed": parameters.seed,
+        "initial_effective_fraction": schedule.initial_effective_fraction,
+        "warmup_iterations": schedule.warmup_iterations,
+        "samples": summary.sample_count,
+        "failed": summary.failed_count,
+        "dimension": summary.dimension,
+        "inertia": summary.inertia,
+        "davies_bouldin": summary.davies_bouldin,
+        "histogram": summary.histogram,
+        "clusters": summary.clusters.iter().map(cluster).collect::<Vec<_>>(),
+        "candidates": summary.candidates.iter().map(candidate).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_on_a_terminal() {
+        let sample = v1::SampleSummary {
+            id: "\u{1b}[31mred".to_owned(),
+            label: "a\nb".to_owned(),
+            ..Default::default()
+        };
+        assert_eq!(names(&[sample]), "\u{fffd}[31mred (a\u{fffd}b)");
+    }
+
+    #[test]
+    fn histograms_without_samples_have_no_bars() {
+        assert_eq!(histogram(&[]), "");
+        assert_eq!(
+            histogram(&[0, 2]),
+            format!("0.00          0  \n0.50          2  {}", "█".repeat(40))
+        );
+    }
+
+    #[test]
+    fn long_histograms_share_lines() {
+        let text = histogram(&[1; 51]);
+        let counts: Vec<u64> = text
+            .lines()
+            .map(|line| line.split_whitespace().nth(1).unwrap().parse().unwrap())
+            .collect();
+        assert!(
+            counts.len() <= HISTOGRAM_LINES && counts.iter().sum::<u64>() == 51,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_chosen_number_of_clusters_is_marked() {
+        let candidate = |clusters| v1::ClusterCandidate {
+            clusters,
+            davies_bouldin: 1.0,
+        };
+        let summary = v1::Summary {
+            clusters: vec![v1::ClusterSummary::default(); 3],
+            candidates: vec![candidate(2), candidate(3)],
+            ..Default::default()
+        };
+        let text = candidates(&summary).to_string();
+        let chosen: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("chosen"))
+            .collect();
+        assert!(chosen.len() == 1 && chosen[0].contains('3'), "{text}");
+    }
+}

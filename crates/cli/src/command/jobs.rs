@@ -1,0 +1,142 @@
+//! `curriculum jobs`
+
+use super::submit::seconds;
+use crate::{
+    client::ServerArgs,
+    table::{ago, number, print, table},
+    watch::{self, describe, stage_name},
+};
+use anyhow::Context;
+use curriculum_proto::v1;
+use serde_json::json;
+
+/// List jobs, or show, watch or cancel one.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Job to show, with its failed samples.
+    id: Option<String>,
+    /// Follow the job to its end.
+    #[arg(long, requires = "id", conflicts_with = "cancel")]
+    watch: bool,
+    /// Stop the job at its next chunk.
+    #[arg(long, requires = "id")]
+    cancel: bool,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let mut client = args.server.ingest().await?;
+    let Some(id) = args.id else {
+        let jobs = client
+            .list_jobs(v1::ListJobsRequest {})
+            .await?
+            .into_inner()
+            .jobs;
+        if args.json {
+            print(serde_json::Value::Array(
+                jobs.iter().map(|job| as_json(job, &[])).collect(),
+            ));
+        } else {
+            print(overview(&jobs));
+        }
+        return Ok(());
+    };
+    if args.cancel {
+        client
+            .cancel_job(v1::CancelJobRequest { id: id.clone() })
+            .await?;
+    }
+    let request = v1::GetJobRequest {
+        id,
+        max_errors: None,
+    };
+    let answer = client.get_job(request.clone()).await?.into_inner();
+    let mut job = answer.job.context("the server sent no job")?;
+    if args.watch {
+        job = watch::follow(&mut client, job).await?;
+    }
+    if args.json {
+        print(as_json(&job, &answer.errors));
+    } else {
+        show(&job, &answer.errors);
+    }
+    Ok(())
+}
+
+fn overview(jobs: &[v1::Job]) -> comfy_table::Table {
+    let mut table = table([
+        "job",
+        "curriculum",
+        "state",
+        "stage",
+        "samples",
+        "failed",
+        "submitted",
+    ]);
+    for job in jobs {
+        table.add_row([
+            job.id.as_str().into(),
+            job.curriculum.as_str().into(),
+            describe(job).into(),
+            stage_name(job.stage()).into(),
+            number(job.sample_count),
+            number(job.failed_count),
+            ago(job.submitted_at_ms).into(),
+        ]);
+    }
+    table
+}
+
+fn show(job: &v1::Job, errors: &[v1::SampleError]) {
+    print(overview(std::slice::from_ref(job)));
+    print(format_args!(
+        "source   {}\nmodel    {}\nversion  {}",
+        job.source, job.model, job.version
+    ));
+    for spent in &job.seconds {
+        print(format_args!(
+            "{:10} {:8.2} s",
+            stage_name(spent.stage()),
+            spent.seconds
+        ));
+    }
+    if let Some(failure) = &job.failure {
+        print(format_args!(
+            "failed after {}: {}",
+            stage_name(job.stage()),
+            failure.reason
+        ));
+    }
+    if !errors.is_empty() {
+        let mut table = table(["index", "sample", "error"]);
+        for error in errors {
+            table.add_row([
+                number(error.index),
+                error.id.as_str().into(),
+                error.reason.as_str().into(),
+            ]);
+        }
+        print(table);
+    }
+}
+
+fn as_json(job: &v1::Job, errors: &[v1::SampleError]) -> serde_json::Value {
+    json!({
+        "id": job.id,
+        "curriculum": job.curriculum,
+        "source": job.source,
+        "model": job.model,
+        "state": describe(job),
+        "stage": stage_name(job.stage()),
+        "samples": job.sample_count,
+        "failed": job.failed_count,
+        "version": job.version,
+        "reason": job.failure.as_ref().map(|failure| &failure.reason),
+        "seconds": seconds(job),
+        "errors": errors.iter().map(|e| json!({"index": e.index, "id": e.id, "reason": e.reason})).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,89 @@
+//! `curriculum serve`
+
+use crate::table::print;
+use curriculum_extractor::ExecutionProvider;
+use curriculum_server::{Config, Overrides, Server, config::LogFormat};
+use std::{net::SocketAddr, path::PathBuf};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Run the server until SIGTERM or SIGINT.
+///
+/// Every setting can also come from the environment (CURRICULUM__SECTION__KEY) or from a TOML file;
+/// flags win over the environment, which wins over the file. `check-config` prints the result.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Settings of the server on the command line.
+#[derive(clap::Args)]
+pub(crate) struct Settings {
+    /// TOML file with settings.
+    #[arg(long, value_name = "FILE", env = "CURRICULUM__CONFIG")]
+    config: Option<PathBuf>,
+    /// Address of the gRPC port; port 0 takes a free one [default: 127.0.0.1:50051].
+    #[arg(long, value_name = "HOST:PORT")]
+    grpc_addr: Option<SocketAddr>,
+    /// Data folder, created if need be [default: curriculum-data].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Embedded model, or an ONNX file with a TOML of the same name beside it [default: dino_fashion].
+    #[arg(long, value_name = "NAME|FILE.onnx")]
+    model: Option<String>,
+    /// Where the model runs: cpu or cuda; cuda refuses to start when CUDA cannot be used [default: cpu].
+    #[arg(long, value_name = "PROVIDER")]
+    execution_provider: Option<ExecutionProvider>,
+    /// Threads of one run of the model, 0 for one per core [default: 0].
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+impl Settings {
+    /// Merged with file and environment.
+    pub(crate) fn load(&self) -> anyhow::Result<Config> {
+        let overrides = Overrides {
+            grpc_addr: self.grpc_addr,
+            data_dir: self.data_dir.clone(),
+            model: self.model.clone(),
+            execution_provider: self.execution_provider,
+            threads: self.threads,
+        };
+        let config = Config::load(self.config.as_deref(), &overrides);
+        config.map_err(|error| crate::exit::BadInput(error.to_string()).into())
+    }
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let config = args.settings.load()?;
+    start_logs(&config)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let server = tokio::task::spawn_blocking(move || Server::open(config)).await??;
+    let listener = server.bind().await?;
+    print(format_args!(
+        "listening on http://{}",
+        listener.local_addr()?
+    ));
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    Ok(server.serve(listener, stop).await?)
+}
+
+fn start_logs(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log.filter)
+        .map_err(|error| crate::exit::BadInput(format!("log.filter: {error}")))?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! The `curriculum` binary: parse, run one command, map the outcome to an exit code.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `command` | one file per subcommand: its arguments and its `run` |
+//! | `client` | connecting to a server |
+//! | `parameters` | the flags of a job |
+//! | `watch` | a job's progress on the terminal |
+//! | `weights` | one iteration's weights, put together from the stream |
+//! | `table` | tables and bars |
+//! | `report` | the HTML report |
+//! | `exit` | exit codes |
+
+mod client;
+mod command;
+mod exit;
+mod parameters;
+mod report;
+mod table;
+mod watch;
+mod weights;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Tells distributed trainers which samples to learn from, and when.
+#[derive(Parser)]
+#[command(version, about, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(command::serve::Args),
+    CheckConfig(command::check_config::Args),
+    Submit(command::submit::Args),
+    Jobs(command::jobs::Args),
+    Weights(command::weights::Args),
+    Inspect(command::inspect::Args),
+    Demo(command::demo::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(args) => command::serve::run(args).await,
+        Command::CheckConfig(args) => command::check_config::run(&args),
+        Command::Submit(args) => command::submit::run(args).await,
+        Command::Jobs(args) => command::jobs::run(args).await,
+        Command::Weights(args) => command::weights::run(args).await,
+        Command::Inspect(args) => command::inspect::run(args).await,
+        Command::Demo(args) => command::demo::run(args).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::report(&error),
+    }
+}

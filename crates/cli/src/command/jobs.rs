@@ -3,12 +3,17 @@
 use super::submit::seconds;
 use crate::{
     client::ServerArgs,
+    report::clipped,
     table::{ago, number, print, table},
     watch::{self, describe, stage_name},
 };
 use anyhow::Context;
 use curriculum_proto::v1;
 use serde_json::json;
+
+/// Characters shown of a sample's id and of a reason; `--json` has all.
+const ID_WIDTH: usize = 60;
+const REASON_WIDTH: usize = 400;
 
 /// List jobs, or show, watch or cancel one.
 #[derive(clap::Args)]
@@ -95,7 +100,9 @@ fn show(job: &v1::Job, errors: &[v1::SampleError]) {
     print(overview(std::slice::from_ref(job)));
     print(format_args!(
         "source   {}\nmodel    {}\nversion  {}",
-        job.source, job.model, job.version
+        clipped(&job.source, REASON_WIDTH),
+        job.model,
+        job.version
     ));
     for spent in &job.seconds {
         print(format_args!(
@@ -108,7 +115,7 @@ fn show(job: &v1::Job, errors: &[v1::SampleError]) {
         print(format_args!(
             "failed after {}: {}",
             stage_name(job.stage()),
-            failure.reason
+            clipped(&failure.reason, REASON_WIDTH)
         ));
     }
     if !errors.is_empty() {
@@ -116,8 +123,8 @@ fn show(job: &v1::Job, errors: &[v1::SampleError]) {
         for error in errors {
             table.add_row([
                 number(error.index),
-                error.id.as_str().into(),
-                error.reason.as_str().into(),
+                clipped(&error.id, ID_WIDTH).into(),
+                clipped(&error.reason, REASON_WIDTH).into(),
             ]);
         }
         print(table);

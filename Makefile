@@ -19,6 +19,7 @@ demo: build ## real images to weights over gRPC, and report.html
 	$(TARGET)/release/curriculum demo --report report.html
 
 test: onnxruntime lint ## all tests
+	$(CARGO) build --package curriculum-cli
 	$(CARGO) test --workspace
 
 lint: ## formatting and warnings

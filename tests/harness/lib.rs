@@ -1,1 +1,33 @@
-//! Harness of the end-to-end tests.
+//! Harness of the end-to-end tests: the real binary as a child process, and data to give it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`binary`] | the `curriculum` binary, built on first use |
+//! | [`command`] | one run of it, with its outcome |
+//! | [`server`] | [`TestServer`]: `curriculum serve` on a free port, to be killed, stopped and restarted |
+//! | [`calls`] | the calls that tests make of a server, typed |
+//! | [`data`] | small datasets in every layout |
+//!
+//! Nothing here sleeps or picks a port. Whatever waits, waits for an event, under [`PATIENCE`].
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a harness reports to the test that runs it, by a panic and on standard error"
+)]
+
+pub mod binary;
+pub mod calls;
+pub mod command;
+pub mod data;
+pub mod server;
+
+pub use calls::{Weights, submission};
+pub use command::{Outcome, curriculum};
+pub use server::{Home, Launch, TestServer};
+
+use std::time::Duration;
+
+/// The longest a test waits for anything. Far above what is needed even on a busy machine: running
+/// into it means that something hangs.
+pub const PATIENCE: Duration = Duration::from_secs(120);

@@ -42,9 +42,20 @@ enum Command {
     Demo(command::demo::Args),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::report(&error.into()),
+    };
+    let code = runtime.block_on(run(command));
+    // Work that outlived its time to drain must not hold the process.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(command: Command) -> ExitCode {
+    let outcome = match command {
         Command::Serve(args) => command::serve::run(args).await,
         Command::CheckConfig(args) => command::check_config::run(&args),
         Command::Submit(args) => command::submit::run(args).await,

@@ -59,14 +59,15 @@ pub(crate) fn commit(job: &JobRecord, store: &Store) -> Result<(), StoreError> {
     store.flush()
 }
 
-/// Equal content, model and parameters were built before, perhaps under another name.
+/// Equal content, model and parameters were built before, perhaps under another name. With failed
+/// samples, extraction still has to note them for this job and to check how many it tolerates.
 fn skip_if_built(job: &mut JobRecord, store: &Store) -> Result<(), StoreError> {
-    if job.stage != Stage::Enumerated {
+    let (Stage::Enumerated | Stage::Extracted, Some(id)) = (job.stage, job.version) else {
         return Ok(());
-    }
-    let Some(id) = job.version else { return Ok(()) };
-    if let Some(version) = store.version(id)? {
-        job.failed_count = version.summary.failed_count;
+    };
+    if let Some(version) = store.version(id)?
+        && (job.stage == Stage::Extracted || version.summary.failed_count == 0)
+    {
         job.stage = Stage::Scored;
     }
     Ok(())

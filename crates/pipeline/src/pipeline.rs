@@ -75,7 +75,7 @@ impl Pipeline {
             digest: extractor.digest(),
         };
         let mut queue = Queue::default();
-        for mut job in store.jobs()? {
+        for mut job in readable_jobs(&store)? {
             queue.next_sequence = job.sequence + 1;
             if !job.state.has_ended() {
                 job.state = JobState::Queued;
@@ -121,16 +121,16 @@ impl Pipeline {
             return Err(PipelineError::Stopping);
         }
         let known = self.shared.store.job(fresh.id)?;
-        let mut job = match known {
-            Some(job) if matches!(job.state, JobState::Failed { .. } | JobState::Cancelled) => job,
-            Some(job) => {
-                return Ok(Submitted {
-                    job: queue.view(job),
-                    queued: false,
-                });
-            }
-            None => fresh,
-        };
+        if let Some(job) = known.filter(|job| queue.is_done_or_active(job)) {
+            self.shared.point_again(&job)?;
+            return Ok(Submitted {
+                job: queue.view(job),
+                queued: false,
+            });
+        }
+        // From the first stage, also when an earlier attempt came further: what it finished is found,
+        // and what was lost or damaged since is made again.
+        let mut job = fresh;
         if queue.waiting.len() >= MAX_WAITING {
             return Err(PipelineError::QueueFull(MAX_WAITING));
         }
@@ -172,10 +172,7 @@ impl Pipeline {
     /// When the records cannot be read.
     pub fn jobs(&self) -> Result<Vec<JobView>, PipelineError> {
         let queue = self.shared.queue();
-        Ok(self
-            .shared
-            .store
-            .jobs()?
+        Ok(readable_jobs(&self.shared.store)?
             .into_iter()
             .rev()
             .map(|record| queue.view(record))
@@ -245,12 +242,9 @@ impl Pipeline {
             .for_each(|active| active.interrupt.store(true, Ordering::Relaxed));
         drop(queue);
         self.shared.wake.notify_all();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
+        // Held while joining, so that whoever else stops the pipeline waits for the same end.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the job thread had ended by a panic");
         }
         // The channels of jobs that still wait close with this, which ends their watchers' calls.
@@ -268,6 +262,19 @@ impl Shared {
     /// The queue is consistent at every point where a panic could leave it, so poison is ignored.
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asking again for what was published before makes it the newest again.
+    fn point_again(&self, job: &JobRecord) -> Result<(), StoreError> {
+        let published = job.version.filter(|_| job.state == JobState::Succeeded);
+        let newest = self.store.curriculum(&job.curriculum)?.unwrap_or_default();
+        match published {
+            Some(version) if newest.first() != Some(&version) => {
+                self.store.point(&job.curriculum, version)?;
+                self.store.flush()
+            }
+            _ => Ok(()),
+        }
     }
 
     fn work(&self, mut extractor: Box<dyn FeatureExtractor>) {
@@ -307,6 +314,33 @@ impl Shared {
         job.state = JobState::Running;
         self.store.put_job(&job)?;
         active.views.send_modify(|view| view.record = job.clone());
+        job.state = self.advance(&mut job, active, extractor);
+        job.ended_at_ms = job.state.has_ended().then(now_ms);
+        tracing::info!(job = %job.id, state = ?job.state, "job left the thread");
+        // Watchers hear of the end when it is on disk, and callers see both at once.
+        let mut queue = self.queue();
+        commit(&job, &self.store)?;
+        queue.end(&job);
+        Ok(())
+    }
+
+    /// Runs what is left of `job` and says where that leaves it.
+    fn advance(
+        &self,
+        job: &mut JobRecord,
+        active: &Active,
+        extractor: &mut dyn FeatureExtractor,
+    ) -> JobState {
+        if job.model_digest != extractor.digest() {
+            let (submitted, loaded) = (&job.model, extractor.model());
+            let reason = format!(
+                "submitted for model `{submitted}` with other weights or preprocessing than the loaded `{loaded}`"
+            );
+            return JobState::Failed {
+                stage: job.stage,
+                reason,
+            };
+        }
         let mut place = Workplace {
             store: &self.store,
             extractor,
@@ -314,8 +348,7 @@ impl Shared {
             interrupt: &active.interrupt,
         };
         // A panic in a stage is a bug, but one job's bug must not take the other jobs along.
-        let outcome = catch_unwind(AssertUnwindSafe(|| advance(&mut job, &mut place)));
-        job.state = match outcome {
+        match catch_unwind(AssertUnwindSafe(|| advance(job, &mut place))) {
             Ok(Ok(())) => JobState::Succeeded,
             Ok(Err((_, StageError::Interrupted))) if active.cancelled.load(Ordering::Relaxed) => {
                 JobState::Cancelled
@@ -329,16 +362,26 @@ impl Shared {
                 stage: job.stage,
                 reason: "internal error, see the server's log".to_owned(),
             },
-        };
-        job.ended_at_ms = job.state.has_ended().then(now_ms);
-        tracing::info!(job = %job.id, state = ?job.state, "job left the thread");
-        let mut queue = self.queue();
-        queue.end(&job);
-        commit(&job, &self.store)
+        }
     }
 }
 
+/// Damaged records are reported and left out: they must not take the others along.
+fn readable_jobs(store: &Store) -> Result<Vec<JobRecord>, StoreError> {
+    let (jobs, damaged) = store.jobs()?;
+    for error in damaged {
+        tracing::error!(%error, "left out");
+    }
+    Ok(jobs)
+}
+
 impl Queue {
+    /// Whether asking for `job` again needs no work: it is published, or waits or runs. A record that
+    /// claims to run but does not was cut off by an error of the store.
+    fn is_done_or_active(&self, job: &JobRecord) -> bool {
+        job.state == JobState::Succeeded || self.active.contains_key(&job.id)
+    }
+
     fn push(&mut self, job: JobRecord) {
         let id = job.id;
         let active = Active {

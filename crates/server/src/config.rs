@@ -118,11 +118,17 @@ pub enum ConfigError {
         /// The cause.
         source: std::io::Error,
     },
-    /// A value that no server can work with.
-    #[error("configuration: {key} must be at least 1")]
-    Zero {
+    /// A number that no server can work with.
+    #[error("configuration: {key} is {value}, but must lie in {min}..{max}")]
+    OutOfRange {
         /// The setting.
         key: &'static str,
+        /// What it is.
+        value: u64,
+        /// The least it may be.
+        min: u64,
+        /// The most it may be.
+        max: u64,
     },
 }
 
@@ -164,19 +170,33 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let positive = [
+        let limits = [
             (
                 "grpc.max_concurrent_requests",
                 self.grpc.max_concurrent_requests as u64,
+                1,
+                1_000_000,
             ),
             (
                 "grpc.request_timeout_seconds",
                 self.grpc.request_timeout_seconds,
+                1,
+                86_400,
             ),
-            ("model.batch_size", self.model.batch_size as u64),
+            ("grpc.drain_seconds", self.grpc.drain_seconds, 0, 86_400),
+            ("model.batch_size", self.model.batch_size as u64, 1, 4096),
+            ("model.threads", self.model.threads as u64, 0, 1024),
         ];
-        match positive.iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(ConfigError::Zero { key }),
+        match limits
+            .into_iter()
+            .find(|(_, value, min, max)| value < min || value > max)
+        {
+            Some((key, value, min, max)) => Err(ConfigError::OutOfRange {
+                key,
+                value,
+                min,
+                max,
+            }),
             None => Ok(()),
         }
     }
@@ -273,6 +293,10 @@ mod tests {
                 "execution_provider",
             ),
             ("[model]\nbatch_size = 0", "model.batch_size"),
+            (
+                "[grpc]\nmax_concurrent_requests = 9000000000000000000",
+                "grpc.max_concurrent_requests",
+            ),
         ] {
             let error = load(toml, &Overrides::default()).unwrap_err().to_string();
             assert!(error.contains(key), "{toml}: {error}");

@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, sync::oneshot, time::Instant};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server as GrpcServer;
 use tonic_health::ServingStatus;
@@ -128,9 +128,9 @@ impl Server {
             health
                 .set_not_serving::<IngestServiceServer<Ingest>>()
                 .await;
+            let _ = stopping.send(Instant::now());
             // Watchers of jobs are told as the pipeline ends, so their calls end too.
-            let stopped = tokio::task::spawn_blocking(move || pipeline.stop());
-            let _ = stopping.send(stopped);
+            tokio::task::spawn_blocking(move || pipeline.stop());
         };
         let serving = GrpcServer::builder()
             .layer(layers::stack(&self.config.grpc))
@@ -142,31 +142,33 @@ impl Server {
         self.finish(serving, stopped).await
     }
 
+    /// Waits for open calls and the job thread, both within the same time.
     async fn finish(
         &self,
         serving: impl Future<Output = Result<(), tonic::transport::Error>>,
-        stopped: oneshot::Receiver<tokio::task::JoinHandle<()>>,
+        stopping: oneshot::Receiver<Instant>,
     ) -> Result<(), ServeError> {
         let drain = Duration::from_secs(self.config.grpc.drain_seconds);
         let deadline = async {
-            // The job thread ends first: its work is safe before anything is cut off.
-            if let Ok(handle) = stopped.await {
-                let started = tokio::time::Instant::now();
-                let _ = handle.await;
-                tokio::time::sleep_until(started + drain).await;
-            } else {
-                std::future::pending::<()>().await;
-            }
-        };
-        let outcome = tokio::select! {
-            outcome = serving => outcome.map_err(ServeError::from),
-            () = deadline => {
-                tracing::warn!(seconds = drain.as_secs(), "calls are still open and are cut off");
-                Ok(())
+            match stopping.await {
+                Ok(since) => tokio::time::sleep_until(since + drain).await,
+                // The transport failed before any signal came.
+                Err(_) => std::future::pending().await,
             }
         };
         let pipeline = Arc::clone(&self.pipeline);
-        let _ = tokio::task::spawn_blocking(move || pipeline.stop()).await;
+        let finish = async {
+            serving.await?;
+            let _ = tokio::task::spawn_blocking(move || pipeline.stop()).await;
+            Ok(())
+        };
+        let outcome = tokio::select! {
+            outcome = finish => outcome,
+            () = deadline => {
+                tracing::warn!(seconds = drain.as_secs(), "time to drain is over, the rest is cut off");
+                Ok(())
+            }
+        };
         self.store.flush()?;
         tracing::info!("stopped");
         outcome

@@ -51,6 +51,10 @@ impl Store {
     pub fn features(&self, key: Digest) -> Result<FeatureFiles> {
         let folder = self.root().join("features").join(key.to_string());
         fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
+        // A new folder survives a power cut only once its parents are on disk too.
+        for parent in folder.ancestors().skip(1).take(2) {
+            sync_folder(parent).map_err(StoreError::io("sync", parent))?;
+        }
         Ok(FeatureFiles { folder })
     }
 }
@@ -94,14 +98,14 @@ impl FeatureFiles {
     }
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
 /// The rename itself is durable only once the folder is.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(folder)?.sync_all()
     } else {

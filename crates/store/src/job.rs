@@ -24,19 +24,25 @@ impl Store {
             .transpose()
     }
 
-    /// All jobs, in order of submission.
+    /// All jobs, in order of submission, and what is wrong with the records that cannot be read.
     ///
     /// # Errors
-    /// When a record is damaged or the database fails.
-    pub fn jobs(&self) -> Result<Vec<JobRecord>> {
-        let mut jobs = Vec::new();
-        for value in self.jobs.iter().values() {
-            jobs.push(envelope::open_json::<JobRecord>(&value?, || {
-                "a job".to_owned()
-            })?);
+    /// When the database fails.
+    pub fn jobs(&self) -> Result<(Vec<JobRecord>, Vec<StoreError>)> {
+        let (mut jobs, mut damaged) = (Vec::new(), Vec::new());
+        for entry in &self.jobs {
+            let (key, value) = entry?;
+            let what = || match key.first_chunk() {
+                Some(id) => format!("job {}", Digest::from(*id)),
+                None => "a job".to_owned(),
+            };
+            match envelope::open_json::<JobRecord>(&value, what) {
+                Ok(job) => jobs.push(job),
+                Err(error) => damaged.push(error),
+            }
         }
         jobs.sort_by_key(|job| job.sequence);
-        Ok(jobs)
+        Ok((jobs, damaged))
     }
 
     /// Notes why sample `index` of `job` could not be used.
@@ -137,9 +143,19 @@ mod tests {
         store.flush().unwrap();
         drop(store);
         let store = Store::open(folder.path()).unwrap();
-        assert_eq!(store.jobs().unwrap(), [job(1), job(2), job(3)]);
+        assert_eq!(store.jobs().unwrap().0, [job(1), job(2), job(3)]);
         assert_eq!(store.job(job(2).id).unwrap(), Some(job(2)));
         assert_eq!(store.job(job(9).id).unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_record_does_not_hide_the_others() {
+        let (store, _folder) = temporary();
+        store.put_job(&job(1)).unwrap();
+        store.jobs.insert([2; 32], b"damaged".as_slice()).unwrap();
+        let (jobs, damaged) = store.jobs().unwrap();
+        assert_eq!((jobs, damaged.len()), (vec![job(1)], 1));
+        assert!(store.job(Digest::from([2; 32])).is_err());
     }
 
     #[test]

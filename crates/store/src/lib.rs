@@ -3,6 +3,7 @@
 //! ```text
 //! DATA_DIR/
 //!   LOCK                     held while a process uses the folder
+//!   SCHEMA                   version of the stored forms
 //!   db/                      sled: jobs, versions, curricula, samples, columns, sketches
 //!   features/<digest>/       one file per chunk of samples
 //! ```

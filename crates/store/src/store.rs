@@ -1,14 +1,17 @@
 //! Opening a data folder.
 
-use crate::{Result, StoreError, envelope};
+use crate::{
+    Result, StoreError,
+    features::{sync_folder, write_synced},
+};
 use std::{
     fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
 /// Raised whenever a stored form changes incompatibly.
 const SCHEMA_VERSION: u32 = 1;
-const SCHEMA_KEY: &str = "schema_version";
 
 /// An open data folder. One process at a time holds it.
 #[derive(Debug)]
@@ -35,8 +38,8 @@ impl Store {
     pub fn open(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).map_err(StoreError::io("create", root))?;
         let lock = lock(root)?;
+        check_schema(root)?;
         let db = sled::Config::new().path(root.join("db")).open()?;
-        check_schema(&db, root)?;
         Ok(Self {
             jobs: db.open_tree("jobs")?,
             job_errors: db.open_tree("job_errors")?,
@@ -90,20 +93,34 @@ fn lock(root: &Path) -> Result<File> {
     }
 }
 
-fn check_schema(db: &sled::Db, root: &Path) -> Result<()> {
-    let Some(value) = db.get(SCHEMA_KEY)? else {
-        db.insert(SCHEMA_KEY, envelope::seal_json(&SCHEMA_VERSION))?;
-        return Ok(());
-    };
-    let found = envelope::open_json(&value, || "schema version".to_owned())?;
-    if found == SCHEMA_VERSION {
-        Ok(())
-    } else {
-        Err(StoreError::Schema {
-            path: root.to_owned(),
-            found,
-            expected: SCHEMA_VERSION,
-        })
+/// A plain file, read before the database is opened: opening alone may write to it.
+fn check_schema(root: &Path) -> Result<()> {
+    let path = root.join("SCHEMA");
+    match fs::read_to_string(&path) {
+        Ok(text) => match text.trim().parse() {
+            Ok(SCHEMA_VERSION) => Ok(()),
+            Ok(found) => Err(StoreError::Schema {
+                path: root.to_owned(),
+                found,
+                expected: SCHEMA_VERSION,
+            }),
+            Err(_) => Err(StoreError::corrupt(
+                path.display().to_string(),
+                "not a number",
+            )),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let write = || {
+                write_synced(&path, format!("{SCHEMA_VERSION}\n").as_bytes())?;
+                sync_folder(root)
+            };
+            write().map_err(StoreError::io("write", &path))
+        }
+        Err(source) => Err(StoreError::Io {
+            action: "read",
+            path,
+            source,
+        }),
     }
 }
 
@@ -133,11 +150,8 @@ mod tests {
     #[test]
     fn another_schema_is_refused() {
         let (store, folder) = temporary();
-        store
-            .db
-            .insert(SCHEMA_KEY, envelope::seal_json(&99u32))
-            .unwrap();
         drop(store);
+        fs::write(folder.path().join("SCHEMA"), "99").unwrap();
         assert!(matches!(
             Store::open(folder.path()),
             Err(StoreError::Schema { found: 99, .. })

@@ -3,7 +3,7 @@
 use crate::table::print;
 use curriculum_extractor::ExecutionProvider;
 use curriculum_server::{Config, Overrides, Server, config::LogFormat};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -80,7 +80,8 @@ fn start_logs(config: &Config) -> anyhow::Result<()> {
         .map_err(|error| crate::exit::BadInput(format!("log.filter: {error}")))?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match config.log.format {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().init(),

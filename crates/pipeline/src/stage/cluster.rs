@@ -87,8 +87,9 @@ impl Features {
                 indices.push(start + row);
                 values.extend_from_slice(features);
             }
+            let end = samples.min(start + CHUNK);
             cx.reporter
-                .report(indices.len() as u64, samples as u64, "loading features");
+                .report(end as u64, samples as u64, "loading features");
         }
         let normalizer = moments.finish();
         let dimension = cx.extractor.dimension();

@@ -11,6 +11,12 @@ use std::ops::Range;
 /// Samples per chunk file: the most work that a kill can cost.
 pub(super) const CHUNK: usize = 256;
 
+/// Samples whose encoded bytes are in memory at the same time.
+const BLOCK: usize = 64;
+
+/// Why a sample failed that could not be read when its bytes were hashed.
+const UNREADABLE: &str = "could not be read";
+
 pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     let (content, _) = cx.identity()?;
     let files = cx.store.features(cx.features_key()?)?;
@@ -67,57 +73,60 @@ fn extract(
     samples: &[SampleRecord],
     range: Range<usize>,
 ) -> Result<FeatureChunk, StageError> {
-    let read = read(cx.manifest()?, samples, range);
-    let (images, unreadable): (Vec<_>, Vec<_>) = read.into_iter().unzip();
     let dimension = cx.extractor.dimension();
-    let mut features = vec![0.0; images.len() * dimension];
-    let mut failures = cx
-        .extractor
-        .extract(&images, &mut features)
-        .map_err(StageError::Failed)?;
-    // An unreadable sample went through as an empty image: keep the first reason, not its echo.
-    failures.retain(|(row, _)| unreadable[*row].is_none());
-    failures.extend(
-        unreadable
-            .into_iter()
-            .enumerate()
-            .filter_map(|(row, reason)| Some((row, reason?))),
-    );
-    failures.sort();
-    for (row, _) in &failures {
-        features[row * dimension..][..dimension].fill(0.0);
-    }
-    let failures = failures
-        .into_iter()
-        .map(|(row, reason)| ChunkFailure {
-            row: row as u32,
-            reason,
-        })
-        .collect();
-    Ok(FeatureChunk {
+    let mut chunk = FeatureChunk {
         dimension,
-        features,
-        failures,
-    })
+        features: vec![0.0; range.len() * dimension],
+        failures: Vec::new(),
+    };
+    for start in range.clone().step_by(BLOCK) {
+        let block = start..range.end.min(start + BLOCK);
+        let first_row = start - range.start;
+        let images = read(cx.manifest()?, samples, block.clone())?;
+        let rows = &mut chunk.features[first_row * dimension..][..block.len() * dimension];
+        let failures = cx
+            .extractor
+            .extract(&images, rows)
+            .map_err(StageError::Failed)?;
+        for (position, reason) in failures {
+            rows[position * dimension..][..dimension].fill(0.0);
+            let reason = match samples[start + position].digest {
+                Some(_) => reason,
+                None => UNREADABLE.to_owned(),
+            };
+            chunk.failures.push(ChunkFailure {
+                row: (first_row + position) as u32,
+                reason,
+            });
+        }
+    }
+    Ok(chunk)
 }
 
-/// Bytes of each sample, or no bytes and the reason.
+/// Bytes of each sample; none of a sample that could not be read when its bytes were hashed.
+///
+/// Chunks are kept under the hash of the content, so only what follows from the content may go into
+/// them: a sample that was readable then and is not now fails the stage, not the sample.
 fn read(
     manifest: &Manifest,
     samples: &[SampleRecord],
     range: Range<usize>,
-) -> Vec<(Vec<u8>, Option<String>)> {
-    let read = |index: usize| match manifest.read(index) {
-        Ok(bytes)
-            if Some(Digest::from(*blake3::hash(&bytes).as_bytes())) == samples[index].digest =>
-        {
-            (bytes, None)
+) -> Result<Vec<Vec<u8>>, StageError> {
+    let read = |index: usize| {
+        let Some(expected) = samples[index].digest else {
+            return Ok(Vec::new());
+        };
+        let bytes = manifest
+            .read(index)
+            .map_err(|error| StageError::Failed(error.to_string()))?;
+        if Digest::from(*blake3::hash(&bytes).as_bytes()) == expected {
+            Ok(bytes)
+        } else {
+            let id = &samples[index].id;
+            Err(StageError::Failed(format!(
+                "sample {index} (`{id}`): its bytes changed while the job ran"
+            )))
         }
-        Ok(_) => (
-            Vec::new(),
-            Some("its bytes changed while the job ran".to_owned()),
-        ),
-        Err(error) => (Vec::new(), Some(error.to_string())),
     };
     range.into_par_iter().map(read).collect()
 }

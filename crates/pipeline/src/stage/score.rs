@@ -12,8 +12,11 @@ use std::collections::BTreeMap;
 /// Bins of the difficulty histogram.
 const HISTOGRAM_BINS: usize = 50;
 
-/// Samples listed at each end of a cluster.
+/// Samples listed at each end of a cluster, at most.
 const LISTED: usize = 12;
+
+/// Samples listed in all: the summary must fit one message whatever the number of clusters.
+const LISTED_IN_ALL: usize = 10_000;
 
 pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     let (content, version) = cx.identity()?;
@@ -113,7 +116,7 @@ impl Scores {
         let listed = self
             .members
             .iter()
-            .flat_map(|members| nearest(members).chain(farthest(members)));
+            .flat_map(|members| self.nearest(members).chain(self.farthest(members)));
         let samples = store.samples_at(content, listed.map(|index| index as u64))?;
         let clusters = self
             .members
@@ -146,16 +149,20 @@ impl Scores {
         ClusterRecord {
             size: members.len() as u64,
             mean_distance: sum / members.len().max(1) as f64,
-            nearest: nearest(members).filter_map(sample).collect(),
-            farthest: farthest(members).filter_map(sample).collect(),
+            nearest: self.nearest(members).filter_map(sample).collect(),
+            farthest: self.farthest(members).filter_map(sample).collect(),
         }
     }
-}
 
-fn nearest(members: &[usize]) -> impl Iterator<Item = usize> {
-    members.iter().copied().take(LISTED)
-}
+    fn nearest<'a>(&self, members: &'a [usize]) -> impl Iterator<Item = usize> + use<'a> {
+        members.iter().copied().take(self.listed())
+    }
 
-fn farthest(members: &[usize]) -> impl Iterator<Item = usize> {
-    members.iter().rev().copied().take(LISTED)
+    fn farthest<'a>(&self, members: &'a [usize]) -> impl Iterator<Item = usize> + use<'a> {
+        members.iter().rev().copied().take(self.listed())
+    }
+
+    fn listed(&self) -> usize {
+        (LISTED_IN_ALL / 2 / self.members.len().max(1)).clamp(1, LISTED)
+    }
 }

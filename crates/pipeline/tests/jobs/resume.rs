@@ -2,7 +2,7 @@
 //! extracted twice.
 
 use crate::support::*;
-use curriculum_store::{JobState, Store};
+use curriculum_store::{JobState, Stage, Store};
 use std::sync::Arc;
 
 fn undisturbed(source: &std::path::Path) -> Vec<u8> {
@@ -54,7 +54,8 @@ fn stopping_after_any_report_changes_nothing() {
 fn a_failure_keeps_finished_chunks() {
     let (source, _files) = source();
     let expected = undisturbed(&source);
-    for calls in 0..4 {
+    // Four calls make a chunk.
+    for calls in [0, 4, 8, 12] {
         let (store, _folder) = store();
         let counts = Counts::default();
         let broken = CountingExtractor {
@@ -89,7 +90,7 @@ fn a_damaged_chunk_is_extracted_again() {
     let expected = undisturbed(&source);
     let (store, folder) = store();
     let broken = CountingExtractor {
-        calls_left: Some(2),
+        calls_left: Some(8),
         ..Default::default()
     };
     run(&pipeline(&store, broken), &request(&source));
@@ -113,4 +114,60 @@ fn a_damaged_chunk_is_extracted_again() {
     let job = run(&pipeline(&store, whole), &request(&source));
     assert_eq!(bytes(&store, &job), expected);
     assert_eq!(counts.lock().unwrap().len(), SAMPLES - 256);
+}
+
+/// Path of a finished chunk file.
+fn chunk_file(data: &std::path::Path, index: usize) -> std::path::PathBuf {
+    let features = std::fs::read_dir(data.join("features")).unwrap();
+    let folder = features.last().unwrap().unwrap().path();
+    folder.join(format!("chunk-{index:08}.features"))
+}
+
+#[test]
+fn features_lost_after_extraction_are_made_again_on_resubmission() {
+    let (source, _files) = source();
+    let expected = undisturbed(&source);
+    let (store, folder) = store();
+    let pipeline = pipeline(&store, CountingExtractor::default());
+    let submitted = pipeline.submit(&request(&source)).unwrap();
+    let extracted = |view: &curriculum_pipeline::JobView| view.record.stage >= Stage::Extracted;
+    wait_until(pipeline.watch(submitted.job.record.id).unwrap(), extracted);
+    pipeline.stop();
+    // Wherever the stop fell, put the job back to where extraction had just ended.
+    let mut job = store.job(submitted.job.record.id).unwrap().unwrap();
+    (job.stage, job.state) = (Stage::Extracted, JobState::Running);
+    store.put_job(&job).unwrap();
+    std::fs::remove_file(chunk_file(folder.path(), 1)).unwrap();
+
+    let again = crate::support::pipeline(&store, CountingExtractor::default());
+    let failed = wait(&again, &submitted);
+    assert!(
+        matches!(failed.state, JobState::Failed { .. }),
+        "{:?}",
+        failed.state
+    );
+    let job = run(&again, &request(&source));
+    assert_eq!(job.state, JobState::Succeeded);
+    assert_eq!(bytes(&store, &job), expected);
+}
+
+#[test]
+fn a_job_of_another_model_is_not_gone_on_with() {
+    let (source, _files) = source();
+    let (store, _folder) = store();
+    let broken = CountingExtractor {
+        calls_left: Some(4),
+        ..Default::default()
+    };
+    let mut job = run(&pipeline(&store, broken), &request(&source));
+    job.state = JobState::Running;
+    job.model_digest = [9; 32].into();
+    store.put_job(&job).unwrap();
+    let pipeline = pipeline(&store, CountingExtractor::default());
+    let job = wait_until(pipeline.watch(job.id).unwrap(), |_| false);
+    assert!(
+        matches!(&job.state, JobState::Failed { reason, .. } if reason.contains("model")),
+        "{:?}",
+        job.state
+    );
 }

@@ -123,7 +123,8 @@ fn a_file_that_is_gone_is_a_broken_sample() {
         &request(&source),
     );
     assert_eq!((&job.state, job.failed_count), (&JobState::Succeeded, 1));
-    assert!(store.job_errors(job.id, 1).unwrap()[0].1.contains("5.png"));
+    let errors = store.job_errors(job.id, 1).unwrap();
+    assert_eq!(errors, [(5, "could not be read".to_owned())]);
 }
 
 #[test]
@@ -181,7 +182,9 @@ fn running_and_waiting_jobs_can_be_cancelled_and_taken_up_again() {
     let at_work = |view: &curriculum_pipeline::JobView| view.record.stage == Stage::Enumerated;
     wait_until(pipeline.watch(running.job.record.id).unwrap(), at_work);
     pipeline.cancel(running.job.record.id).unwrap();
-    open.send(()).unwrap();
+    for _ in 0..4 {
+        open.send(()).unwrap();
+    }
     assert_eq!(wait(&pipeline, &running).state, JobState::Cancelled);
 
     drop(open);
@@ -231,4 +234,68 @@ fn a_panic_in_the_extractor_fails_one_job_only() {
         JobState::Failed { .. }
     ));
     assert_eq!(run(&pipeline, &request(&source)).state, JobState::Succeeded);
+}
+
+#[test]
+fn a_source_that_is_away_for_a_while_fails_the_job_and_not_its_samples() {
+    let (source, files) = source();
+    let (store, _folder) = store();
+    let (open, gate) = mpsc::channel();
+    let pipeline = pipeline(
+        &store,
+        CountingExtractor {
+            gate: Some(gate),
+            ..Default::default()
+        },
+    );
+    let submitted = pipeline.submit(&request(&source)).unwrap();
+    let at_work = |view: &curriculum_pipeline::JobView| view.record.stage == Stage::Enumerated;
+    wait_until(pipeline.watch(submitted.job.record.id).unwrap(), at_work);
+    let (here, away) = (files.path().join("899.png"), files.path().join("away"));
+    fs::rename(&here, &away).unwrap();
+    drop(open);
+    let failed = wait(&pipeline, &submitted);
+    assert!(matches!(&failed.state, JobState::Failed { reason, .. } if reason.contains("899.png")));
+    fs::rename(&away, &here).unwrap();
+    let job = run(&pipeline, &request(&source));
+    assert_eq!((&job.state, job.failed_count), (&JobState::Succeeded, 0));
+}
+
+#[test]
+fn a_version_that_exists_does_not_excuse_its_failed_samples() {
+    let (source, _files) = source_with(|i| i % 100 == 7);
+    let (store, _folder) = store();
+    let pipeline = pipeline(&store, CountingExtractor::default());
+    let job = |name: &str, tolerated| {
+        let mut request = Request {
+            curriculum: name.to_owned(),
+            ..request(&source)
+        };
+        request.parameters.max_failed_fraction = Some(tolerated);
+        run(&pipeline, &request)
+    };
+    assert_eq!(job("a", 0.5).state, JobState::Succeeded);
+    assert!(matches!(job("b", 0.0).state, JobState::Failed { .. }));
+    let tolerant = job("c", 0.4);
+    assert_eq!(
+        (&tolerant.state, tolerant.failed_count),
+        (&JobState::Succeeded, 9)
+    );
+    assert_eq!(store.job_errors(tolerant.id, 20).unwrap().len(), 9);
+}
+
+#[test]
+fn asking_again_for_an_older_version_makes_it_the_newest() {
+    let (source, _files) = source();
+    let (store, _folder) = store();
+    let pipeline = pipeline(&store, CountingExtractor::default());
+    let first = run(&pipeline, &request(&source));
+    let mut refit = request(&source);
+    refit.parameters.clusters = Some(Clusters::Fixed(4));
+    run(&pipeline, &refit);
+    assert!(!pipeline.submit(&request(&source)).unwrap().queued);
+    assert_eq!(
+        store.curriculum("c").unwrap().unwrap()[0],
+        first.version.unwrap()
+    );
 }

@@ -1,0 +1,21 @@
+//! The whole service, through the real binary: what users, operators and pipelines may rely on.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `ingest` | from images to weights, in every layout |
+//! | `bad_input` | what is refused, and how it is said |
+//! | `resume` | after a kill: the same bytes, without doing the work twice |
+//! | `shutdown` | SIGTERM, and cancelling jobs |
+//! | `overload` | too many calls, calls beside a running job, health and reflection |
+//! | `command_line` | the commands a pipeline runs, with their exit codes |
+//! | `architecture` | which crate may depend on what |
+
+#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
+
+mod architecture;
+mod bad_input;
+mod command_line;
+mod ingest;
+mod overload;
+mod resume;
+mod shutdown;

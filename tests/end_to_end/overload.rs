@@ -1,0 +1,172 @@
+//! Too many calls, calls beside a running job, health and reflection.
+
+use curriculum_proto::v1::{self, JobState, Order};
+use curriculum_tests::{
+    Home, Launch, TestServer,
+    calls::{submission, weights_of},
+    data,
+};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
+use tokio_stream::once;
+use tonic::Code;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
+
+/// For an answer that takes microseconds, beside jobs on all cores.
+const PROMPT: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn calls_beyond_the_limit_are_refused_at_once() {
+    let home = Home::new();
+    let settings = "[model]\nthreads = 1\n[grpc]\nmax_concurrent_requests = 1\n";
+    let launch = Launch {
+        settings,
+        ..Launch::default()
+    };
+    let server = TestServer::launch(&home, launch).await;
+    server.publish(submission("c", &small(&home), 3)).await;
+
+    let mut calls = JoinSet::new();
+    for iteration in 0..256 {
+        let mut client = server.curricula();
+        let request = weights_of("c", iteration, Order::EasyFirst);
+        calls.spawn(async move { client.get_weights(request).await.err().map(|e| e.code()) });
+    }
+    let answers: BTreeSet<_> = calls
+        .join_all()
+        .await
+        .into_iter()
+        .map(|e| e.map(i32::from))
+        .collect();
+    let refused = Some(i32::from(Code::ResourceExhausted));
+    assert_eq!(
+        answers,
+        BTreeSet::from([None, refused]),
+        "codes of the errors"
+    );
+
+    let after = server
+        .weights(weights_of("c", 0, Order::EasyFirst))
+        .await
+        .unwrap();
+    assert_eq!(after.values.len(), 80);
+}
+
+#[tokio::test]
+async fn many_clients_get_the_same_answer() {
+    let home = Home::new();
+    let server = Arc::new(TestServer::start(&home).await);
+    server.publish(submission("c", &small(&home), 3)).await;
+    let request = weights_of("c", 7, Order::HardFirst);
+    let mut calls = JoinSet::new();
+    for _ in 0..64 {
+        let (server, request) = (Arc::clone(&server), request.clone());
+        calls.spawn(async move { server.weights(request).await.unwrap() });
+    }
+    let answers = calls.join_all().await;
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    assert_eq!((answers.len(), answers[0].values.len()), (64, 80));
+}
+
+#[tokio::test]
+async fn reads_are_answered_while_a_job_runs() {
+    let home = Home::new();
+    let server = TestServer::start(&home).await;
+    server.publish(submission("c", &small(&home), 3)).await;
+    let slow = data::write_slow_jsonl(&home.path("slow"), 6_000, 400);
+    let job = server.submit_new(submission("slow", &slow, 2)).await;
+    server
+        .watch_until(&job.id, |job| job.state() == JobState::Running)
+        .await;
+
+    for iteration in 0..20 {
+        let started = Instant::now();
+        let request = v1::GetScheduleRequest {
+            curriculum: "c".to_owned(),
+            iterations: vec![iteration],
+            ..v1::GetScheduleRequest::default()
+        };
+        let schedule = server
+            .curricula()
+            .get_schedule(request)
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(schedule.entries[0].iteration, iteration);
+        let jobs = server
+            .ingest()
+            .list_jobs(v1::ListJobsRequest {})
+            .await
+            .unwrap()
+            .into_inner()
+            .jobs;
+        assert_eq!((jobs.len(), &jobs[0].id), (2, &job.id), "newest first");
+        assert_eq!(jobs[0].state(), JobState::Running);
+        assert!(started.elapsed() < PROMPT, "{:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn health_and_reflection_name_the_services() {
+    let home = Home::new();
+    let server = TestServer::start(&home).await;
+    let services = [
+        "curriculum.v1.CurriculumService",
+        "curriculum.v1.IngestService",
+    ];
+    for service in ["", services[0], services[1]] {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let health = HealthClient::new(server.channel())
+            .check(request)
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(health.status(), ServingStatus::Serving, "`{service}`");
+    }
+
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut client = ServerReflectionClient::new(server.channel());
+    let mut answers = client
+        .server_reflection_info(once(request))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = answers
+        .message()
+        .await
+        .unwrap()
+        .and_then(|answer| answer.message_response);
+    let Some(MessageResponse::ListServicesResponse(list)) = answer else {
+        panic!("no list: {answer:?}");
+    };
+    let names: BTreeSet<_> = list
+        .service
+        .into_iter()
+        .map(|service| service.name)
+        .collect();
+    for service in services.into_iter().chain(["grpc.health.v1.Health"]) {
+        assert!(names.contains(service), "{names:?}");
+    }
+}
+
+fn small(home: &Home) -> PathBuf {
+    let source = home.path("images.tar");
+    data::write_tar(&source, &data::images(80));
+    source
+}

@@ -1,0 +1,68 @@
+//! One run of the binary.
+
+use crate::{PATIENCE, binary};
+use serde_json::Value;
+use std::{env, ffi::OsStr, path::Path, process::Stdio};
+use tokio::{process::Command, time::timeout};
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Exit code; none when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Standard output as one JSON value.
+    ///
+    /// # Panics
+    /// When the run failed or printed anything else.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// Runs `curriculum` with `arguments` and waits for its end.
+pub async fn curriculum<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Outcome {
+    run(base().args(arguments)).await
+}
+
+/// As [`curriculum`], inside `folder` and with environment variables.
+pub async fn curriculum_in<A: AsRef<OsStr>>(
+    folder: &Path,
+    variables: &[(&str, &str)],
+    arguments: impl IntoIterator<Item = A>,
+) -> Outcome {
+    let mut command = base();
+    command.current_dir(folder).envs(variables.iter().copied());
+    run(command.args(arguments)).await
+}
+
+/// The binary, without settings that come from the environment of whoever runs the tests.
+pub(crate) fn base() -> Command {
+    let mut command = Command::new(binary::path());
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("CURRICULUM__") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn run(command: &mut Command) -> Outcome {
+    let output = timeout(PATIENCE, command.output()).await;
+    let output = output.expect("the command hangs").unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Outcome {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}

@@ -14,9 +14,6 @@ pub(super) const CHUNK: usize = 256;
 /// Samples whose encoded bytes are in memory at the same time.
 const BLOCK: usize = 64;
 
-/// Why a sample failed that could not be read when its bytes were hashed.
-const UNREADABLE: &str = "could not be read";
-
 pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     let (content, _) = cx.identity()?;
     let files = cx.store.features(cx.features_key()?)?;
@@ -92,7 +89,7 @@ fn extract(
             rows[position * dimension..][..dimension].fill(0.0);
             let reason = match samples[start + position].digest {
                 Some(_) => reason,
-                None => UNREADABLE.to_owned(),
+                None => why_unreadable(cx.manifest()?, start + position),
             };
             chunk.failures.push(ChunkFailure {
                 row: (first_row + position) as u32,
@@ -129,6 +126,14 @@ fn read(
         }
     };
     range.into_par_iter().map(read).collect()
+}
+
+/// For people only: nothing that is computed depends on it.
+fn why_unreadable(manifest: &Manifest, index: usize) -> String {
+    match manifest.read(index) {
+        Err(error) => error.to_string(),
+        Ok(_) => "could not be read when its bytes were hashed".to_owned(),
+    }
 }
 
 fn note_failures(

@@ -123,8 +123,7 @@ fn a_file_that_is_gone_is_a_broken_sample() {
         &request(&source),
     );
     assert_eq!((&job.state, job.failed_count), (&JobState::Succeeded, 1));
-    let errors = store.job_errors(job.id, 1).unwrap();
-    assert_eq!(errors, [(5, "could not be read".to_owned())]);
+    assert!(store.job_errors(job.id, 1).unwrap()[0].1.contains("5.png"));
 }
 
 #[test]

@@ -3,11 +3,10 @@
 use curriculum_proto::v1::{self, JobState, Order, Stage, clusters::Choice};
 use curriculum_tests::{
     Home, TestServer,
-    calls::{submission, weights_of},
-    command::{curriculum, curriculum_in},
+    calls::{parameters, submission, weights_of},
     data,
 };
-use std::{collections::BTreeSet, fs, path::Path};
+use std::fs;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -246,221 +245,6 @@ async fn reads_out_of_range_name_the_field() {
     );
 }
 
-/// A manifest of 80 samples, of which five cannot be used; their indices.
-fn broken(home: &Home) -> (std::path::PathBuf, [usize; 5]) {
-    let mut images = data::images(80);
-    images[3].bytes = b"not an image".to_vec();
-    images[10].bytes.clear();
-    images[40].bytes.truncate(100);
-    let source = data::write_jsonl(&home.path("images"), &images);
-    fs::remove_file(source.with_file_name(format!("{}.png", images[41].key))).unwrap();
-    let folder = source.with_file_name(format!("{}.png", images[79].key));
-    fs::remove_file(&folder).unwrap();
-    fs::create_dir(folder).unwrap();
-    (source, [3, 10, 40, 41, 79])
-}
-
-#[tokio::test]
-async fn broken_images_are_errors_of_their_samples() {
-    let home = Home::new();
-    let server = TestServer::start(&home).await;
-    let (source, broken) = broken(&home);
-    let mut request = submission("c", &source, 3);
-    parameters(&mut request).max_failed_fraction = Some(0.1);
-    let job = server.publish(request).await;
-    assert_eq!((job.sample_count, job.failed_count), (80, 5));
-
-    let errors = server.job(&job.id).await.errors;
-    let indices: Vec<_> = errors.iter().map(|error| error.index as usize).collect();
-    assert_eq!(indices, broken);
-    let images = data::images(80);
-    for error in &errors {
-        assert_eq!(error.id, images[error.index as usize].key);
-    }
-    let expected = [
-        "not a JPEG",
-        "not a JPEG",
-        "cannot be decoded",
-        "no such file",
-        "not a regular file",
-    ];
-    for (error, expected) in errors.iter().zip(expected) {
-        assert!(error.reason.contains(expected), "{expected}: {error:?}");
-    }
-
-    let summary = server
-        .curriculum("c")
-        .await
-        .version
-        .unwrap()
-        .summary
-        .unwrap();
-    assert_eq!(summary.failed_count, 5);
-    assert_eq!(summary.histogram.iter().sum::<u64>(), 80);
-    assert_eq!(
-        summary
-            .clusters
-            .iter()
-            .map(|cluster| cluster.size)
-            .sum::<u64>(),
-        75
-    );
-
-    // The highest difficulty: the least weight when easy samples come first, the most otherwise.
-    let easy = server
-        .weights(weights_of("c", 0, Order::EasyFirst))
-        .await
-        .unwrap()
-        .values;
-    let hard = server
-        .weights(weights_of("c", 0, Order::HardFirst))
-        .await
-        .unwrap()
-        .values;
-    for index in broken {
-        assert_eq!(easy[index], easy.iter().copied().fold(f32::MAX, f32::min));
-        assert_eq!(hard[index], hard.iter().copied().fold(f32::MIN, f32::max));
-    }
-}
-
-#[tokio::test]
-async fn too_many_broken_images_fail_the_job() {
-    let home = Home::new();
-    let server = TestServer::start(&home).await;
-    let (source, _) = broken(&home);
-    let strict = submission("c", &source, 3);
-    let job = server.submit_new(strict.clone()).await;
-    let failed = server.ended(&job.id).await;
-    assert_eq!(failed.state(), JobState::Failed);
-    let failure = failed.failure.unwrap();
-    assert_eq!(failure.stage(), Stage::Extracted);
-    for text in ["5 of 80", "max_failed_fraction", "sample 3"] {
-        assert!(failure.reason.contains(text), "{}", failure.reason);
-    }
-    assert_eq!(server.job(&job.id).await.errors.len(), 5);
-    let error = server
-        .weights(weights_of("c", 0, Order::EasyFirst))
-        .await
-        .unwrap_err();
-    assert_eq!(error.code(), Code::FailedPrecondition);
-    assert!(
-        error.message().contains("failed after stage Enumerated"),
-        "{error}"
-    );
-
-    // The same again tries again, and fails again.
-    assert_eq!(server.submit_new(strict.clone()).await.id, job.id);
-    assert_eq!(server.ended(&job.id).await.state(), JobState::Failed);
-
-    let mut tolerant = strict;
-    parameters(&mut tolerant).max_failed_fraction = Some(0.5);
-    let published = server.publish(tolerant).await;
-    assert_eq!(published.failed_count, 5);
-}
-
-#[tokio::test]
-async fn a_data_folder_in_use_is_refused_and_left_alone() {
-    let home = Home::new();
-    let server = TestServer::start(&home).await;
-    let source = home.path("images.tar");
-    data::write_tar(&source, &data::images(64));
-    server.publish(submission("c", &source, 3)).await;
-    let before = (home.feature_chunks(), tree(&home.data()));
-
-    let data_dir = home.data().to_str().unwrap().to_owned();
-    let second = curriculum([
-        "serve",
-        "--grpc-addr",
-        "127.0.0.1:0",
-        "--data-dir",
-        &data_dir,
-    ])
-    .await;
-    assert_eq!(second.code, Some(1), "{second:?}");
-    assert!(
-        second.stderr.contains("in use by another process"),
-        "{second:?}"
-    );
-    assert!(
-        second.stderr.contains(&data_dir) && second.stdout.is_empty(),
-        "{second:?}"
-    );
-
-    assert_eq!((home.feature_chunks(), tree(&home.data())), before);
-    server
-        .weights(weights_of("c", 0, Order::EasyFirst))
-        .await
-        .unwrap();
-}
-
-#[tokio::test]
-async fn bad_settings_name_the_key() {
-    let home = Home::new();
-    let settings = home.path("settings.toml");
-    let file = settings.to_str().unwrap();
-    let text = |text: &str| fs::write(&settings, text).unwrap();
-    for (toml, key) in [
-        ("[grpc]\nadr = \"x\"\n", "adr"),
-        ("[model]\nthreads = \"many\"\n", "threads"),
-        ("[model]\nbatch_size = 0\n", "model.batch_size"),
-        ("[model\n", "TOML"),
-    ] {
-        text(toml);
-        for command in ["serve", "check-config"] {
-            let refused = curriculum_in(&home.path(""), &[], [command, "--config", file]).await;
-            assert_eq!(refused.code, Some(2), "{refused:?}");
-            assert!(refused.stderr.contains(key), "{key}: {refused:?}");
-        }
-    }
-    for (variable, key) in [
-        ("CURRICULUM__GRPC__ADR", "adr"),
-        ("CURRICULUM__GRCP__ADDR", "grcp"),
-    ] {
-        let refused = curriculum_in(&home.path(""), &[(variable, "x")], ["serve"]).await;
-        assert_eq!(refused.code, Some(2), "{refused:?}");
-        for text in [key, "environment"] {
-            assert!(refused.stderr.contains(text), "{text}: {refused:?}");
-        }
-    }
-    let absent = curriculum_in(&home.path(""), &[], ["serve", "--config", "absent.toml"]).await;
-    assert_eq!(absent.code, Some(2), "{absent:?}");
-    assert!(!home.path("curriculum-data").exists());
-}
-
-#[tokio::test]
-async fn flags_win_over_the_environment_and_that_over_the_file() {
-    let home = Home::new();
-    fs::write(
-        home.path("settings.toml"),
-        "[model]\nbatch_size = 11\nthreads = 12\n[grpc]\ndrain_seconds = 13\n",
-    )
-    .unwrap();
-    let variables = [
-        ("CURRICULUM__MODEL__BATCH_SIZE", "21"),
-        ("CURRICULUM__MODEL__THREADS", "22"),
-    ];
-    let arguments = [
-        "check-config",
-        "--config",
-        "settings.toml",
-        "--threads",
-        "32",
-    ];
-    let printed = curriculum_in(&home.path(""), &variables, arguments).await;
-    assert_eq!(printed.code, Some(0), "{printed:?}");
-    for line in [
-        "threads = 32",
-        "batch_size = 21",
-        "drain_seconds = 13",
-        "max_concurrent_requests = 1024",
-    ] {
-        assert!(
-            printed.stdout.lines().any(|printed| printed == line),
-            "{line}: {printed:?}"
-        );
-    }
-}
-
 /// The field that an INVALID_ARGUMENT names in its details.
 fn violated(error: &Status) -> String {
     assert_eq!(error.code(), Code::InvalidArgument, "{error}");
@@ -501,10 +285,6 @@ async fn jobs(server: &TestServer) -> Vec<v1::Job> {
         .jobs
 }
 
-fn parameters(request: &mut v1::SubmitJobRequest) -> &mut v1::Parameters {
-    request.parameters.get_or_insert_default()
-}
-
 fn schedule(request: &mut v1::SubmitJobRequest) -> &mut v1::Schedule {
     parameters(request).schedule.get_or_insert_default()
 }
@@ -513,17 +293,4 @@ fn clusters(request: &mut v1::SubmitJobRequest, choice: Choice) {
     parameters(request).clusters = Some(v1::Clusters {
         choice: Some(choice),
     });
-}
-
-/// Names of all files and folders under `folder`.
-fn tree(folder: &Path) -> BTreeSet<std::path::PathBuf> {
-    let mut found = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(tree(&path));
-        }
-        found.insert(path);
-    }
-    found
 }

@@ -3,7 +3,9 @@
 //! | module | holds |
 //! |---|---|
 //! | `ingest` | from images to weights, in every layout |
-//! | `bad_input` | what is refused, and how it is said |
+//! | `bad_input` | calls that are refused, and how it is said |
+//! | `broken_images` | images that cannot be used |
+//! | `settings` | settings and data folders that a server refuses |
 //! | `resume` | after a kill: the same bytes, without doing the work twice |
 //! | `shutdown` | SIGTERM, and cancelling jobs |
 //! | `overload` | too many calls, calls beside a running job, health and reflection |
@@ -14,8 +16,10 @@
 
 mod architecture;
 mod bad_input;
+mod broken_images;
 mod command_line;
 mod ingest;
 mod overload;
 mod resume;
+mod settings;
 mod shutdown;

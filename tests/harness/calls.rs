@@ -205,3 +205,12 @@ impl TestServer {
         answer.unwrap().into_inner()
     }
 }
+
+/// The parameters of a submission, to change.
+///
+/// # Panics
+/// When the submission has none; [`submission`] sets them.
+#[must_use]
+pub fn parameters(request: &mut v1::SubmitJobRequest) -> &mut v1::Parameters {
+    request.parameters.get_or_insert_default()
+}

@@ -7,6 +7,9 @@ use curriculum_proto::v1::{
 use std::{error::Error, time::Duration};
 use tonic::transport::{Channel, Endpoint};
 
+/// Lists of jobs and summaries with long ids may outgrow gRPC's default of 4 MiB.
+const MAX_MESSAGE: usize = 64 << 20;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the server is.
@@ -25,12 +28,14 @@ pub(crate) struct ServerArgs {
 impl ServerArgs {
     /// The jobs' side.
     pub(crate) async fn ingest(&self) -> anyhow::Result<IngestServiceClient<Channel>> {
-        Ok(IngestServiceClient::new(self.connect().await?))
+        let client = IngestServiceClient::new(self.connect().await?);
+        Ok(client.max_decoding_message_size(MAX_MESSAGE))
     }
 
     /// The trainers' side.
     pub(crate) async fn curricula(&self) -> anyhow::Result<CurriculumServiceClient<Channel>> {
-        Ok(CurriculumServiceClient::new(self.connect().await?))
+        let client = CurriculumServiceClient::new(self.connect().await?);
+        Ok(client.max_decoding_message_size(MAX_MESSAGE))
     }
 
     async fn connect(&self) -> anyhow::Result<Channel> {

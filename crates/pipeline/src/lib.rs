@@ -2,15 +2,16 @@
 //!
 //! One dedicated thread owns the feature extractor and runs jobs, one at a time, in order of
 //! submission. Everything else holds a [`Pipeline`]: it submits, watches, cancels and stops. A job
-//! is a stored record with its last finished stage; [`advance`] runs the stage after it, commits, and
+//! is a stored record with its last finished stage; `advance` runs the stage after it, commits, and
 //! repeats. First run, restart after a kill and resubmission after a failure are that same path.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`pipeline`] | the handle, the queue and the thread |
+//! | [`pipeline`] | the handle: submit, watch, cancel, stop |
+//! | `queue`, `worker` | which jobs wait or run; the thread that runs them |
 //! | [`request`] | what a caller asks for, checked and with defaults filled in |
-//! | [`advance`] | the loop over stages |
-//! | [`stage`] | one file per stage, each a plain function over the job's context |
+//! | `advance` | the loop over stages |
+//! | `stage` | one file per stage, each a plain function over the job's context |
 //! | [`progress`] | what watchers see |
 //! | [`extraction`] | the seam to the model |
 //! | [`error`] | why a submission is refused |
@@ -20,8 +21,10 @@ pub mod error;
 pub mod extraction;
 pub mod pipeline;
 pub mod progress;
+mod queue;
 pub mod request;
 mod stage;
+mod worker;
 
 pub use error::PipelineError;
 pub use extraction::FeatureExtractor;

@@ -1,21 +1,16 @@
-//! The handle, the queue and the thread.
+//! The handle.
 
 use crate::{
     FeatureExtractor, JobView, PipelineError, Request,
-    advance::{Workplace, advance, commit},
+    advance::commit,
+    queue::Queue,
     request::LoadedModel,
-    stage::StageError,
+    worker::{Shared, now_ms},
 };
 use curriculum_store::{Digest, JobRecord, JobState, Store, StoreError};
 use std::{
-    collections::{HashMap, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, PoisonError, atomic::Ordering},
     thread::{self, JoinHandle},
-    time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::watch;
 
@@ -35,30 +30,6 @@ pub struct Submitted {
     pub job: JobView,
     /// Whether this call put it in the queue: it is new, or had failed or been cancelled.
     pub queued: bool,
-}
-
-struct Shared {
-    store: Arc<Store>,
-    model: LoadedModel,
-    /// Held for queue operations and record updates by callers, never while a stage works.
-    queue: Mutex<Queue>,
-    wake: Condvar,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Digest>,
-    active: HashMap<Digest, Active>,
-    next_sequence: u64,
-    stopping: bool,
-}
-
-/// A job that waits or runs.
-#[derive(Clone)]
-struct Active {
-    views: Arc<watch::Sender<JobView>>,
-    interrupt: Arc<AtomicBool>,
-    cancelled: Arc<AtomicBool>,
 }
 
 impl Pipeline {
@@ -258,114 +229,6 @@ impl Drop for Pipeline {
     }
 }
 
-impl Shared {
-    /// The queue is consistent at every point where a panic could leave it, so poison is ignored.
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asking again for what was published before makes it the newest again.
-    fn point_again(&self, job: &JobRecord) -> Result<(), StoreError> {
-        let published = job.version.filter(|_| job.state == JobState::Succeeded);
-        let newest = self.store.curriculum(&job.curriculum)?.unwrap_or_default();
-        match published {
-            Some(version) if newest.first() != Some(&version) => {
-                self.store.point(&job.curriculum, version)?;
-                self.store.flush()
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn work(&self, mut extractor: Box<dyn FeatureExtractor>) {
-        while let Some((id, active)) = self.next() {
-            if let Err(error) = self.run(id, &active, extractor.as_mut()) {
-                // The record could not be read or written; the job stays as it was stored.
-                tracing::error!(job = %id, %error, "job record lost");
-                self.queue().active.remove(&id);
-            }
-        }
-    }
-
-    /// Waits for a job; `None` once the pipeline stops.
-    fn next(&self) -> Option<(Digest, Active)> {
-        let mut queue = self.queue();
-        while !queue.stopping {
-            if let Some(id) = queue.waiting.pop_front() {
-                return queue.active.get(&id).cloned().map(|active| (id, active));
-            }
-            queue = self
-                .wake
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        None
-    }
-
-    fn run(
-        &self,
-        id: Digest,
-        active: &Active,
-        extractor: &mut dyn FeatureExtractor,
-    ) -> Result<(), StoreError> {
-        let Some(mut job) = self.store.job(id)? else {
-            return Ok(());
-        };
-        job.state = JobState::Running;
-        self.store.put_job(&job)?;
-        active.views.send_modify(|view| view.record = job.clone());
-        job.state = self.advance(&mut job, active, extractor);
-        job.ended_at_ms = job.state.has_ended().then(now_ms);
-        tracing::info!(job = %job.id, state = ?job.state, "job left the thread");
-        // Watchers hear of the end when it is on disk, and callers see both at once.
-        let mut queue = self.queue();
-        commit(&job, &self.store)?;
-        queue.end(&job);
-        Ok(())
-    }
-
-    /// Runs what is left of `job` and says where that leaves it.
-    fn advance(
-        &self,
-        job: &mut JobRecord,
-        active: &Active,
-        extractor: &mut dyn FeatureExtractor,
-    ) -> JobState {
-        if job.model_digest != extractor.digest() {
-            let (submitted, loaded) = (&job.model, extractor.model());
-            let reason = format!(
-                "submitted for model `{submitted}` with other weights or preprocessing than the loaded `{loaded}`"
-            );
-            return JobState::Failed {
-                stage: job.stage,
-                reason,
-            };
-        }
-        let mut place = Workplace {
-            store: &self.store,
-            extractor,
-            views: &active.views,
-            interrupt: &active.interrupt,
-        };
-        // A panic in a stage is a bug, but one job's bug must not take the other jobs along.
-        match catch_unwind(AssertUnwindSafe(|| advance(job, &mut place))) {
-            Ok(Ok(())) => JobState::Succeeded,
-            Ok(Err((_, StageError::Interrupted))) if active.cancelled.load(Ordering::Relaxed) => {
-                JobState::Cancelled
-            }
-            Ok(Err((_, StageError::Interrupted))) => JobState::Queued,
-            Ok(Err((stage, error))) => JobState::Failed {
-                stage,
-                reason: error.to_string(),
-            },
-            Err(_) => JobState::Failed {
-                stage: job.stage,
-                reason: "internal error, see the server's log".to_owned(),
-            },
-        }
-    }
-}
-
 /// Damaged records are reported and left out: they must not take the others along.
 fn readable_jobs(store: &Store) -> Result<Vec<JobRecord>, StoreError> {
     let (jobs, damaged) = store.jobs()?;
@@ -373,58 +236,4 @@ fn readable_jobs(store: &Store) -> Result<Vec<JobRecord>, StoreError> {
         tracing::error!(%error, "left out");
     }
     Ok(jobs)
-}
-
-impl Queue {
-    /// Whether asking for `job` again needs no work: it is published, or waits or runs. A record that
-    /// claims to run but does not was cut off by an error of the store.
-    fn is_done_or_active(&self, job: &JobRecord) -> bool {
-        job.state == JobState::Succeeded || self.active.contains_key(&job.id)
-    }
-
-    fn push(&mut self, job: JobRecord) {
-        let id = job.id;
-        let active = Active {
-            views: Arc::new(
-                watch::channel(JobView {
-                    record: job,
-                    progress: None,
-                })
-                .0,
-            ),
-            interrupt: Arc::new(AtomicBool::new(false)),
-            cancelled: Arc::new(AtomicBool::new(false)),
-        };
-        self.active.insert(id, active);
-        self.waiting.push_back(id);
-    }
-
-    /// Tells watchers of the last state; the channel closes as the sender goes.
-    fn end(&mut self, job: &JobRecord) {
-        if let Some(active) = self.active.remove(&job.id) {
-            active.views.send_replace(JobView {
-                record: job.clone(),
-                progress: None,
-            });
-        }
-    }
-
-    /// The live view of an active job, else the record.
-    fn view(&self, record: JobRecord) -> JobView {
-        match self.active.get(&record.id) {
-            Some(active) => active.views.borrow().clone(),
-            None => JobView {
-                record,
-                progress: None,
-            },
-        }
-    }
-}
-
-/// Milliseconds since 1970 UTC.
-pub(crate) fn now_ms() -> u64 {
-    let elapsed = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,7 @@
 //! Distances to difficulties, with the sketch and the summary that make up a version.
 
 use super::{Context, StageError};
-use crate::pipeline::now_ms;
+use crate::worker::now_ms;
 use curriculum::{Sketch, difficulty};
 use curriculum_store::{
     ClusterRecord, ClusteringRecord, Column, Digest, SampleRecord, Store, StoreError,

@@ -27,7 +27,7 @@ lint: ## formatting and warnings
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 
 bench: onnxruntime ## weights, k-means and the gRPC path
-	$(CARGO) bench --workspace
+	$(CARGO) bench --bench weights --bench kmeans --bench grpc
 
 onnxruntime: $(RUNTIME)/.version-$(RUNTIME_VERSION) ## ONNX Runtime's library, from its Python wheel
 

@@ -106,12 +106,14 @@ impl Sketch {
     #[must_use]
     pub fn effective_fraction(&self, order: Order, temperature: f64) -> f64 {
         let draws = self.samples as f64;
-        let scale = 1.0 / self.normaliser(order, temperature);
-        let drawn = |p: &Point| {
-            let probability = scale * (-self.rank(order, p.value) / temperature).exp();
-            p.count * effective::drawn_at_least_once(probability.min(1.0), draws)
+        let mass = |p: &Point| (-self.rank(order, p.value) / temperature).exp();
+        let masses: Vec<f64> = self.points.iter().map(mass).collect();
+        let points = || self.points.iter().zip(&masses);
+        let scale = 1.0 / points().map(|(p, mass)| p.count * mass).sum::<f64>();
+        let drawn = |(p, mass): (&Point, &f64)| {
+            p.count * effective::drawn_at_least_once((scale * mass).min(1.0), draws)
         };
-        self.points.iter().map(drawn).sum::<f64>() / draws
+        points().map(drawn).sum::<f64>() / draws
     }
 }
 

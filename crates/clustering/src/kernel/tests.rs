@@ -17,18 +17,14 @@ fn nearest(rows: &Rows<'_>, runs: &[&[f32]]) -> Vec<Vec<u32>> {
     all
 }
 
+/// Compares all distances, as the kernel sums them: rows can be as near to two centroids as the last
+/// bit of f64, where another order of summation would choose the other.
 fn by_definition(rows: &Rows<'_>, centroids: &[f32]) -> Vec<u32> {
-    let distance = |row: &[f32], centroid: &[f32]| -> f64 {
-        row.iter()
-            .zip(centroid)
-            .map(|(&x, &c)| (f64::from(x) - f64::from(c)).powi(2))
-            .sum()
-    };
     (0..rows.len())
         .map(|row| {
             let mut best = (0, f64::INFINITY);
             for (number, centroid) in centroids.chunks_exact(rows.width()).enumerate() {
-                let distance = distance(rows.row(row), centroid);
+                let distance = squared_distance(rows.row(row), centroid);
                 if distance < best.1 {
                     best = (number as u32, distance);
                 }

@@ -1,4 +1,4 @@
-//! Readers of manifests and of the bytes they point to.
+//! Readers of what users bring: manifests, the bytes they point to, and features and labels in `.npy` files.
 //!
 //! A manifest is the ordered list of a dataset's samples; a sample's index is its position in it. Three kinds of
 //! source are understood, told apart by [`detect`]: a folder laid out as torchvision's `ImageFolder`, one local
@@ -15,9 +15,11 @@
 //! | `digest` | [`ContentDigest`], and the digest behind [`Manifest::fingerprint`] |
 //! | `label` | labels in JSON, and the sharing of equal ones |
 //! | `extension` | which file names are images |
+//! | [`npy`] | features that are computed already, memory-mapped, and labels, both in manifest order |
 //! | `error` | [`ManifestError`]: no manifest; [`ReadError`]: no bytes for one sample |
 //!
-//! Nothing here decodes an image, and no failure of one sample's bytes is a failure of the manifest.
+//! Nothing here decodes an image, and no failure of one sample's bytes is a failure of the manifest. No bytes of a
+//! file, however they came about, are a panic or more memory than the file has.
 
 mod archive;
 mod digest;
@@ -26,6 +28,7 @@ mod extension;
 mod format;
 mod label;
 mod manifest;
+pub mod npy;
 mod read;
 mod sample;
 

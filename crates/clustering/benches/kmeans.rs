@@ -79,7 +79,7 @@ fn automatic(criterion: &mut Criterion) {
     };
     let unwatched = &mut |_| ControlFlow::Continue(());
     criterion.bench_function("auto 60000x128 k=2..=20", |b| {
-        b.iter(|| cluster(black_box(rows.view()), &options, unwatched));
+        b.iter(|| cluster(black_box(&rows.view()), &options, unwatched));
     });
 }
 

@@ -1,6 +1,8 @@
 use linfa_clustering::KMeansParamsError;
 use thiserror::Error;
 
+use crate::source::SourceError;
+
 /// Why rows could not be clustered.
 #[derive(Debug, Error)]
 pub enum ClusteringError {
@@ -22,6 +24,9 @@ pub enum ClusteringError {
         /// The first such row.
         row: usize,
     },
+    /// The candidates of automatic k are an empty list.
+    #[error("the list of numbers of clusters is empty")]
+    NoCandidates,
     /// Fewer than one cluster was asked for.
     #[error("the number of clusters must be at least 1")]
     NoClusters,
@@ -78,6 +83,17 @@ pub enum ClusteringError {
     /// linfa's initialiser is neither random, given centroids nor k-means++.
     #[error("the initialiser {0} is not supported")]
     UnsupportedInitialiser(String),
+    /// The source could not be read.
+    #[error("cannot read the rows: {0}")]
+    Source(#[from] SourceError),
+    /// A class number, or a list of them, does not fit the rows.
+    #[error("{given} class numbers were given for {rows} rows")]
+    ClassesLength {
+        /// Entries given.
+        given: usize,
+        /// Rows of the source.
+        rows: usize,
+    },
     /// The observer asked to stop.
     #[error("clustering was cancelled")]
     Cancelled,
@@ -87,4 +103,16 @@ pub enum ClusteringError {
     /// Demanded by linfa's `Fit`, which may pass on an error of its own.
     #[error(transparent)]
     Linfa(#[from] linfa::Error),
+}
+
+impl ClusteringError {
+    /// Renames rows that were counted within `members` only.
+    pub(crate) fn of_rows(self, members: &[usize]) -> Self {
+        let named = |row: usize| members.get(row).copied().unwrap_or(row);
+        match self {
+            Self::NotFinite { row } => Self::NotFinite { row: named(row) },
+            Self::TooLarge { row } => Self::TooLarge { row: named(row) },
+            other => other,
+        }
+    }
 }

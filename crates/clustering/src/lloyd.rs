@@ -2,18 +2,23 @@
 //!
 //! A run settles when its centroids together move less than linfa's `tolerance` (the Euclidean
 //! norm over all of them), or at the iteration limit. A cluster without rows restarts at the row
-//! farthest from its own centroid. A pass over the settled centroids then measures the run.
+//! farthest from its own centroid. The rows are read from their source in every iteration; starts
+//! are drawn from at most [`POOL_ROWS`] of them in memory, or eight per cluster.
 
 use crate::ClusteringError;
 use crate::kernel::{Stack, squared_distance};
 use crate::params::KMeansParameters;
-use crate::pass::{Tally, Want, pass};
+use crate::pass::{Want, pass};
 use crate::progress::{Observer, Stage};
 use crate::refill::farthest_rows;
-use crate::rows::Rows;
-use crate::runs::{Candidates, Reporter};
-use crate::selection::{Selection, Settled, measure};
-use crate::starts::Starts;
+use crate::runs::{Candidates, Reporter, Run};
+use crate::selection::{Settled, best_of_starts};
+use crate::source::Source;
+use crate::starts::{Starts, sample};
+use crate::tally::Tally;
+
+/// Rows from which starts are drawn.
+const POOL_ROWS: usize = 10_000;
 
 /// Centroids on their way, row-major.
 pub(crate) struct Moving {
@@ -26,17 +31,38 @@ pub(crate) struct Moving {
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) iterations: u64,
+    /// How far the centroids together must move, at least.
     pub(crate) tolerance: f64,
+    /// By what share of itself the inertia must fall, at least.
+    pub(crate) improvement: f64,
 }
 
-/// Fits every candidate from every start.
+/// What one move of the centroids did.
+struct Step {
+    /// Euclidean norm over all centroids.
+    shift: f64,
+    /// What the inertia lost by it, for unchanged assignments: Σ n‖c' − c‖².
+    gain: f64,
+    /// What it was before: Σ‖x‖² − Σ n‖c'‖² + gain.
+    inertia: f64,
+}
+
+/// Fits every candidate from every start, and keeps the best start of each.
 pub(crate) fn fit(
-    rows: &Rows<'_>,
+    source: &dyn Source,
     candidates: &Candidates,
     params: &KMeansParameters,
     observer: &mut Observer<'_>,
-) -> Result<Selection, ClusteringError> {
-    let starts = Starts::new(rows, rows.len(), candidates, params, observer)?;
+) -> Result<Vec<Settled>, ClusteringError> {
+    let amount = POOL_ROWS.max(candidates.largest().saturating_mul(8));
+    let pool = sample(source, amount, &mut params.rng().clone())?;
+    let starts = Starts::new(
+        |_| pool.all(),
+        params.n_runs(),
+        candidates,
+        params,
+        observer,
+    )?;
     let mut reporter = Reporter {
         observer,
         total: candidates.len() * starts.count(),
@@ -46,30 +72,36 @@ pub(crate) fn fit(
     let limits = Limits {
         iterations: params.max_n_iterations(),
         tolerance: f64::from(params.tolerance()),
+        improvement: 0.0,
     };
-    let mut selection = Selection::default();
+    let mut settled = Vec::new();
     for stack in candidates.stacks(starts.count()) {
-        let mut moving: Vec<Moving> = stack
-            .iter()
-            .map(|run| Moving::new(starts.centroids(rows, run.start, run.clusters)))
-            .collect();
-        settle(rows, &mut moving, limits, |settled, iteration| {
-            reporter.report(Stage::Iterating, &stack, settled, iteration)
-        })?;
-        reporter.report(Stage::Measuring, &stack, stack.len(), 0)?;
-        let settled = moving.into_iter().map(Moving::settle).collect();
-        measure(rows, settled)
-            .into_iter()
-            .for_each(|fitted| selection.offer(fitted));
+        settled.extend(fit_stack(source, &stack, &starts, limits, &mut reporter)?);
         reporter.finished += stack.len();
     }
-    Ok(selection)
+    best_of_starts(source, settled)
+}
+
+fn fit_stack(
+    source: &dyn Source,
+    stack: &[Run],
+    starts: &Starts,
+    limits: Limits,
+    reporter: &mut Reporter<'_, '_>,
+) -> Result<Vec<Settled>, ClusteringError> {
+    let start = |run: &Run| Moving::new(starts.centroids(run.start, run.clusters));
+    let mut moving: Vec<Moving> = stack.iter().map(start).collect();
+    settle(source, &mut moving, limits, |settled, iteration| {
+        reporter.report(Stage::Iterating, stack, settled, iteration)
+    })?;
+    reporter.report(Stage::Measuring, stack, stack.len(), 0)?;
+    Ok(moving.into_iter().map(Moving::settle).collect())
 }
 
 /// Advances runs together, a pass at a time, until none moves. `report` is told before each pass
 /// how many have settled, and how many passes there were.
 pub(crate) fn settle(
-    rows: &Rows<'_>,
+    source: &dyn Source,
     runs: &mut [Moving],
     limits: Limits,
     mut report: impl FnMut(usize, u64) -> Result<(), ClusteringError>,
@@ -81,15 +113,14 @@ pub(crate) fn settle(
         }
         report(settled, iteration)?;
         let mut moving: Vec<&mut Moving> = runs.iter_mut().filter(|run| !run.settled).collect();
-        let centroids = Stack::new(
-            rows.width(),
-            moving.iter().map(|run| run.centroids.as_slice()),
-        );
-        let tally = pass(rows.blocks(), &centroids, Want::RowSums, |_| {});
-        for (run, span) in moving.iter_mut().zip(centroids.spans()) {
-            let shift = run.update(rows, &tally, span.start);
-            run.iterations = iteration + 1;
-            run.settled = shift < limits.tolerance;
+        let centroids = moving.iter().map(|run| run.centroids.as_slice());
+        let stack = Stack::new(source.width(), centroids);
+        let tally = pass(source, &stack, Want::ROW_SUMS, |_| Ok(()))?;
+        for (run, span) in moving.iter_mut().zip(stack.spans()) {
+            let step = run.update(source, &tally, span.start)?;
+            run.iterations += 1;
+            run.settled =
+                step.shift < limits.tolerance || step.gain <= limits.improvement * step.inertia;
         }
     }
     Ok(())
@@ -104,6 +135,11 @@ impl Moving {
         }
     }
 
+    /// Takes it that there are other rows now.
+    pub(crate) fn unsettle(&mut self) {
+        self.settled = false;
+    }
+
     pub(crate) fn settle(self) -> Settled {
         Settled {
             centroids: self.centroids,
@@ -112,66 +148,99 @@ impl Moving {
     }
 
     /// Moves every centroid to the mean of its rows, the clusters of this run beginning at
-    /// `first` in the tally; returns how far they moved together.
-    fn update(&mut self, rows: &Rows<'_>, tally: &Tally, first: usize) -> f64 {
-        let width = rows.width();
+    /// `first` in the tally.
+    fn update(
+        &mut self,
+        source: &dyn Source,
+        tally: &Tally,
+        first: usize,
+    ) -> Result<Step, ClusteringError> {
+        let width = source.width();
         let mut moved = self.centroids.clone();
         let mut empty = Vec::new();
-        for (cluster, centroid) in moved.chunks_exact_mut(width).enumerate() {
-            match tally.counts[first + cluster] {
-                0 => empty.push(cluster),
-                count => {
-                    let sums = &tally.row_sums[(first + cluster) * width..][..width];
-                    centroid
-                        .iter_mut()
-                        .zip(sums)
-                        .for_each(|(c, sum)| *c = (sum / count as f64) as f32);
-                }
+        let (mut gain, mut kept) = (0.0, 0.0);
+        let pairs = moved
+            .chunks_exact_mut(width)
+            .zip(self.centroids.chunks_exact(width));
+        for (cluster, (centroid, before)) in pairs.enumerate() {
+            let Some(mean) = tally.mean(first + cluster, width) else {
+                empty.push(cluster);
+                continue;
+            };
+            let count = tally.counts[first + cluster] as f64;
+            for (value, mean) in centroid.iter_mut().zip(mean) {
+                *value = mean as f32;
+                kept += count * mean * mean;
             }
+            gain += count * squared_distance(centroid, before);
         }
         if !empty.is_empty() {
-            let farthest = farthest_rows(&self.distances(rows), empty.len());
-            for (cluster, row) in empty.into_iter().zip(farthest) {
-                moved[cluster * width..][..width].copy_from_slice(rows.row(row));
-            }
+            self.refill(source, &empty, &mut moved)?;
         }
         let shift = squared_distance(&moved, &self.centroids).sqrt();
         self.centroids = moved;
-        shift
+        Ok(Step {
+            shift,
+            gain: if empty.is_empty() {
+                gain
+            } else {
+                f64::INFINITY
+            },
+            inertia: tally.energy - kept + gain,
+        })
     }
 
-    /// Every row's distance to its centroid, for the rare pass that left a cluster empty.
-    fn distances(&self, rows: &Rows<'_>) -> Vec<f32> {
-        let mut distances = Vec::with_capacity(rows.len());
-        let stack = Stack::new(rows.width(), [self.centroids.as_slice()]);
-        pass(rows.blocks(), &stack, Want::Distances, |outcome| {
-            distances.extend_from_slice(&outcome.distances);
-        });
-        distances
+    /// Moves empty clusters to the rows farthest from their centroids.
+    fn refill(
+        &self,
+        source: &dyn Source,
+        empty: &[usize],
+        moved: &mut [f32],
+    ) -> Result<(), ClusteringError> {
+        let width = source.width();
+        let mut buffer = Vec::new();
+        let farthest = farthest_rows(&self.distances(source)?, empty.len());
+        for (&cluster, row) in empty.iter().zip(farthest) {
+            let row = source.block(row..row + 1, &mut buffer)?;
+            moved[cluster * width..][..width].copy_from_slice(row);
+        }
+        Ok(())
+    }
+
+    fn distances(&self, source: &dyn Source) -> Result<Vec<f32>, ClusteringError> {
+        let mut distances = Vec::with_capacity(source.rows());
+        let stack = Stack::new(source.width(), [self.centroids.as_slice()]);
+        pass(source, &stack, Want::DISTANCES, |assigned| {
+            distances.extend(assigned.squares.iter().map(|square| square.sqrt() as f32));
+            Ok(())
+        })?;
+        Ok(distances)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use ndarray::array;
+    use ndarray::{ArrayView2, array};
 
     use super::*;
 
-    fn update(values: ndarray::ArrayView2<'_, f32>, centroids: Vec<f32>) -> (Vec<f32>, f64) {
-        let rows = Rows::new(values).unwrap();
+    fn update(values: ArrayView2<'_, f32>, centroids: Vec<f32>) -> (Vec<f32>, Step) {
         let mut run = Moving::new(centroids);
-        let stack = Stack::new(rows.width(), [run.centroids.as_slice()]);
-        let tally = pass(rows.blocks(), &stack, Want::RowSums, |_| {});
-        let shift = run.update(&rows, &tally, 0);
-        (run.centroids, shift)
+        let stack = Stack::new(values.ncols(), [run.centroids.as_slice()]);
+        let tally = pass(&values, &stack, Want::ROW_SUMS, |_| Ok(())).unwrap();
+        let step = run.update(&values, &tally, 0).unwrap();
+        (run.centroids, step)
     }
 
     #[test]
     fn centroids_move_to_the_means() {
         let values = array![[0.0, 0.0], [2.0, 0.0], [9.0, 4.0]];
-        let (centroids, shift) = update(values.view(), vec![1.0, 3.0, 9.0, 4.0]);
+        let (centroids, step) = update(values.view(), vec![1.0, 3.0, 9.0, 4.0]);
         assert_eq!(centroids, [1.0, 0.0, 9.0, 4.0]);
-        assert_eq!(shift, 3.0);
+        assert_eq!(step.shift, 3.0);
+        assert_eq!(step.gain, 18.0);
+        // Norms are kept in f32.
+        assert!((step.inertia - 20.0).abs() < 1e-4, "{}", step.inertia);
     }
 
     #[test]
@@ -184,7 +253,7 @@ mod tests {
     #[test]
     fn with_fewer_distinct_rows_than_clusters_the_rest_stays() {
         let values = array![[3.0], [3.0], [3.0]];
-        let (centroids, shift) = update(values.view(), vec![3.0, 3.0]);
-        assert_eq!((centroids, shift), (vec![3.0, 3.0], 0.0));
+        let (centroids, step) = update(values.view(), vec![3.0, 3.0]);
+        assert_eq!((centroids, step.shift), (vec![3.0, 3.0], 0.0));
     }
 }

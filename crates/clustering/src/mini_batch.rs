@@ -1,171 +1,212 @@
-//! Mini-batch k-means (Sculley 2010): every centroid is the mean of all rows it was given so far.
+//! Mini-batch k-means with nested batches (Newling and Fleuret 2016): each batch holds the one
+//! before and is four times as large, and centroids are the means of the rows of the present batch.
+//! Early iterations, which only find the rough places, cost little, and no row counts twice.
 //!
-//! Starts are drawn from subsamples, refined on another by a few iterations of Lloyd's algorithm
-//! and judged there; the best of each candidate goes on. Unrefined, the distances to raw rows hide
-//! which start has missed a cluster.
-//! All candidates of a stack see the same batches, drawn from the seed alone. A run settles when
-//! its centroids move less than linfa's `tolerance` in one batch, when its smoothed inertia has
-//! not improved for ten batches (scikit-learn's rule), or after as many batches as make
-//! `max_n_iterations` passes over the rows.
+//! The batches are the beginnings of one random sample in memory, at most [`SAMPLE_BYTES`] large.
+//! Starts are drawn from slices of it. Several starts are refined by a few iterations of Lloyd's
+//! algorithm on the first slice and judged there; unrefined, the distances to raw rows hide which
+//! start has missed a cluster. The first batch has [`BATCH_ROWS_PER_CLUSTER`] rows per cluster:
+//! centroids that settled on fewer stay where they are, at a local minimum up to one percent worse.
+//! On every batch a run moves until its inertia falls by less than a thousandth, on the last until
+//! less than a ten-thousandth. If the last batch is not all rows and small for the number of
+//! clusters, one pass over all rows then moves every centroid to the mean of its rows.
 //!
-//! A cluster that got no row while a hundred per cluster went by restarts at the row of the batch
-//! farthest from its own centroid, with the weight of the lightest cluster that has one.
-
-mod moving;
-
-use rand_xoshiro::Xoshiro256Plus;
+//! A cluster without rows in a batch restarts at the row of the batch farthest from its own
+//! centroid; in the pass over all rows it stays.
 
 use crate::ClusteringError;
 use crate::kernel::Stack;
-use crate::lloyd::{self, Limits};
+use crate::lloyd::{self, Limits, Moving};
 use crate::params::KMeansParameters;
 use crate::pass::{Want, pass};
 use crate::progress::{Observer, Stage};
-use crate::rows::Rows;
 use crate::runs::{Candidates, Reporter, Run};
-use crate::selection::{Fitted, Selection, measure};
-use crate::starts::{Starts, subsample};
-use moving::Moving;
+use crate::selection::{Settled, best_of_starts};
+use crate::source::{RowSlice, Rows, Source};
+use crate::starts::{Starts, sample};
 
-/// Rows of a batch: eight blocks, so that a batch occupies several threads.
-const BATCH_ROWS: usize = 4096;
+/// Memory for the sample.
+const SAMPLE_BYTES: usize = 256 << 20;
 
-/// Rows from which a start is drawn, and on which starts are judged; three per cluster if more.
-const POOL_ROWS: usize = 4096;
+/// Rows of the sample, at least and per cluster of the largest candidate.
+const SAMPLE_ROWS: usize = 32_768;
+const SAMPLE_ROWS_PER_CLUSTER: usize = 256;
 
-/// Iterations over the judging rows before starts are compared.
+/// Rows per cluster of the last batch from which on the pass over all rows would gain less than
+/// one part in as many.
+const ENOUGH_ROWS_PER_CLUSTER: usize = 1500;
+
+/// Rows of the first batch per cluster, and how much larger each batch is than the one before.
+const BATCH_ROWS_PER_CLUSTER: usize = 50;
+const GROWTH: usize = 4;
+
+/// Rows from which a start is drawn: at least, per cluster if starts are to be compared, and per
+/// cluster of a start without rivals.
+const POOL_ROWS: usize = 2048;
+const COMPARED_ROWS_PER_CLUSTER: usize = 32;
+const DRAWN_ROWS_PER_CLUSTER: usize = 4;
+
+/// Iterations before starts are compared.
 const REFINEMENT: u64 = 5;
+
+/// Clusters, over all candidates, for which starts are drawn: the more clusters there are, the less
+/// starts differ and the more they cost.
+const STARTED_CLUSTERS: usize = 500;
 
 /// Fits every candidate from the best of its starts.
 pub(crate) fn fit(
-    rows: &Rows<'_>,
+    source: &dyn Source,
     candidates: &Candidates,
     params: &KMeansParameters,
     observer: &mut Observer<'_>,
-) -> Result<Selection, ClusteringError> {
-    let pool = POOL_ROWS
-        .max(candidates.largest().saturating_mul(3))
-        .min(rows.len());
-    let starts = Starts::new(rows, pool, candidates, params, observer)?;
+) -> Result<Vec<Settled>, ClusteringError> {
+    let plan = Plan::new(source, candidates, params);
     let mut rng = params.rng().clone();
     rng.long_jump();
-    let referees = rows.gather(&subsample(rows.len(), pool, &mut rng));
-    let batches_per_pass = rows.len().div_ceil(BATCH_ROWS) as u64;
+    let rows = sample(source, plan.sample, &mut rng)?;
+    let pool = |start| plan.pool(&rows, start);
+    let starts = Starts::new(pool, plan.starts, candidates, params, observer)?;
     let mut reporter = Reporter {
         observer,
         total: candidates.len(),
         finished: 0,
-        iteration_limit: params.max_n_iterations().saturating_mul(batches_per_pass),
+        iteration_limit: params.max_n_iterations(),
     };
-    let mut selection = Selection::default();
+    let mut settled = Vec::new();
     for stack in candidates.stacks(1) {
-        let best = best_starts(rows, &referees, &stack, &starts, &mut reporter)?;
-        let width = rows.width();
-        let mut runs: Vec<Moving> = best
-            .into_iter()
-            .map(|run| Moving::new(run, width))
-            .collect();
-        settle(
-            rows,
-            &stack,
-            &mut runs,
-            f64::from(params.tolerance()),
-            rng.clone(),
-            &mut reporter,
-        )?;
+        let best = plan.best_starts(&rows, &stack, &starts, &mut reporter)?;
+        let mut runs = plan.grow(&rows, &stack, best, params, &mut reporter)?;
+        if plan.finishes_on_all_rows(source, &stack) {
+            reporter.report(Stage::Iterating, &stack, stack.len(), 0)?;
+            move_to_means(source, &mut runs)?;
+        }
         reporter.report(Stage::Measuring, &stack, stack.len(), 0)?;
-        let settled = runs.into_iter().map(Moving::settle).collect();
-        measure(rows, settled)
-            .into_iter()
-            .for_each(|fitted| selection.offer(fitted));
+        settled.extend(runs);
         reporter.finished += stack.len();
     }
-    Ok(selection)
+    Ok(settled)
 }
 
-/// For each run of the stack the refined centroids of the start with the lowest inertia on the
-/// referees. Given centroids are a single start, and left as they are.
-fn best_starts(
-    rows: &Rows<'_>,
-    referees: &Rows<'_>,
-    stack: &[Run],
-    starts: &Starts,
-    reporter: &mut Reporter<'_, '_>,
-) -> Result<Vec<Vec<f32>>, ClusteringError> {
-    let from = |start| {
-        stack
+/// Sizes, in rows, and the number of starts.
+struct Plan {
+    sample: usize,
+    pool: usize,
+    starts: usize,
+}
+
+impl Plan {
+    fn new(source: &dyn Source, candidates: &Candidates, params: &KMeansParameters) -> Self {
+        let largest = candidates.largest();
+        let clusters: usize = candidates.numbers().iter().sum();
+        let starts = params.n_runs().min((STARTED_CLUSTERS / clusters).max(1));
+        let drawn = match starts {
+            1 => DRAWN_ROWS_PER_CLUSTER,
+            _ => COMPARED_ROWS_PER_CLUSTER,
+        };
+        let room = SAMPLE_BYTES / (source.width() * size_of::<f32>());
+        let pool = POOL_ROWS
+            .max(largest.saturating_mul(drawn))
+            .min(source.rows());
+        let wanted = SAMPLE_ROWS.max(largest.saturating_mul(SAMPLE_ROWS_PER_CLUSTER));
+        Self {
+            sample: wanted.min(room).max(pool).min(source.rows()),
+            pool,
+            starts,
+        }
+    }
+
+    /// Each start has a slice of the sample of its own, as long as there are any.
+    fn pool<'a>(&self, rows: &'a Rows, start: usize) -> RowSlice<'a> {
+        let slices = (rows.len() / self.pool).max(1);
+        rows.slice(start % slices * self.pool, self.pool)
+    }
+
+    /// For each run of the stack its best start, refined if it had rivals.
+    fn best_starts(
+        &self,
+        rows: &Rows,
+        stack: &[Run],
+        starts: &Starts,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<Vec<Settled>, ClusteringError> {
+        let from = |run: &Run, start| Moving::new(starts.centroids(start, run.clusters));
+        let all = stack
             .iter()
-            .map(move |run| starts.centroids(rows, start, run.clusters))
-    };
-    if let Starts::Given(_) = starts {
-        return Ok(from(0).collect());
+            .flat_map(|run| (0..starts.count()).map(move |start| from(run, start)));
+        let mut runs: Vec<Moving> = all.collect();
+        let pool = rows.prefix(self.pool);
+        if starts.count() > 1 {
+            let limits = Limits {
+                iterations: REFINEMENT,
+                tolerance: 0.0,
+                improvement: 0.0,
+            };
+            lloyd::settle(&pool, &mut runs, limits, |_, iteration| {
+                reporter.report(Stage::Seeding, stack, 0, iteration)
+            })?;
+        }
+        best_of_starts(&pool, runs.into_iter().map(Moving::settle).collect())
     }
-    let limits = Limits {
-        iterations: REFINEMENT,
-        tolerance: 0.0,
-    };
-    let mut best: Vec<Option<Fitted>> = stack.iter().map(|_| None).collect();
-    for start in 0..starts.count() {
-        let mut runs: Vec<_> = from(start).map(lloyd::Moving::new).collect();
-        lloyd::settle(referees, &mut runs, limits, |_, iteration| {
-            reporter.report(Stage::Seeding, stack, 0, iteration)
-        })?;
-        let settled = runs.into_iter().map(lloyd::Moving::settle).collect();
-        for (best, fitted) in best.iter_mut().zip(measure(referees, settled)) {
-            if best
-                .as_ref()
-                .is_none_or(|held| fitted.inertia < held.inertia)
-            {
-                *best = Some(fitted);
+
+    /// Moves runs on ever larger batches.
+    fn grow(
+        &self,
+        rows: &Rows,
+        stack: &[Run],
+        best: Vec<Settled>,
+        params: &KMeansParameters,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<Vec<Settled>, ClusteringError> {
+        let mut runs: Vec<Moving> = best
+            .into_iter()
+            .map(|run| Moving::new(run.centroids))
+            .collect();
+        let largest = stack.iter().map(|run| run.clusters).max().unwrap_or(1);
+        let mut batch = self
+            .pool
+            .max(largest.saturating_mul(BATCH_ROWS_PER_CLUSTER))
+            .min(rows.len());
+        loop {
+            let last = batch >= rows.len();
+            let limits = Limits {
+                iterations: params.max_n_iterations(),
+                tolerance: f64::from(params.tolerance()),
+                improvement: if last { 1e-4 } else { 1e-3 },
+            };
+            runs.iter_mut().for_each(Moving::unsettle);
+            lloyd::settle(
+                &rows.prefix(batch),
+                &mut runs,
+                limits,
+                |settled, iteration| reporter.report(Stage::Iterating, stack, settled, iteration),
+            )?;
+            if last {
+                return Ok(runs.into_iter().map(Moving::settle).collect());
             }
+            batch = batch.saturating_mul(GROWTH).min(rows.len());
         }
     }
-    Ok(best
-        .into_iter()
-        .flatten()
-        .map(|fitted| fitted.centroids)
-        .collect())
+
+    fn finishes_on_all_rows(&self, source: &dyn Source, stack: &[Run]) -> bool {
+        let clusters = stack.iter().map(|run| run.clusters).max().unwrap_or(1);
+        self.sample < source.rows() && self.sample / clusters < ENOUGH_ROWS_PER_CLUSTER
+    }
 }
 
-/// Feeds the same batches to all runs of a stack until none moves.
-fn settle(
-    rows: &Rows<'_>,
-    stack: &[Run],
-    runs: &mut [Moving],
-    tolerance: f64,
-    mut rng: Xoshiro256Plus,
-    reporter: &mut Reporter<'_, '_>,
-) -> Result<(), ClusteringError> {
-    let smoothing = (2.0 * BATCH_ROWS as f64 / (rows.len() as f64 + 1.0)).min(1.0);
-    for iteration in 0..reporter.iteration_limit {
-        let settled = runs.iter().filter(|run| run.settled).count();
-        if settled == runs.len() {
-            break;
-        }
-        reporter.report(Stage::Iterating, stack, settled, iteration)?;
-        let batch = rows.gather(&subsample(rows.len(), BATCH_ROWS, &mut rng));
-        let mut moving: Vec<&mut Moving> = runs.iter_mut().filter(|run| !run.settled).collect();
-        let centroids = Stack::new(
-            rows.width(),
-            moving.iter().map(|run| run.centroids.as_slice()),
-        );
-        let mut distances = vec![Vec::with_capacity(batch.len()); moving.len()];
-        let tally = pass(batch.blocks(), &centroids, Want::Both, |outcome| {
-            let rows = outcome.distances.len() / distances.len();
-            for (all, block) in distances
+/// One pass over all rows, after which every centroid is the mean of the rows it had.
+fn move_to_means(source: &dyn Source, runs: &mut [Settled]) -> Result<(), ClusteringError> {
+    let width = source.width();
+    let stack = Stack::new(width, runs.iter().map(|run| run.centroids.as_slice()));
+    let tally = pass(source, &stack, Want::ROW_SUMS, |_| Ok(()))?;
+    for (run, span) in runs.iter_mut().zip(stack.spans()) {
+        for (cluster, centroid) in span.clone().zip(run.centroids.chunks_exact_mut(width)) {
+            let mean = tally.mean(cluster, width).into_iter().flatten();
+            centroid
                 .iter_mut()
-                .zip(outcome.distances.chunks_exact(rows))
-            {
-                all.extend_from_slice(block);
-            }
-        });
-        for ((run, span), distances) in moving.iter_mut().zip(centroids.spans()).zip(&distances) {
-            let shift = run.absorb(&tally, span.start, &batch, distances);
-            let inertia: f64 = tally.squares[span.clone()].iter().sum();
-            let flat = run.plateau.observe(inertia / batch.len() as f64, smoothing);
-            run.batches = iteration + 1;
-            run.settled = flat || shift < tolerance;
+                .zip(mean)
+                .for_each(|(value, mean)| *value = mean as f32);
         }
+        run.iterations += 1;
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 use linfa::traits::PredictInplace;
 use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2};
+use rayon::prelude::*;
 
 use crate::ClusteringError;
-use crate::kernel::Stack;
-use crate::pass::{Want, pass};
-use crate::rows::Rows;
+use crate::kernel::{Block, Stack};
 use crate::selection::Fitted;
+use crate::source::{BLOCK_ROWS, norms};
 
 /// Fitted centroids, with linfa's `Predict`.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,21 +16,15 @@ pub struct KMeans {
     iterations: u64,
 }
 
-/// Nearest centroid of each row and the Euclidean distance to it.
-pub(crate) struct Assignment {
-    pub(crate) clusters: Vec<u32>,
-    pub(crate) distances: Vec<f32>,
-}
-
 impl KMeans {
-    pub(crate) fn new(fitted: Fitted) -> Result<Self, ClusteringError> {
-        let shape = (fitted.clusters(), fitted.width);
-        let centroids = Array2::from_shape_vec(shape, fitted.centroids);
+    pub(crate) fn new(fitted: Fitted, width: usize) -> Result<Self, ClusteringError> {
+        let shape = (fitted.clusters(), width);
+        let centroids = Array2::from_shape_vec(shape, fitted.settled.centroids);
         Ok(Self {
             centroids: centroids.map_err(linfa::Error::from)?,
             counts: fitted.counts,
             inertia: fitted.inertia,
-            iterations: fitted.iterations,
+            iterations: fitted.settled.iterations,
         })
     }
 
@@ -55,23 +49,6 @@ impl KMeans {
         self.iterations
     }
 
-    pub(crate) fn into_centroids(self) -> Array2<f32> {
-        self.centroids
-    }
-
-    pub(crate) fn assign(&self, rows: &Rows<'_>) -> Assignment {
-        let mut clusters = Vec::with_capacity(rows.len());
-        let mut distances = Vec::with_capacity(rows.len());
-        pass(rows.blocks(), &self.stack(), Want::Distances, |outcome| {
-            clusters.extend_from_slice(&outcome.nearest);
-            distances.extend_from_slice(&outcome.distances);
-        });
-        Assignment {
-            clusters,
-            distances,
-        }
-    }
-
     fn stack(&self) -> Stack {
         let centroids = self.centroids.as_standard_layout();
         Stack::new(self.centroids.ncols(), centroids.as_slice())
@@ -94,14 +71,26 @@ impl<D: Data<Elem = f32>> PredictInplace<ArrayBase<D, Ix2>, Array1<usize>> for K
             clusters.len(),
             "rows and targets differ in number"
         );
-        let rows = Rows::unchecked(rows.view());
-        let mut targets = clusters.iter_mut();
-        pass(rows.blocks(), &self.stack(), Want::Nothing, |outcome| {
-            // The targets come second: a zip takes from its first part even if its second has ended.
-            for (&cluster, target) in outcome.nearest.iter().zip(targets.by_ref()) {
-                *target = cluster as usize;
-            }
-        });
+        let values = rows.as_standard_layout();
+        let values = values.as_slice().unwrap_or_default();
+        let (stack, width) = (self.stack(), rows.ncols().max(1));
+        let blocks = values.par_chunks(BLOCK_ROWS * width);
+        let nearest: Vec<Vec<u32>> = blocks
+            .map(|values| {
+                let mut nearest = Vec::new();
+                let norms = norms(values, width);
+                let block = Block {
+                    values,
+                    norms: &norms,
+                    width,
+                };
+                stack.nearest(block, &mut nearest);
+                nearest
+            })
+            .collect();
+        for (target, &cluster) in clusters.iter_mut().zip(nearest.iter().flatten()) {
+            *target = cluster as usize;
+        }
     }
 
     fn default_target(&self, rows: &ArrayBase<D, Ix2>) -> Array1<usize> {

@@ -13,9 +13,9 @@ use std::ops::ControlFlow;
 
 use crate::model::KMeans;
 use crate::progress::Observer;
-use crate::rows::Rows;
 use crate::runs::Candidates;
-use crate::selection::Selection;
+use crate::selection::{Settled, measure};
+use crate::source::{Source, check_shape};
 use crate::{ClusteringError, lloyd, mini_batch};
 
 /// linfa's checked k-means parameters: `n_clusters`, `n_runs`, `tolerance`, `max_n_iterations`,
@@ -26,8 +26,8 @@ pub type KMeansParameters = KMeansValidParams<f32, Xoshiro256Plus, L2Dist>;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lloyd(KMeansParameters);
 
-/// Mini-batch k-means: the best of `n_runs` starts on a subsample, then batches of rows for at
-/// most `max_n_iterations` passes' worth.
+/// Mini-batch k-means with nested batches: the best of `n_runs` starts on a first batch, fewer if
+/// there are many clusters, then at most `max_n_iterations` iterations on each larger batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MiniBatch(KMeansParameters);
 
@@ -62,21 +62,23 @@ impl<D: Data<Elem = f32>, T> Fit<ArrayBase<D, Ix2>, T, ClusteringError> for Mini
 }
 
 type Algorithm = fn(
-    &Rows<'_>,
+    &dyn Source,
     &Candidates,
     &KMeansParameters,
     &mut Observer<'_>,
-) -> Result<Selection, ClusteringError>;
+) -> Result<Vec<Settled>, ClusteringError>;
 
 fn fit_fixed(
     records: &ArrayBase<impl Data<Elem = f32>, Ix2>,
     parameters: &KMeansParameters,
     algorithm: Algorithm,
 ) -> Result<KMeans, ClusteringError> {
-    let rows = Rows::new(records.view())?;
-    let candidates = Candidates::fixed(parameters.n_clusters(), rows.len())?;
+    let view = records.view();
+    let source: &dyn Source = &view;
+    check_shape(source)?;
+    let candidates = Candidates::fixed(parameters.n_clusters(), source.rows())?;
     let unwatched = &mut |_| ControlFlow::Continue(());
-    let selection = algorithm(&rows, &candidates, parameters, unwatched)?;
-    let (chosen, _) = selection.finish().ok_or(ClusteringError::NoClusters)?;
-    KMeans::new(chosen.fitted)
+    let settled = algorithm(source, &candidates, parameters, unwatched)?;
+    let fitted = measure(source, settled)?.pop();
+    KMeans::new(fitted.ok_or(ClusteringError::NoClusters)?, source.width())
 }

@@ -1,14 +1,14 @@
 //! Which runs share a read of the rows, and what they report while they do.
 
-use std::ops::RangeInclusive;
-
 use crate::ClusteringError;
-use crate::kernel::PANEL_CLUSTERS;
 use crate::progress::{Observer, Progress, Stage, report};
 
-/// The numbers of clusters to try, ascending and without gaps, hence never empty.
-#[derive(Clone)]
-pub(crate) struct Candidates(RangeInclusive<usize>);
+/// Clusters that are advanced together: what keeps their sums within some ten megabytes.
+const STACK_CLUSTERS: usize = 4096;
+
+/// The numbers of clusters to try, ascending, never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Candidates(Vec<usize>);
 
 /// One number of clusters from one start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,61 +26,62 @@ pub(crate) struct Reporter<'a, 'b> {
 }
 
 impl Candidates {
-    /// A single number of clusters; at least 1 and at most `rows`.
-    pub(crate) fn fixed(clusters: usize, rows: usize) -> Result<Self, ClusteringError> {
-        if clusters < 1 {
-            return Err(ClusteringError::NoClusters);
+    /// Some numbers of clusters, each at least 1 and at most `rows`.
+    pub(crate) fn list(mut numbers: Vec<usize>, rows: usize) -> Result<Self, ClusteringError> {
+        numbers.sort_unstable();
+        numbers.dedup();
+        match (numbers.first(), numbers.last()) {
+            (None, _) | (_, None) => Err(ClusteringError::NoCandidates),
+            (Some(0), _) => Err(ClusteringError::NoClusters),
+            (_, Some(&clusters)) if clusters > rows => {
+                Err(ClusteringError::TooManyClusters { clusters, rows })
+            }
+            _ => Ok(Self(numbers)),
         }
-        if clusters > rows {
-            return Err(ClusteringError::TooManyClusters { clusters, rows });
-        }
-        Ok(Self(clusters..=clusters))
     }
 
-    /// Every number from `min`, at least 2, to `max` or one less than `rows`: the range in which
-    /// the Davies–Bouldin index means something.
-    pub(crate) fn range(min: usize, max: usize, rows: usize) -> Result<Self, ClusteringError> {
-        if min < 2 {
-            return Err(ClusteringError::RangeTooLow { min });
-        }
-        if min > max {
-            return Err(ClusteringError::RangeEmpty { min, max });
-        }
-        if min >= rows {
-            return Err(ClusteringError::TooFewRows { min, rows });
-        }
-        Ok(Self(min..=max.min(rows - 1)))
+    /// A single number of clusters; at least 1 and at most `rows`.
+    pub(crate) fn fixed(clusters: usize, rows: usize) -> Result<Self, ClusteringError> {
+        Self::list(vec![clusters], rows)
+    }
+
+    pub(crate) fn numbers(&self) -> &[usize] {
+        &self.0
+    }
+
+    pub(crate) fn smallest(&self) -> usize {
+        self.0[0]
     }
 
     pub(crate) fn largest(&self) -> usize {
-        *self.0.end()
-    }
-
-    pub(crate) fn span(&self) -> RangeInclusive<usize> {
-        self.0.clone()
-    }
-
-    /// Runs in order of clusters, then start, cut into stacks that are advanced together: as many
-    /// as one panel of the kernel multiplies at a time, at least one.
-    pub(crate) fn stacks(&self, starts: usize) -> impl Iterator<Item = Vec<Run>> + use<> {
-        let mut runs = self
-            .0
-            .clone()
-            .flat_map(move |clusters| (0..starts).map(move |start| Run { clusters, start }))
-            .peekable();
-        std::iter::from_fn(move || {
-            let mut stack = vec![runs.next()?];
-            let mut room = PANEL_CLUSTERS.saturating_sub(stack[0].clusters);
-            while let Some(run) = runs.next_if(|run| run.clusters <= room) {
-                room -= run.clusters;
-                stack.push(run);
-            }
-            Some(stack)
-        })
+        self.0[self.0.len() - 1]
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.end() - self.0.start() + 1
+        self.0.len()
+    }
+
+    /// Runs in order of clusters, then start, cut into stacks that are advanced together, each of
+    /// at least one run.
+    pub(crate) fn stacks(&self, starts: usize) -> Vec<Vec<Run>> {
+        let mut stacks: Vec<Vec<Run>> = Vec::new();
+        let mut room = 0;
+        for &clusters in &self.0 {
+            for start in 0..starts {
+                let run = Run { clusters, start };
+                match stacks.last_mut() {
+                    Some(stack) if clusters <= room => {
+                        room -= clusters;
+                        stack.push(run);
+                    }
+                    _ => {
+                        room = STACK_CLUSTERS.saturating_sub(clusters);
+                        stacks.push(vec![run]);
+                    }
+                }
+            }
+        }
+        stacks
     }
 }
 
@@ -111,36 +112,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stacks_hold_every_run_once_and_fit_a_panel() {
-        let candidates = Candidates::range(2, 100, 1000).unwrap();
-        let stacks: Vec<_> = candidates.stacks(3).collect();
+    fn stacks_hold_every_run_once_and_keep_their_size() {
+        let candidates = Candidates::list((2..=300).collect(), 1000).unwrap();
+        let stacks = candidates.stacks(3);
         let runs: Vec<_> = stacks.concat();
         assert_eq!(runs.len(), 3 * candidates.len());
         assert!(runs.is_sorted_by_key(|run| (run.clusters, run.start)));
         for stack in &stacks {
             let clusters: usize = stack.iter().map(|run| run.clusters).sum();
-            assert!(clusters <= PANEL_CLUSTERS, "{stack:?}");
+            assert!(clusters <= STACK_CLUSTERS, "{stack:?}");
         }
-        assert!(stacks.len() < runs.len() / 2);
-        assert_eq!(Candidates::fixed(300, 300).unwrap().stacks(2).count(), 2);
+        assert!(stacks.len() < runs.len() / 10);
+        let large = Candidates::fixed(5000, 5000).unwrap();
+        assert_eq!(large.stacks(2).len(), 2);
     }
 
     #[test]
-    fn the_range_is_checked_and_cut_to_the_rows() {
-        assert_eq!(Candidates::range(2, 20, 5).unwrap().span(), 2..=4);
-        assert_eq!(Candidates::range(2, usize::MAX, 50).unwrap().largest(), 49);
-        let error = |min, max, rows| Candidates::range(min, max, rows).err().unwrap();
+    fn a_list_is_sorted_and_checked() {
+        let list = |numbers: &[usize]| Candidates::list(numbers.to_vec(), 50);
+        assert_eq!(list(&[7, 2, 7]).unwrap().numbers(), [2, 7]);
+        assert!(matches!(list(&[]), Err(ClusteringError::NoCandidates)));
+        assert!(matches!(list(&[3, 0]), Err(ClusteringError::NoClusters)));
         assert!(matches!(
-            error(1, 5, 100),
-            ClusteringError::RangeTooLow { min: 1 }
-        ));
-        assert!(matches!(
-            error(6, 5, 100),
-            ClusteringError::RangeEmpty { min: 6, max: 5 }
-        ));
-        assert!(matches!(
-            error(2, 20, 2),
-            ClusteringError::TooFewRows { min: 2, rows: 2 }
+            list(&[3, 51]),
+            Err(ClusteringError::TooManyClusters {
+                clusters: 51,
+                rows: 50
+            })
         ));
     }
 }

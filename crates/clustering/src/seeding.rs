@@ -5,82 +5,174 @@
 //! The first k of its rows are a k-means++ start for k clusters, so one chain serves every
 //! candidate of automatic k, and a candidate starts as it would on its own.
 
+use pulp::Arch;
 use rand::Rng;
 use rand_xoshiro::Xoshiro256Plus;
 use rayon::prelude::*;
 
-use crate::kernel::squared_distance;
-use crate::rows::{BLOCK_ROWS, Rows};
+use crate::kernel::{PANEL, multiply, pack, squared_distance};
+use crate::source::{BLOCK_ROWS, RowSlice, norms};
 
 /// `count` row numbers. Each is the best of several rows drawn with probability proportional to
 /// the squared distance to the nearest one chosen before: the one that leaves the lowest sum of
 /// squares, the earlier of equals. Once every row coincides with a chosen one, the rest are row 0.
-pub(crate) fn plus_plus(rows: &Rows<'_>, count: usize, rng: &mut Xoshiro256Plus) -> Vec<usize> {
-    let first = rng.gen_range(0..rows.len());
+pub(crate) fn plus_plus(rows: RowSlice<'_>, count: usize, rng: &mut Xoshiro256Plus) -> Vec<usize> {
+    let pool = Pool::new(rows);
+    let first = rng.gen_range(0..pool.norms.len());
     let mut chosen = vec![first];
-    let mut squares = Squares::infinite(rows.len()).lowered(rows, first);
+    let mut squares = Squares::infinite(pool.norms.len());
+    pool.lower(&mut squares, &[first]);
     while chosen.len() < count {
-        let mut best: Option<(usize, Squares)> = None;
-        for _ in 0..trials(chosen.len()) {
-            let row = squares.draw(rng.r#gen());
-            let lowered = squares.lowered(rows, row);
-            if best
-                .as_ref()
-                .is_none_or(|(_, held)| lowered.total < held.total)
-            {
-                best = Some((row, lowered));
-            }
-        }
-        if let Some((row, lowered)) = best {
-            chosen.push(row);
-            squares = lowered;
-        }
+        let drawn: Vec<usize> = (0..trials(chosen.len()))
+            .map(|_| squares.draw(rng.r#gen()))
+            .collect();
+        chosen.push(drawn[pool.lower(&mut squares, &drawn)]);
     }
     chosen
 }
 
 /// scikit-learn's 2 + ln k, with the centroid's own place for k, so that chains share prefixes.
 fn trials(place: usize) -> usize {
-    2 + (place as f64 + 1.0).ln() as usize
+    (2 + (place as f64 + 1.0).ln() as usize).min(PANEL)
+}
+
+/// The rows to draw from.
+struct Pool<'a> {
+    rows: RowSlice<'a>,
+    norms: Vec<f32>,
+    /// Largest norm.
+    reach: f32,
+}
+
+/// Drawn rows, at most [`PANEL`].
+struct Drawn {
+    rows: Vec<usize>,
+    panel: Vec<f32>,
+    /// Infinite where there is no row.
+    squared_norms: [f32; PANEL],
+}
+
+impl Drawn {
+    fn new(pool: &Pool<'_>, rows: &[usize]) -> Self {
+        let values = rows.iter().flat_map(|&row| pool.row(row));
+        let mut squared_norms = [f32::INFINITY; PANEL];
+        for (squared, &row) in squared_norms.iter_mut().zip(rows) {
+            *squared = pool.norms[row] * pool.norms[row];
+        }
+        Self {
+            rows: rows.to_vec(),
+            panel: pack(pool.rows.width, &values.copied().collect::<Vec<f32>>()),
+            squared_norms,
+        }
+    }
 }
 
 /// Squared distance of each row to the nearest chosen row, and its sums.
 struct Squares {
-    by_row: Vec<f64>,
+    by_row: Vec<f32>,
     by_block: Vec<f64>,
     total: f64,
 }
 
-impl Squares {
-    fn infinite(rows: usize) -> Self {
-        Self::new(vec![f64::INFINITY; rows], Vec::new())
-    }
+/// What choosing each of a panel of rows would make of one block's squares.
+struct Lowered {
+    by_row: Vec<[f32; PANEL]>,
+    totals: [f64; PANEL],
+}
 
-    fn new(by_row: Vec<f64>, by_block: Vec<f64>) -> Self {
-        let total = by_block.iter().sum();
+impl<'a> Pool<'a> {
+    fn new(rows: RowSlice<'a>) -> Self {
+        let norms = norms(rows.values, rows.width);
         Self {
-            by_row,
-            by_block,
-            total,
+            rows,
+            reach: norms.iter().copied().fold(0.0, f32::max),
+            norms,
         }
     }
 
-    /// As it would be with `row` chosen too.
-    fn lowered(&self, rows: &Rows<'_>, row: usize) -> Self {
-        let newest = rows.row(row);
-        let mut by_row = self.by_row.clone();
-        let blocks: Vec<_> = rows.blocks().collect();
-        let by_block = by_row
-            .par_chunks_mut(BLOCK_ROWS)
-            .zip(blocks)
-            .map(|(squares, block)| {
-                for (square, row) in squares.iter_mut().zip(block.rows()) {
-                    *square = square.min(squared_distance(row, newest));
-                }
-                squares.iter().sum()
-            })
+    fn row(&self, row: usize) -> &'a [f32] {
+        &self.rows.values[row * self.rows.width..][..self.rows.width]
+    }
+
+    /// Chooses the drawn row that leaves the lowest sum of squares; returns its place.
+    fn lower(&self, squares: &mut Squares, rows: &[usize]) -> usize {
+        let drawn = Drawn::new(self, rows);
+        let blocks: Vec<Lowered> = squares
+            .by_row
+            .par_chunks(BLOCK_ROWS)
+            .enumerate()
+            .map(|(block, squares)| self.lower_block(block * BLOCK_ROWS, squares, &drawn))
             .collect();
-        Self::new(by_row, by_block)
+        let total = |lane: usize| blocks.iter().map(|block| block.totals[lane]).sum::<f64>();
+        let best = (0..rows.len())
+            .min_by(|&a, &b| total(a).total_cmp(&total(b)))
+            .unwrap_or_default();
+        squares.by_block = blocks.iter().map(|block| block.totals[best]).collect();
+        squares.total = squares.by_block.iter().sum();
+        let lowered = blocks.iter().flat_map(|block| &block.by_row);
+        for (square, lowered) in squares.by_row.iter_mut().zip(lowered) {
+            *square = lowered[best];
+        }
+        best
+    }
+
+    fn lower_block(&self, first: usize, squares: &[f32], drawn: &Drawn) -> Lowered {
+        let width = self.rows.width;
+        let values = &self.rows.values[first * width..][..squares.len() * width];
+        let mut by_row = vec![[0.0; PANEL]; squares.len()];
+        multiply(Arch::new(), values, width, &drawn.panel, &mut by_row);
+        let mut totals = [0.0; PANEL];
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (place, (lanes, &square)) in by_row.iter_mut().zip(squares).enumerate() {
+                    self.square(first + place, drawn, lanes);
+                    for lane in 0..PANEL {
+                        lanes[lane] = if lanes[lane] < square {
+                            lanes[lane]
+                        } else {
+                            square
+                        };
+                        totals[lane] += f64::from(lanes[lane]);
+                    }
+                }
+            },
+        );
+        Lowered { by_row, totals }
+    }
+
+    /// Turns products a·b into ‖a‖² + ‖b‖² − 2a·b, or sums the differences in f64 where rounding
+    /// would be a large part.
+    #[inline(always)]
+    fn square(&self, row: usize, drawn: &Drawn, lanes: &mut [f32; PANEL]) {
+        let norm = self.norms[row];
+        let mut lowest = f32::INFINITY;
+        for (lane, squared_norm) in lanes.iter_mut().zip(drawn.squared_norms) {
+            *lane = norm * norm + squared_norm - 2.0 * *lane;
+            lowest = if *lane < lowest { *lane } else { lowest };
+        }
+        let rounding = 16.0 * (self.rows.width as f32 + 8.0) * f32::EPSILON;
+        let reach = norm.max(self.reach);
+        let trusted = rounding * reach * reach;
+        if lowest > trusted {
+            return;
+        }
+        for (lane, &other) in lanes.iter_mut().zip(&drawn.rows) {
+            let far = *lane > trusted;
+            if !far {
+                *lane = squared_distance(self.row(row), self.row(other)) as f32;
+            }
+        }
+    }
+}
+
+impl Squares {
+    fn infinite(rows: usize) -> Self {
+        Self {
+            by_row: vec![f32::INFINITY; rows],
+            by_block: Vec::new(),
+            total: 0.0,
+        }
     }
 
     /// The row at which the running sum passes `share` of the total, found by block, then by row.
@@ -110,10 +202,10 @@ impl Squares {
         let mut last = first;
         for (row, &square) in squares.filter(|&(_, &square)| square > 0.0) {
             last = row;
-            if left < square {
+            if left < f64::from(square) {
                 break;
             }
-            left -= square;
+            left -= f64::from(square);
         }
         last
     }
@@ -126,19 +218,28 @@ mod tests {
 
     use super::*;
 
+    fn squares(by_row: Vec<f32>, by_block: Vec<f64>) -> Squares {
+        let total = by_block.iter().sum();
+        Squares {
+            by_row,
+            by_block,
+            total,
+        }
+    }
+
     #[test]
     fn draws_in_proportion_to_the_squares() {
-        let squares = Squares::new(vec![0.0, 1.0, 0.0, 3.0], vec![4.0]);
+        let four = squares(vec![0.0, 1.0, 0.0, 3.0], vec![4.0]);
         assert_eq!(
-            [0.0, 0.24, 0.26, 0.999].map(|share| squares.draw(share)),
+            [0.0, 0.24, 0.26, 0.999].map(|share| four.draw(share)),
             [1, 1, 3, 3]
         );
         assert_eq!(
-            squares.draw(1.0),
+            four.draw(1.0),
             3,
             "rounding past the end takes the last row"
         );
-        assert_eq!(Squares::new(vec![0.0; 4], vec![0.0]).draw(0.5), 0);
+        assert_eq!(squares(vec![0.0; 4], vec![0.0]).draw(0.5), 0);
     }
 
     #[test]
@@ -146,7 +247,7 @@ mod tests {
         let mut by_row = vec![0.0; 2 * BLOCK_ROWS + 1];
         by_row[3] = 1.0;
         by_row[2 * BLOCK_ROWS] = 1.0;
-        let squares = Squares::new(by_row, vec![1.0, 0.0, 1.0]);
+        let squares = squares(by_row, vec![1.0, 0.0, 1.0]);
         assert_eq!(squares.draw(0.4), 3);
         assert_eq!(squares.draw(0.6), 2 * BLOCK_ROWS);
     }
@@ -154,11 +255,29 @@ mod tests {
     #[test]
     fn a_shorter_chain_is_a_prefix_and_rows_are_distinct() {
         let values = Array2::from_shape_fn((700, 2), |(row, column)| (row * (column + 1)) as f32);
-        let rows = Rows::new(values.view()).unwrap();
+        let rows = RowSlice {
+            values: values.as_slice().unwrap(),
+            width: 2,
+        };
         let base = Xoshiro256Plus::seed_from_u64(3);
-        let long = plus_plus(&rows, 30, &mut base.clone());
-        assert_eq!(long[..7], plus_plus(&rows, 7, &mut base.clone()));
+        let long = plus_plus(rows, 30, &mut base.clone());
+        assert_eq!(long[..7], plus_plus(rows, 7, &mut base.clone()));
         let distinct: std::collections::BTreeSet<_> = long.iter().collect();
         assert_eq!(distinct.len(), 30);
+    }
+
+    // 1000 and 1000 + 2⁻⁹ differ by less than the rounding of their squares.
+    #[test]
+    fn rows_far_from_the_origin_are_told_apart() {
+        let values: Vec<f32> = (0..40)
+            .map(|row| 1000.0 + (row / 2) as f32 / 512.0)
+            .collect();
+        let rows = RowSlice {
+            values: &values,
+            width: 1,
+        };
+        let chain = plus_plus(rows, 20, &mut Xoshiro256Plus::seed_from_u64(1));
+        let distinct: std::collections::BTreeSet<_> = chain.iter().map(|row| row / 2).collect();
+        assert_eq!(distinct.len(), 20);
     }
 }

@@ -1,9 +1,13 @@
 //! Best start of a candidate by inertia, best candidate by the Davies–Bouldin index.
 
+use crate::ClusteringError;
 use crate::davies_bouldin::davies_bouldin;
 use crate::kernel::Stack;
 use crate::pass::{Want, pass};
-use crate::rows::Rows;
+use crate::source::Source;
+
+/// Clusters measured side by side.
+const STACK_CLUSTERS: usize = 8192;
 
 /// Centroids that have come to rest, row-major.
 pub(crate) struct Settled {
@@ -13,46 +17,10 @@ pub(crate) struct Settled {
 
 /// Settled centroids of one run, measured on all rows.
 pub(crate) struct Fitted {
-    pub(crate) centroids: Vec<f32>,
-    pub(crate) width: usize,
+    pub(crate) settled: Settled,
     pub(crate) counts: Vec<u64>,
     pub(crate) inertia: f64,
-    pub(crate) iterations: u64,
-    /// Sum of distances per cluster.
-    distances: Vec<f64>,
-}
-
-/// Measures runs side by side, in one pass.
-pub(crate) fn measure(rows: &Rows<'_>, runs: Vec<Settled>) -> Vec<Fitted> {
-    let stack = Stack::new(
-        rows.width(),
-        runs.iter().map(|run| run.centroids.as_slice()),
-    );
-    let tally = pass(rows.blocks(), &stack, Want::Distances, |_| {});
-    runs.into_iter()
-        .zip(stack.spans())
-        .map(|(run, span)| Fitted {
-            centroids: run.centroids,
-            width: rows.width(),
-            counts: tally.counts[span.clone()].to_vec(),
-            inertia: tally.squares[span.clone()].iter().sum(),
-            iterations: run.iterations,
-            distances: tally.distances[span.clone()].to_vec(),
-        })
-        .collect()
-}
-
-/// Takes the runs of a fit in order of clusters, then start; holds on to two of them at most.
-#[derive(Default)]
-pub(crate) struct Selection {
-    candidate: Option<Fitted>,
-    chosen: Option<Chosen>,
-    curve: Vec<(usize, f64)>,
-}
-
-/// The run that won, its index, and the index of every candidate that has one.
-pub(crate) struct Chosen {
-    pub(crate) fitted: Fitted,
+    /// `None` for fewer than two clusters that are not empty.
     pub(crate) davies_bouldin: Option<f64>,
 }
 
@@ -62,102 +30,135 @@ impl Fitted {
     }
 }
 
-impl Selection {
-    /// Equal inertia keeps the earlier start.
-    pub(crate) fn offer(&mut self, run: Fitted) {
-        let same_candidate = |other: &Fitted| other.clusters() == run.clusters();
-        match &self.candidate {
-            Some(held) if same_candidate(held) && held.inertia <= run.inertia => {}
-            Some(held) if same_candidate(held) => self.candidate = Some(run),
-            _ => {
-                self.close();
-                self.candidate = Some(run);
+/// Measures runs side by side, in one pass for all that fit a stack.
+pub(crate) fn measure(
+    source: &dyn Source,
+    runs: Vec<Settled>,
+) -> Result<Vec<Fitted>, ClusteringError> {
+    let width = source.width();
+    let mut fitted = Vec::with_capacity(runs.len());
+    let mut rest = runs.into_iter().peekable();
+    while let Some(first) = rest.next() {
+        let mut room = STACK_CLUSTERS.saturating_sub(first.centroids.len() / width);
+        let mut together = vec![first];
+        while let Some(run) = rest.next_if(|run| run.centroids.len() / width <= room) {
+            room -= run.centroids.len() / width;
+            together.push(run);
+        }
+        fitted.extend(measure_stack(source, together)?);
+    }
+    Ok(fitted)
+}
+
+fn measure_stack(source: &dyn Source, runs: Vec<Settled>) -> Result<Vec<Fitted>, ClusteringError> {
+    let width = source.width();
+    let stack = Stack::new(width, runs.iter().map(|run| run.centroids.as_slice()));
+    let tally = pass(source, &stack, Want::DISTANCES, |_| Ok(()))?;
+    let fitted = runs.into_iter().zip(stack.spans()).map(|(settled, span)| {
+        let counts = tally.counts[span.clone()].to_vec();
+        let distances = &tally.distances[span.clone()];
+        Fitted {
+            davies_bouldin: davies_bouldin(&settled.centroids, width, &counts, distances),
+            inertia: tally.squares[span.clone()].iter().sum(),
+            settled,
+            counts,
+        }
+    });
+    Ok(fitted.collect())
+}
+
+/// Keeps the lowest inertia of each number of clusters, the earlier start of equals. Runs come in
+/// order of clusters.
+pub(crate) fn best_of_starts(
+    source: &dyn Source,
+    runs: Vec<Settled>,
+) -> Result<Vec<Settled>, ClusteringError> {
+    let alone = runs
+        .windows(2)
+        .all(|pair| pair[0].centroids.len() != pair[1].centroids.len());
+    if alone {
+        return Ok(runs);
+    }
+    let mut best: Vec<Fitted> = Vec::new();
+    for run in measure(source, runs)? {
+        match best.last_mut() {
+            Some(held) if held.clusters() == run.clusters() => {
+                if run.inertia < held.inertia {
+                    *held = run;
+                }
             }
+            _ => best.push(run),
         }
     }
+    Ok(best.into_iter().map(|run| run.settled).collect())
+}
 
-    /// The winner and the curve; `None` if no run was offered.
-    pub(crate) fn finish(mut self) -> Option<(Chosen, Vec<(usize, f64)>)> {
-        self.close();
-        self.chosen.map(|chosen| (chosen, self.curve))
-    }
-
-    /// Ranks a candidate whose starts have all been seen. Equal indices keep fewer clusters; a
-    /// candidate without an index wins only if there is no other.
-    fn close(&mut self) {
-        let Some(fitted) = self.candidate.take() else {
-            return;
-        };
-        let index = davies_bouldin(
-            &fitted.centroids,
-            fitted.width,
-            &fitted.counts,
-            &fitted.distances,
-        );
-        if let Some(index) = index {
-            self.curve.push((fitted.clusters(), index));
-        }
-        let rank = |index: Option<f64>| index.unwrap_or(f64::INFINITY);
-        let beaten = |chosen: &Chosen| rank(index) < rank(chosen.davies_bouldin);
-        if self.chosen.as_ref().is_none_or(beaten) {
-            self.chosen = Some(Chosen {
-                fitted,
-                davies_bouldin: index,
-            });
-        }
-    }
+/// The candidate with the lowest index; equal indices keep fewer clusters, and a candidate without
+/// an index wins only if there is no other. Candidates come in ascending order.
+pub(crate) fn lowest_index(candidates: &[Fitted]) -> Option<&Fitted> {
+    let rank = |fitted: &Fitted| fitted.davies_bouldin.unwrap_or(f64::INFINITY);
+    candidates.iter().min_by(|a, b| rank(a).total_cmp(&rank(b)))
 }
 
 #[cfg(test)]
 mod tests {
+    use ndarray::{Array2, array};
+
     use super::*;
 
-    /// Clusters at 0, 10, 20, …, each of one row at the given distance.
-    fn run(clusters: usize, distance: f64, start: u64) -> Fitted {
-        Fitted {
-            centroids: (0..clusters).map(|row| 10.0 * row as f32).collect(),
-            width: 1,
-            counts: vec![1; clusters],
-            inertia: distance * distance * clusters as f64,
-            iterations: start,
-            distances: vec![distance; clusters],
+    fn run(centroids: &[f32], iterations: u64) -> Settled {
+        Settled {
+            centroids: centroids.to_vec(),
+            iterations,
         }
-    }
-
-    fn select(runs: impl IntoIterator<Item = Fitted>) -> (Chosen, Vec<(usize, f64)>) {
-        let mut selection = Selection::default();
-        runs.into_iter().for_each(|run| selection.offer(run));
-        selection.finish().unwrap()
     }
 
     #[test]
     fn the_best_start_stands_for_its_candidate() {
-        let (chosen, curve) = select([
-            run(2, 3.0, 0),
-            run(2, 1.0, 1),
-            run(2, 1.0, 2),
-            run(3, 2.5, 0),
-            run(3, 4.0, 1),
-        ]);
-        assert_eq!(chosen.fitted.iterations, 1);
-        assert_eq!(chosen.fitted.clusters(), 2);
-        assert_eq!(curve, [(2, 0.2), (3, 0.5)]);
+        let rows = array![[0.0_f32], [1.0], [10.0], [11.0]];
+        let runs = vec![
+            run(&[0.0, 11.0], 0),
+            run(&[0.5, 10.5], 1),
+            run(&[0.5, 10.5], 2),
+            run(&[0.0, 1.0, 10.0], 3),
+            run(&[0.0, 5.0, 9.0], 4),
+        ];
+        let best = best_of_starts(&rows.view(), runs).unwrap();
+        let kept: Vec<u64> = best.iter().map(|run| run.iterations).collect();
+        assert_eq!(kept, [1, 3]);
     }
 
     #[test]
-    fn equal_indices_keep_fewer_clusters() {
-        let (chosen, curve) = select([run(2, 1.0, 0), run(3, 1.0, 0)]);
-        assert_eq!(chosen.fitted.clusters(), 2);
-        assert_eq!(curve.len(), 2);
+    fn runs_measured_together_are_measured_as_if_alone() {
+        let rows = Array2::from_shape_fn((1000, 1), |(row, _)| (row % 37) as f32);
+        let runs = [vec![3.0], vec![2.0, 30.0], vec![1.0, 9.0, 40.0]];
+        let settled = || runs.iter().map(|centroids| run(centroids, 0));
+        let together = measure(&rows.view(), settled().collect()).unwrap();
+        for (fitted, alone) in together.iter().zip(settled()) {
+            let alone = measure(&rows.view(), vec![alone]).unwrap().remove(0);
+            assert_eq!(fitted.inertia, alone.inertia);
+            assert_eq!(fitted.counts, alone.counts);
+            assert_eq!(fitted.davies_bouldin, alone.davies_bouldin);
+        }
     }
 
     #[test]
-    fn no_index_loses_to_any_index() {
-        let mut collapsed = run(2, 1.0, 0);
-        collapsed.counts = vec![2, 0];
-        let (chosen, curve) = select([collapsed, run(3, 9.0, 0)]);
-        assert_eq!(chosen.fitted.clusters(), 3);
-        assert_eq!(curve.len(), 1);
-        assert!(Selection::default().finish().is_none());
+    fn the_lowest_index_wins_then_fewer_clusters_and_none_loses() {
+        let fitted = |clusters: usize, davies_bouldin| Fitted {
+            settled: run(&[], 0),
+            counts: vec![1; clusters],
+            inertia: 0.0,
+            davies_bouldin,
+        };
+        let chosen = |candidates: &[Fitted]| lowest_index(candidates).map(Fitted::clusters);
+        let some = [
+            fitted(2, None),
+            fitted(3, Some(0.5)),
+            fitted(4, Some(0.5)),
+            fitted(5, Some(0.7)),
+        ];
+        assert_eq!(chosen(&some), Some(3));
+        assert_eq!(chosen(&[fitted(2, None), fitted(3, None)]), Some(2));
+        assert_eq!(chosen(&[]), None);
     }
 }

@@ -2,98 +2,101 @@
 
 use linfa_clustering::KMeansInit;
 use ndarray::Array2;
-use rand::seq::index;
+use rand::seq::{SliceRandom, index};
 use rand_xoshiro::Xoshiro256Plus;
 
 use crate::ClusteringError;
 use crate::params::KMeansParameters;
 use crate::progress::{Observer, Progress, Stage, report};
-use crate::rows::{Rows, is_usable, norms};
 use crate::runs::Candidates;
 use crate::seeding::plus_plus;
+use crate::source::{RowSlice, Rows, Source, is_usable, norms};
 
 /// Where the runs of a fit begin.
 pub(crate) enum Starts {
     /// The caller's centroids, row-major: a single start.
     Given(Vec<f32>),
-    /// For each start, row numbers; a candidate takes as many from the front as it has clusters.
-    Drawn(Vec<Vec<usize>>),
+    /// For each start, the drawn rows of the largest candidate; a candidate takes as many from the
+    /// front as it has clusters.
+    Drawn {
+        /// Row-major.
+        chains: Vec<Vec<f32>>,
+        /// Columns of a row.
+        width: usize,
+    },
 }
 
 impl Starts {
-    /// Draws from all rows, or each start from a random `pool` of them.
-    pub(crate) fn new(
-        rows: &Rows<'_>,
-        pool: usize,
+    /// Draws `count` starts, each from a pool of its own or of all.
+    pub(crate) fn new<'a>(
+        pool: impl Fn(usize) -> RowSlice<'a>,
+        count: usize,
         candidates: &Candidates,
         params: &KMeansParameters,
         observer: &mut Observer<'_>,
     ) -> Result<Self, ClusteringError> {
-        let count = candidates.largest();
+        let clusters = candidates.largest();
+        let width = pool(0).width();
         let random = match params.init_method() {
             KMeansInit::KMeansPlusPlus => false,
             KMeansInit::Random => true,
-            KMeansInit::Precomputed(given) => return given_start(given, count, rows.width()),
+            KMeansInit::Precomputed(given) => return given_start(given, clusters, width),
             other => {
                 return Err(ClusteringError::UnsupportedInitialiser(format!(
                     "{other:?}"
                 )));
             }
         };
-        let mut chains = Vec::with_capacity(params.n_runs());
-        for mut rng in streams(params.rng()).take(params.n_runs()) {
+        let mut chains = Vec::with_capacity(count);
+        for (start, mut rng) in streams(params.rng()).take(count).enumerate() {
             let progress = Progress {
                 stage: Stage::Seeding,
-                clusters: candidates.span(),
-                done: chains.len(),
-                total: params.n_runs(),
+                clusters: candidates.smallest()..=clusters,
+                done: start,
+                total: count,
                 iteration: 0,
                 iteration_limit: params.max_n_iterations(),
             };
             report(observer, progress)?;
-            chains.push(match random {
-                true => index::sample(&mut rng, rows.len(), count).into_vec(),
-                false => pooled_plus_plus(rows, pool, count, &mut rng),
-            });
+            let pool = pool(start);
+            let chain = match random {
+                true => index::sample(&mut rng, pool.rows(), clusters).into_vec(),
+                false => plus_plus(pool, clusters, &mut rng),
+            };
+            let rows = chain
+                .iter()
+                .flat_map(|&row| &pool.values[row * width..][..width]);
+            chains.push(rows.copied().collect());
         }
-        Ok(Self::Drawn(chains))
+        Ok(Self::Drawn { chains, width })
     }
 
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Given(_) => 1,
-            Self::Drawn(chains) => chains.len(),
+            Self::Drawn { chains, .. } => chains.len(),
         }
     }
 
-    pub(crate) fn centroids(&self, rows: &Rows<'_>, start: usize, clusters: usize) -> Vec<f32> {
+    pub(crate) fn centroids(&self, start: usize, clusters: usize) -> Vec<f32> {
         match self {
             Self::Given(centroids) => centroids.clone(),
-            Self::Drawn(chains) => rows.gather_values(&chains[start][..clusters]),
+            Self::Drawn { chains, width } => chains[start][..clusters * width].to_vec(),
         }
     }
 }
 
-/// `amount` distinct row numbers in ascending order, which memory reads faster.
-pub(crate) fn subsample(rows: usize, amount: usize, rng: &mut Xoshiro256Plus) -> Vec<usize> {
-    let mut members = index::sample(rng, rows, amount.min(rows)).into_vec();
-    members.sort_unstable();
-    members
-}
-
-/// k-means++ over a random `pool` of the rows, or over all of them if there are no more.
-fn pooled_plus_plus(
-    rows: &Rows<'_>,
-    pool: usize,
-    count: usize,
+/// `amount` distinct rows of the source, all of them if there are no more, in random order.
+pub(crate) fn sample(
+    source: &dyn Source,
+    amount: usize,
     rng: &mut Xoshiro256Plus,
-) -> Vec<usize> {
-    if pool >= rows.len() {
-        return plus_plus(rows, count, rng);
-    }
-    let members = subsample(rows.len(), pool, rng);
-    let chain = plus_plus(&rows.gather(&members), count, rng);
-    chain.into_iter().map(|member| members[member]).collect()
+) -> Result<Rows, ClusteringError> {
+    let mut members = index::sample(rng, source.rows(), amount.min(source.rows())).into_vec();
+    members.sort_unstable();
+    let mut places: Vec<usize> = (0..members.len()).collect();
+    places.shuffle(rng);
+    Rows::scatter(source, &members, &places)
 }
 
 fn given_start(
@@ -142,61 +145,64 @@ mod tests {
 
     use super::*;
 
-    fn starts(init: KMeansInit<f32>, pool: usize) -> Result<Starts, ClusteringError> {
+    fn starts(init: KMeansInit<f32>) -> Result<Starts, ClusteringError> {
         let values = Array2::from_shape_fn((900, 2), |(row, column)| (row * (column + 2)) as f32);
-        let rows = Rows::new(values.view()).unwrap();
-        let candidates = Candidates::fixed(3, rows.len()).unwrap();
+        let candidates = Candidates::fixed(3, 900).unwrap();
         let parameters = KMeansParams::new(3, Xoshiro256Plus::seed_from_u64(9), L2Dist)
             .init_method(init)
-            .n_runs(4)
             .check()
             .unwrap();
         let unwatched = &mut |_| ControlFlow::Continue(());
-        Starts::new(&rows, pool, &candidates, &parameters, unwatched)
-    }
-
-    fn chains(starts: &Starts) -> &[Vec<usize>] {
-        match starts {
-            Starts::Drawn(chains) => chains,
-            Starts::Given(_) => panic!("expected drawn rows"),
-        }
+        let pool = |_| RowSlice {
+            values: values.as_slice().unwrap(),
+            width: 2,
+        };
+        Starts::new(pool, 4, &candidates, &parameters, unwatched)
     }
 
     #[test]
     fn every_start_draws_other_rows() {
         for init in [KMeansInit::Random, KMeansInit::KMeansPlusPlus] {
-            for pool in [900, 100] {
-                let starts = starts(init.clone(), pool).unwrap();
-                let distinct: std::collections::BTreeSet<_> = chains(&starts).iter().collect();
-                assert_eq!(distinct.len(), 4);
-                assert!(distinct.iter().all(|chain| chain.len() == 3));
-            }
+            let starts = starts(init).unwrap();
+            let chains = (0..starts.count()).map(|start| starts.centroids(start, 3));
+            let distinct: std::collections::BTreeSet<String> =
+                chains.map(|chain| format!("{chain:?}")).collect();
+            assert_eq!(distinct.len(), 4);
         }
+    }
+
+    #[test]
+    fn a_sample_holds_each_row_once_in_another_order() {
+        let values = Array2::from_shape_fn((600, 1), |(row, _)| row as f32);
+        let mut rng = Xoshiro256Plus::seed_from_u64(2);
+        let rows = sample(&values.view(), 600, &mut rng).unwrap();
+        let mut drawn = rows.all().values.to_vec();
+        assert_ne!(drawn, values.as_slice().unwrap());
+        drawn.sort_by(f32::total_cmp);
+        assert_eq!(drawn, values.as_slice().unwrap());
+        assert_eq!(sample(&values.view(), 100, &mut rng).unwrap().len(), 100);
     }
 
     #[test]
     fn given_centroids_are_checked_and_taken_once() {
         let given = array![[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]];
-        let taken = starts(KMeansInit::Precomputed(given.clone()), 900).unwrap();
+        let taken = starts(KMeansInit::Precomputed(given.clone())).unwrap();
         assert_eq!(taken.count(), 1);
-        let shape = starts(KMeansInit::Precomputed(array![[0.0, 1.0]]), 900).err();
+        let shape = starts(KMeansInit::Precomputed(array![[0.0, 1.0]])).err();
         assert!(
             matches!(shape, Some(ClusteringError::StartingCentroidsShape { .. })),
             "{shape:?}"
         );
         let mut bad = given;
         bad[[1, 0]] = f32::NAN;
-        let value = starts(KMeansInit::Precomputed(bad), 900).err();
+        let value = starts(KMeansInit::Precomputed(bad)).err();
         let expected = Some(ClusteringError::StartingCentroidsValue { cluster: 1 }.to_string());
         assert_eq!(value.map(|error| error.to_string()), expected);
     }
 
     #[test]
     fn another_initialiser_is_refused_by_name() {
-        let refused = starts(KMeansInit::KMeansPara, 900)
-            .err()
-            .unwrap()
-            .to_string();
+        let refused = starts(KMeansInit::KMeansPara).err().unwrap().to_string();
         assert_eq!(refused, "the initialiser KMeansPara is not supported");
     }
 }

@@ -1,15 +1,39 @@
-use ndarray::{Array2, array};
 use proptest::prelude::*;
 
 use super::*;
-use crate::rows::Rows;
+use crate::source::BLOCK_ROWS;
 
-fn nearest(rows: &Rows<'_>, runs: &[&[f32]]) -> Vec<Vec<u32>> {
-    let stack = Stack::new(rows.width(), runs.iter().copied());
+/// Every instruction set of this machine, and the portable path.
+fn architectures() -> Vec<Arch> {
+    let mut all = vec![Arch::Scalar, Arch::new()];
+    #[cfg(target_arch = "x86_64")]
+    all.extend(pulp::x86::V3::try_new().map(Arch::V3));
+    all
+}
+
+/// Nearest clusters run by run, the same on every instruction set.
+fn nearest(width: usize, rows: &[f32], runs: &[&[f32]]) -> Vec<Vec<u32>> {
+    let found = architectures()
+        .into_iter()
+        .map(|arch| nearest_on(arch, width, rows, runs));
+    let mut found: Vec<_> = found.collect();
+    let first = found.remove(0);
+    assert!(found.iter().all(|other| *other == first));
+    first
+}
+
+fn nearest_on(arch: Arch, width: usize, rows: &[f32], runs: &[&[f32]]) -> Vec<Vec<u32>> {
+    let stack = Stack::new(width, runs.iter().copied());
     let mut all = vec![Vec::new(); runs.len()];
-    let mut scratch = Scratch::default();
-    for block in rows.blocks() {
-        let found = stack.nearest(block, &mut scratch);
+    for values in rows.chunks(BLOCK_ROWS * width) {
+        let norms = norms(values, width);
+        let block = Block {
+            values,
+            norms: &norms,
+            width,
+        };
+        let mut found = Vec::new();
+        stack.nearest_with(arch, block, &mut found);
         for (all, found) in all.iter_mut().zip(found.chunks_exact(block.len())) {
             all.extend_from_slice(found);
         }
@@ -19,46 +43,40 @@ fn nearest(rows: &Rows<'_>, runs: &[&[f32]]) -> Vec<Vec<u32>> {
 
 /// Compares all distances, as the kernel sums them: rows can be as near to two centroids as the last
 /// bit of f64, where another order of summation would choose the other.
-fn by_definition(rows: &Rows<'_>, centroids: &[f32]) -> Vec<u32> {
-    (0..rows.len())
-        .map(|row| {
-            let mut best = (0, f64::INFINITY);
-            for (number, centroid) in centroids.chunks_exact(rows.width()).enumerate() {
-                let distance = squared_distance(rows.row(row), centroid);
-                if distance < best.1 {
-                    best = (number as u32, distance);
-                }
+fn by_definition(width: usize, rows: &[f32], centroids: &[f32]) -> Vec<u32> {
+    let nearest = |row: &[f32]| {
+        let mut best = (0, f64::INFINITY);
+        for (number, centroid) in centroids.chunks_exact(width).enumerate() {
+            let distance = squared_distance(row, centroid);
+            if distance < best.1 {
+                best = (number as u32, distance);
             }
-            best.0
-        })
-        .collect()
+        }
+        best.0
+    };
+    rows.chunks_exact(width).map(nearest).collect()
 }
 
 #[test]
 fn exact_ties_go_to_the_lowest_cluster() {
-    let values = array![[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]];
-    let rows = Rows::new(values.view()).unwrap();
+    let rows = [0.0, 0.0, 1.0, 1.0, 2.0, 0.0];
     let square = [2.0, 2.0, 0.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0];
-    assert_eq!(nearest(&rows, &[&square]), [[3, 0, 2]]);
+    assert_eq!(nearest(2, &rows, &[&square]), [[3, 0, 2]]);
 }
 
 // 1000 and 1000 + 2⁻⁹ differ, yet the squares in the scores are rounded to multiples of 2⁻⁴.
 #[test]
 fn rows_far_from_the_origin_are_told_apart() {
     let step = 1.0 / 512.0;
-    let values = Array2::from_shape_fn((100, 1), |(row, _)| 1000.0 + step * row as f32);
-    let rows = Rows::new(values.view()).unwrap();
-    let centroids: Vec<f32> = values.iter().copied().collect();
+    let rows: Vec<f32> = (0..100).map(|row| 1000.0 + step * row as f32).collect();
     let expected: Vec<u32> = (0..100).collect();
-    assert_eq!(nearest(&rows, &[&centroids]), [expected]);
+    assert_eq!(nearest(1, &rows, &[&rows]), [expected]);
 }
 
 #[test]
 fn values_whose_squares_leave_f32_are_told_apart() {
-    let values = array![[1e30, 0.0], [0.0, -1e30], [1e-30, 0.0], [0.0, -1e-30]];
-    let rows = Rows::new(values.view()).unwrap();
-    let centroids: Vec<f32> = values.iter().copied().collect();
-    assert_eq!(nearest(&rows, &[&centroids]), [[0, 1, 2, 3]]);
+    let rows = [1e30, 0.0, 0.0, -1e30, 1e-30, 0.0, 0.0, -1e-30];
+    assert_eq!(nearest(2, &rows, &[&rows]), [[0, 1, 2, 3]]);
 }
 
 #[test]
@@ -77,7 +95,7 @@ fn distance_of_identical_rows_is_zero() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    // Small integers make ties common; several runs, one of them wider than a panel, share a
+    // Small integers make ties common; several runs, one of them wider than a sweep, share a
     // stack, so every way of cutting panels is met.
     #[test]
     fn every_run_of_a_stack_gets_the_true_nearest(
@@ -85,7 +103,7 @@ proptest! {
         rows in 1_usize..700,
         width in 1_usize..20,
         clusters in prop::collection::vec(1_usize..40, 1..12),
-        wide in 200_usize..600,
+        wide in 500_usize..600,
         scale in prop::sample::select(vec![1.0_f32, 1e-3, 0.37]),
     ) {
         let mut state = seed;
@@ -93,16 +111,35 @@ proptest! {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             ((state >> 16) % 9) as f32 * scale
         };
-        let values = Array2::from_shape_simple_fn((rows, width), &mut next);
-        let rows = Rows::new(values.view()).unwrap();
+        let rows: Vec<f32> = (0..rows * width).map(|_| next()).collect();
         let runs: Vec<Vec<f32>> = clusters
             .into_iter()
             .chain([wide])
             .map(|clusters| (0..clusters * width).map(|_| next()).collect())
             .collect();
         let slices: Vec<&[f32]> = runs.iter().map(Vec::as_slice).collect();
-        for (found, centroids) in nearest(&rows, &slices).iter().zip(&runs) {
-            prop_assert_eq!(found, &by_definition(&rows, centroids));
+        for (found, centroids) in nearest(width, &rows, &slices).iter().zip(&runs) {
+            prop_assert_eq!(found, &by_definition(width, &rows, centroids));
         }
     }
+}
+
+#[test]
+fn products_are_the_same_bits_on_every_instruction_set() {
+    let width = 37;
+    let value = |i: usize| ((i * 7919 % 1013) as f32 - 500.0) * 1e-2;
+    let rows: Vec<f32> = (0..29 * width).map(value).collect();
+    let panel = pack(width, &rows[..11 * width]);
+    let mut all = architectures().into_iter().map(|arch| {
+        let mut products = vec![[0.0; PANEL]; 29];
+        multiply(arch, &rows, width, &panel, &mut products);
+        products
+    });
+    let first = all.next().unwrap();
+    assert!(all.all(|products| products == first));
+    let exact: f64 = (0..width)
+        .map(|d| f64::from(rows[d]) * f64::from(rows[10 * width + d]))
+        .sum();
+    assert!((f64::from(first[0][10]) - exact).abs() < 1e-2);
+    assert_eq!(first[0][11], 0.0, "a lane without a centroid");
 }

@@ -12,7 +12,7 @@ fn run(rows: &Array2<f32>, clusters: Clusters) -> Result<Clustering, ClusteringE
         clusters,
         ..Options::default()
     };
-    cluster(rows.view(), &options, &mut |_| ControlFlow::Continue(()))
+    cluster(&rows.view(), &options, &mut |_| ControlFlow::Continue(()))
 }
 
 #[test]
@@ -147,21 +147,24 @@ fn options_out_of_bounds_are_refused() {
         ..Options::default()
     };
     for options in [
-        Options { starts: 0, ..fixed },
+        Options {
+            starts: 0,
+            ..fixed.clone()
+        },
         Options {
             max_iterations: 0,
-            ..fixed
+            ..fixed.clone()
         },
         Options {
             tolerance: 0.0,
-            ..fixed
+            ..fixed.clone()
         },
         Options {
             tolerance: f32::NAN,
-            ..fixed
+            ..fixed.clone()
         },
     ] {
-        let refused = cluster(rows.view(), &options, &mut |_| ControlFlow::Continue(()));
+        let refused = cluster(&rows.view(), &options, &mut |_| ControlFlow::Continue(()));
         assert!(
             matches!(refused, Err(ClusteringError::Parameters(_))),
             "{options:?}"
@@ -189,7 +192,7 @@ fn progress_passes_all_stages_and_any_of_them_can_cancel() {
             seen.push(progress);
             ControlFlow::Continue(())
         };
-        cluster(rows.view(), &options, &mut watch).unwrap();
+        cluster(&rows.view(), &options, &mut watch).unwrap();
         for stage in [Stage::Seeding, Stage::Iterating, Stage::Measuring] {
             assert!(
                 seen.iter().any(|progress| progress.stage == stage),
@@ -199,7 +202,7 @@ fn progress_passes_all_stages_and_any_of_them_can_cancel() {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             };
-            let stopped = cluster(rows.view(), &options, &mut cancel);
+            let stopped = cluster(&rows.view(), &options, &mut cancel);
             assert!(matches!(stopped, Err(ClusteringError::Cancelled)));
         }
         let last = seen.last().unwrap();

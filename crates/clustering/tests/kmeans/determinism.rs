@@ -10,7 +10,7 @@ fn with_threads(threads: usize, rows: &Array2<f32>, options: &Options) -> Cluste
         .num_threads(threads)
         .build()
         .unwrap();
-    pool.install(|| cluster(rows.view(), options, &mut |_| ControlFlow::Continue(())))
+    pool.install(|| cluster(&rows.view(), options, &mut |_| ControlFlow::Continue(())))
         .unwrap()
 }
 
@@ -84,7 +84,14 @@ fn a_candidate_of_automatic_k_is_what_it_would_be_alone() {
         };
         let chosen = with_threads(2, &rows, &auto);
         let clusters = Clusters::Fixed(chosen.centroids.nrows());
-        let alone = with_threads(2, &rows, &Options { clusters, ..auto });
+        let alone = with_threads(
+            2,
+            &rows,
+            &Options {
+                clusters,
+                ..auto.clone()
+            },
+        );
         assert_eq!(chosen.centroids, alone.centroids);
         assert_eq!(chosen.assignments, alone.assignments);
     }
@@ -107,7 +114,10 @@ fn the_seed_decides_the_starts() {
         starts: 1,
         ..Options::default()
     };
-    let two = Options { seed: 2, ..one };
+    let two = Options {
+        seed: 2,
+        ..one.clone()
+    };
     assert_ne!(
         with_threads(2, &rows, &one).centroids,
         with_threads(2, &rows, &two).centroids

@@ -153,7 +153,7 @@ fn automatic_k_finds_separated_clusters() {
             ..Options::default()
         };
         let unwatched = &mut |_| ControlFlow::Continue(());
-        let found = cluster(mixture.rows().view(), &options, unwatched).unwrap();
+        let found = cluster(&mixture.rows().view(), &options, unwatched).unwrap();
         assert_eq!(
             found.centroids.nrows(),
             components,

@@ -1,27 +1,31 @@
 //! The target fraction by iteration, and the temperature that follows from it.
 //!
-//! With start b, warm-up T and ceiling c: target(t) = b + (c − b)·g(t/T), g the pacing function; from
-//! T on the weights are exactly uniform.
+//! With start r₀, warm-up T and ceiling c, the target at iteration t < T is c·v(t/T), v the
+//! [`Pacing`] from r₀/c to 1; from T on the weights are exactly uniform. Over N samples and M draws
+//! the ceiling is 1 − (1 − 1/N)^M, or a lower `max_effective_ratio` that ends the ramp.
 
 use crate::{
-    Order, Sketch, effective,
-    solver::{self, Solution, Status},
+    CurriculumError, Order, Pacing, Sketch, effective,
+    solver::{self, Problem, Solution, Status},
 };
 
-/// How the target grows, as a function g of p = t/T on [0, 1] with g(0) = 0 and g(1) = 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pacing {
-    /// g(p) = p.
-    #[default]
-    Linear,
-}
-
-impl Pacing {
-    fn at(self, p: f64) -> f64 {
-        match self {
-            Self::Linear => p,
-        }
-    }
+/// Raw parameters; what is absent comes from the preset for the dataset's size.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ScheduleOptions {
+    /// Target effective fraction r₀ at iteration 0, strictly between 0 and the ceiling.
+    pub initial_effective_fraction: Option<f64>,
+    /// Iterations T until the weights are uniform; 0 for uniform weights from the start.
+    pub warmup_iterations: Option<u64>,
+    /// How the target grows.
+    pub pacing: Option<Pacing>,
+    /// Lower bound on τ during warm-up, positive and finite.
+    pub min_temperature: Option<f64>,
+    /// Upper bound on τ during warm-up, positive and finite.
+    pub max_temperature: Option<f64>,
+    /// Where the ramp ends, above r₀ and at most the fraction of uniform weights.
+    pub max_effective_ratio: Option<f64>,
+    /// Draws M to which the effective fraction refers, at least 1; N if absent.
+    pub draws: Option<u64>,
 }
 
 /// A checked schedule.
@@ -30,6 +34,13 @@ pub struct Schedule {
     initial: f64,
     warmup: u64,
     pacing: Pacing,
+    min_temperature: Option<f64>,
+    max_temperature: Option<f64>,
+    /// Where the ramp ends.
+    ceiling: f64,
+    /// The fraction of uniform weights, at least `ceiling`.
+    uniform: f64,
+    draws: u64,
 }
 
 /// Whether the temperature still changes.
@@ -58,63 +69,49 @@ pub struct Entry {
     pub status: Status,
 }
 
-/// A parameter of a schedule that is out of its range.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error(
-    "initial_effective_fraction is {value}, but must lie strictly between 0 and {ceiling:.6}, the fraction of uniform weights over {samples} samples"
-)]
-pub struct InvalidSchedule {
-    /// What was given.
-    pub value: f64,
-    /// The largest fraction that is possible.
-    pub ceiling: f64,
-    /// Number of samples.
-    pub samples: u64,
-}
-
 impl Schedule {
-    /// Checks the start against the ceiling for `samples` samples; `warmup` 0 is uniform at once.
+    /// Checks `options` for a dataset of `samples` samples.
     ///
     /// # Errors
-    /// When `initial` is not strictly between 0 and the ceiling.
-    pub fn new(
-        initial: f64,
-        warmup: u64,
-        pacing: Pacing,
-        samples: u64,
-    ) -> Result<Self, InvalidSchedule> {
-        let ceiling = effective::ceiling(samples);
-        if initial > 0.0 && initial < ceiling {
-            Ok(Self {
-                initial,
-                warmup,
-                pacing,
-            })
-        } else {
-            Err(InvalidSchedule {
-                value: initial,
-                ceiling,
-                samples,
-            })
-        }
+    /// [`CurriculumError::ScheduleOutOfRange`] with the first field that is out of its range.
+    pub fn new(options: &ScheduleOptions, samples: u64) -> Result<Self, CurriculumError> {
+        let draws = options.draws.unwrap_or(samples.max(1));
+        check("draws", draws as f64, draws > 0, || "at least 1".to_owned())?;
+        let uniform = effective::ceiling(samples, draws);
+        let ceiling = check_ceiling(options, uniform, samples, draws)?;
+        let initial = check_initial(options, ceiling, samples)?;
+        let (min_temperature, max_temperature) = check_temperatures(options)?;
+        Ok(Self {
+            initial,
+            warmup: options.warmup_iterations.unwrap_or(preset(samples).1),
+            pacing: options.pacing.unwrap_or_default(),
+            min_temperature,
+            max_temperature,
+            ceiling,
+            uniform,
+            draws,
+        })
     }
 
-    /// The published defaults by dataset size.
+    /// The published defaults for a dataset of `samples` samples.
     #[must_use]
     pub fn preset(samples: u64) -> Self {
-        let (initial, warmup) = match samples {
-            0..10_000 => (0.30, 1_500),
-            10_000..=100_000 => (0.20, 3_500),
-            _ => (0.125, 7_500),
-        };
+        let (initial, warmup) = preset(samples);
+        let draws = samples.max(1);
+        let uniform = effective::ceiling(samples, draws);
         Self {
             initial,
             warmup,
-            pacing: Pacing::Linear,
+            pacing: Pacing::default(),
+            min_temperature: None,
+            max_temperature: None,
+            ceiling: uniform,
+            uniform,
+            draws,
         }
     }
 
-    /// Target effective fraction at iteration 0.
+    /// Target effective fraction r₀ at iteration 0.
     #[must_use]
     pub fn initial(&self) -> f64 {
         self.initial
@@ -132,98 +129,154 @@ impl Schedule {
         self.pacing
     }
 
-    /// Solves for the temperature at `iteration`.
+    /// The target towards which the ramp rises.
     #[must_use]
-    pub fn entry(&self, sketch: &Sketch, order: Order, iteration: u64) -> Entry {
-        let ceiling = effective::ceiling(sketch.samples());
+    pub fn ceiling(&self) -> f64 {
+        self.ceiling
+    }
+
+    /// Lower bound on τ during warm-up, if any.
+    #[must_use]
+    pub fn min_temperature(&self) -> Option<f64> {
+        self.min_temperature
+    }
+
+    /// Upper bound on τ during warm-up, if any.
+    #[must_use]
+    pub fn max_temperature(&self) -> Option<f64> {
+        self.max_temperature
+    }
+
+    /// Draws M to which the effective fraction refers.
+    #[must_use]
+    pub fn draws(&self) -> u64 {
+        self.draws
+    }
+
+    /// Target effective fraction at `iteration`; that of uniform weights from the end of warm-up on.
+    #[must_use]
+    pub fn target(&self, iteration: u64) -> f64 {
         if iteration >= self.warmup {
-            return Entry::new(
-                iteration,
-                Phase::Uniform,
-                ceiling,
-                Solution::uniform(sketch),
-            );
+            return self.uniform;
         }
         let progress = iteration as f64 / self.warmup as f64;
-        let target = self.initial + (ceiling - self.initial) * self.pacing.at(progress);
-        Entry::new(
+        self.ceiling * self.pacing.value(progress, self.initial / self.ceiling)
+    }
+
+    /// Solves for the temperature at `iteration`; the cost does not depend on the dataset's size.
+    #[must_use]
+    pub fn entry(&self, sketch: &Sketch, order: Order, iteration: u64) -> Entry {
+        let target = self.target(iteration);
+        let (phase, solution) = if iteration >= self.warmup {
+            (Phase::Uniform, Solution::uniform(sketch, self.draws))
+        } else {
+            (
+                Phase::Warmup,
+                solver::solve(sketch, &self.problem(order, target)),
+            )
+        };
+        Entry {
             iteration,
-            Phase::Warmup,
+            temperature: solution.temperature,
+            effective_fraction: solution.effective_fraction,
             target,
-            solver::solve(sketch, order, target),
-        )
+            phase,
+            status: solution.status,
+        }
+    }
+
+    fn problem(&self, order: Order, target: f64) -> Problem {
+        Problem {
+            order,
+            target,
+            draws: self.draws,
+            min_temperature: self.min_temperature,
+            max_temperature: self.max_temperature,
+        }
     }
 }
 
-impl Entry {
-    fn new(iteration: u64, phase: Phase, target: f64, solution: Solution) -> Self {
-        let Solution {
-            temperature,
-            effective_fraction,
-            status,
-        } = solution;
-        Self {
-            iteration,
-            temperature,
-            effective_fraction,
-            target,
-            phase,
-            status,
-        }
+/// Start and warm-up by dataset size, as published.
+fn preset(samples: u64) -> (f64, u64) {
+    match samples {
+        0..10_000 => (0.30, 1_500),
+        10_000..=100_000 => (0.20, 3_500),
+        _ => (0.125, 7_500),
     }
+}
+
+fn check(
+    field: &'static str,
+    value: f64,
+    holds: bool,
+    allowed: impl FnOnce() -> String,
+) -> Result<(), CurriculumError> {
+    if holds {
+        return Ok(());
+    }
+    Err(CurriculumError::ScheduleOutOfRange {
+        field,
+        value,
+        allowed: allowed(),
+    })
+}
+
+fn check_ceiling(
+    options: &ScheduleOptions,
+    uniform: f64,
+    samples: u64,
+    draws: u64,
+) -> Result<f64, CurriculumError> {
+    let ceiling = options.max_effective_ratio.unwrap_or(uniform);
+    check(
+        "max_effective_ratio",
+        ceiling,
+        ceiling > 0.0 && ceiling <= uniform,
+        || {
+            format!(
+                "above 0 and at most {uniform:.6}, the fraction of uniform weights for {draws} draws from {samples} samples"
+            )
+        },
+    )?;
+    Ok(ceiling)
+}
+
+/// A preset start is lowered in proportion where fewer draws or a lower ceiling leave no room for it.
+fn check_initial(
+    options: &ScheduleOptions,
+    ceiling: f64,
+    samples: u64,
+) -> Result<f64, CurriculumError> {
+    let usual = -(-1f64).exp_m1();
+    let preset = preset(samples).0 * (ceiling / usual).min(1.0);
+    let initial = options.initial_effective_fraction.unwrap_or(preset);
+    check(
+        "initial_effective_fraction",
+        initial,
+        initial > 0.0 && initial < ceiling,
+        || format!("strictly between 0 and {ceiling:.6}, the ceiling for {samples} samples"),
+    )?;
+    Ok(initial)
+}
+
+fn check_temperatures(
+    options: &ScheduleOptions,
+) -> Result<(Option<f64>, Option<f64>), CurriculumError> {
+    let (min, max) = (options.min_temperature, options.max_temperature);
+    let allowed = |bound: f64| bound > 0.0 && bound.is_finite();
+    let range = || "positive and finite".to_owned();
+    if let Some(min) = min {
+        check("min_temperature", min, allowed(min), range)?;
+    }
+    if let Some(max) = max {
+        check("max_temperature", max, allowed(max), range)?;
+        let min = min.unwrap_or(0.0);
+        check("max_temperature", max, max >= min, || {
+            format!("at least min_temperature, {min}")
+        })?;
+    }
+    Ok((min, max))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ramp() -> Sketch {
-        Sketch::new(&(0..5000).map(|i| i as f32 / 4999.0).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn linear_pacing_meets_its_targets() {
-        let sketch = ramp();
-        let schedule = Schedule::new(0.2, 1000, Pacing::Linear, 5000).unwrap();
-        let ceiling = effective::ceiling(5000);
-        for t in [0, 1, 250, 500, 999] {
-            let entry = schedule.entry(&sketch, Order::EasyFirst, t);
-            let target = 0.2 + (ceiling - 0.2) * t as f64 / 1000.0;
-            assert!((entry.target - target).abs() < 1e-15);
-            assert!((entry.effective_fraction - target).abs() < 1e-9);
-            assert_eq!((entry.status, entry.phase), (Status::Ok, Phase::Warmup));
-        }
-    }
-
-    #[test]
-    fn after_warmup_and_without_one_weights_are_uniform() {
-        for (warmup, iteration) in [(1000, 1000), (1000, u64::MAX), (0, 0)] {
-            let schedule = Schedule::new(0.2, warmup, Pacing::Linear, 5000).unwrap();
-            let entry = schedule.entry(&ramp(), Order::EasyFirst, iteration);
-            assert_eq!(
-                (entry.status, entry.phase),
-                (Status::Uniform, Phase::Uniform)
-            );
-            assert_eq!(entry.temperature, f64::INFINITY);
-        }
-    }
-
-    #[test]
-    fn starts_outside_the_range_are_refused() {
-        for initial in [0.0, -0.1, 0.7, 1.0, f64::NAN, f64::INFINITY] {
-            assert!(
-                Schedule::new(initial, 10, Pacing::Linear, 1000).is_err(),
-                "{initial}"
-            );
-        }
-    }
-
-    #[test]
-    fn presets_follow_dataset_size() {
-        let preset = |n| (Schedule::preset(n).initial(), Schedule::preset(n).warmup());
-        assert_eq!(preset(9_999), (0.30, 1_500));
-        assert_eq!(preset(10_000), (0.20, 3_500));
-        assert_eq!(preset(100_000), (0.20, 3_500));
-        assert_eq!(preset(100_001), (0.125, 7_500));
-    }
-}
+mod tests;

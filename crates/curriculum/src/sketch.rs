@@ -10,7 +10,7 @@
 //! that keeps the relative error near 1e-9 at any τ, because h/τ is either small or the exponential
 //! is. Cost: O(N log N) once, then O(1024) per evaluation at any N.
 
-use crate::{Order, effective};
+use crate::{Order, curve::Curve};
 use rayon::slice::ParallelSliceMut;
 
 /// Bins hold at most 1/BINS of the samples and of the range.
@@ -46,7 +46,7 @@ impl Sketch {
     pub fn new(difficulty: &[f32]) -> Self {
         let mut sorted = difficulty.to_vec();
         sorted.par_sort_unstable_by(f32::total_cmp);
-        let points = bins(&sorted).flat_map(quadrature).collect();
+        let points = bins(&sorted, |x| x).flat_map(quadrature).collect();
         Self::from_points(points)
     }
 
@@ -87,54 +87,58 @@ impl Sketch {
     /// Shifting by the extreme keeps every exponential at most one.
     #[must_use]
     pub fn rank(&self, order: Order, difficulty: f64) -> f64 {
-        match order {
-            Order::EasyFirst => difficulty - self.min,
-            Order::HardFirst => self.max - difficulty,
+        if order.favours_hard() {
+            self.max - difficulty
+        } else {
+            difficulty - self.min
         }
+    }
+
+    /// Number of samples that share the favoured extreme.
+    #[must_use]
+    pub fn extreme_count(&self, order: Order) -> f64 {
+        let extreme = if order.favours_hard() {
+            self.points.last()
+        } else {
+            self.points.first()
+        };
+        extreme.map_or(0.0, |point| point.count)
     }
 
     /// Σ exp(−rank/τ) over the samples.
     #[must_use]
     pub fn normaliser(&self, order: Order, temperature: f64) -> f64 {
-        self.points
-            .iter()
-            .map(|p| p.count * (-self.rank(order, p.value) / temperature).exp())
-            .sum()
+        Curve::new(self, order, self.samples).normaliser(temperature)
     }
 
-    /// Effective fraction for as many draws as samples.
+    /// Effective fraction for `draws` draws.
     #[must_use]
-    pub fn effective_fraction(&self, order: Order, temperature: f64) -> f64 {
-        let draws = self.samples as f64;
-        let mass = |p: &Point| (-self.rank(order, p.value) / temperature).exp();
-        let masses: Vec<f64> = self.points.iter().map(mass).collect();
-        let points = || self.points.iter().zip(&masses);
-        let scale = 1.0 / points().map(|(p, mass)| p.count * mass).sum::<f64>();
-        let drawn = |(p, mass): (&Point, &f64)| {
-            p.count * effective::drawn_at_least_once((scale * mass).min(1.0), draws)
-        };
-        points().map(drawn).sum::<f64>() / draws
+    pub fn effective_fraction(&self, order: Order, temperature: f64, draws: u64) -> f64 {
+        Curve::new(self, order, draws).at(temperature).fraction
     }
 }
 
-/// Cuts sorted values into bins. The lowest and the highest value get bins of their own: the limits
-/// for small temperatures depend on exactly how many samples share them.
-fn bins(sorted: &[f32]) -> impl Iterator<Item = &[f32]> {
-    let low = sorted.first().copied().unwrap_or_default();
-    let high = sorted.last().copied().unwrap_or_default();
+/// Cuts what is sorted by `value` into bins. The lowest and the highest value get bins of their own:
+/// the limits for small temperatures depend on exactly how many samples share them.
+pub(crate) fn bins<T: Copy>(
+    sorted: &[T],
+    value: impl Fn(T) -> f32 + Copy,
+) -> impl Iterator<Item = &[T]> {
+    let low = sorted.first().copied().map_or(0.0, value);
+    let high = sorted.last().copied().map_or(0.0, value);
     let count = sorted.len().div_ceil(BINS);
     let mut rest = sorted;
     std::iter::from_fn(move || {
-        let first = *rest.first()?;
+        let first = value(*rest.first()?);
         let end = if first == low || first == high {
-            rest.partition_point(|x| *x <= first)
+            rest.partition_point(|x| value(*x) <= first)
         } else {
             let limit = f64::from(first) + widest(first, low, high);
             let near = &rest[..count.min(rest.len())];
-            near.partition_point(|x| f64::from(*x) <= limit && *x < high)
-                .max(1)
+            near.partition_point(|x| f64::from(value(*x)) <= limit && value(*x) < high)
         };
-        let (bin, tail) = rest.split_at(end);
+        // At least one, whatever the values: every bin makes progress.
+        let (bin, tail) = rest.split_at(end.max(1));
         rest = tail;
         Some(bin)
     })
@@ -202,8 +206,8 @@ mod tests {
             assert_eq!(sketch.samples(), 20_000, "{name}");
             for order in [Order::EasyFirst, Order::HardFirst] {
                 for temperature in [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.3, 3.0] {
-                    let exact = exact_effective_fraction(&difficulty, order, temperature);
-                    let error = sketch.effective_fraction(order, temperature) - exact;
+                    let exact = exact_effective_fraction(&difficulty, order, temperature, 20_000);
+                    let error = sketch.effective_fraction(order, temperature, 20_000) - exact;
                     assert!(
                         error.abs() < 1e-8,
                         "{name} {order:?} {temperature}: {error:e}"

@@ -1,17 +1,25 @@
 //! The probabilities: pᵢ = exp(−dᵢ/τ) / Σⱼ exp(−dⱼ/τ), or with +d for [`Order::HardFirst`].
+//!
+//! Arithmetic is f64 and a result is rounded once to f32. A sample's weight is a function of its own
+//! difficulty alone, with the same bits on every instruction set; so any range equals the same range
+//! of the whole, for any number of threads.
 
-use crate::{Order, Sketch};
+use crate::{Order, Sketch, curve::inverse, exp::exp};
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+/// Weights per parallel task; fewer than two tasks run on the caller's thread.
+const TASK: usize = 16_384;
 
 /// The weight of a sample as a function of its difficulty.
 ///
-/// Arithmetic is f64, results are rounded once to f32; a sample's weight does not depend on which
-/// other samples are computed with it, so any range equals the same range of the whole.
+/// For a control order the difficulties are those of [`Order::reassign`].
 #[derive(Clone, Copy, Debug)]
 pub struct Weights {
-    order: Order,
+    /// +1/τ or −1/τ: minus the slope of the exponent.
+    slope: f64,
     /// The difficulty whose exponential is one.
     origin: f64,
-    temperature: f64,
     scale: f64,
 }
 
@@ -19,32 +27,75 @@ impl Weights {
     /// For the samples of `sketch` at `temperature` > 0; infinite means exactly uniform.
     #[must_use]
     pub fn new(sketch: &Sketch, order: Order, temperature: f64) -> Self {
-        let origin = match order {
-            Order::EasyFirst => -sketch.rank(order, 0.0),
-            Order::HardFirst => sketch.rank(order, 0.0),
+        let inverse = inverse(temperature);
+        let (origin, slope) = if order.favours_hard() {
+            (sketch.rank(order, 0.0), -inverse)
+        } else {
+            (-sketch.rank(order, 0.0), inverse)
         };
         Self {
-            order,
+            slope,
             origin,
-            temperature,
             scale: 1.0 / sketch.normaliser(order, temperature),
         }
     }
 
     /// Probability of a sample of this difficulty.
     #[must_use]
+    #[inline(always)]
     pub fn of(&self, difficulty: f32) -> f64 {
-        let rank = match self.order {
-            Order::EasyFirst => f64::from(difficulty) - self.origin,
-            Order::HardFirst => self.origin - f64::from(difficulty),
-        };
-        self.scale * (-rank / self.temperature).exp()
+        self.scale * exp((self.origin - f64::from(difficulty)) * self.slope)
     }
 
     /// Writes the weight of each sample of `difficulty` to `weights`, which is as long.
     pub fn fill(&self, difficulty: &[f32], weights: &mut [f32]) {
-        for (weight, d) in weights.iter_mut().zip(difficulty) {
-            *weight = self.of(*d) as f32;
+        self.write(difficulty, weights, |weight| weight);
+    }
+
+    /// Writes the same as little-endian bytes to `bytes`, which is four times as long.
+    pub fn fill_le_bytes(&self, difficulty: &[f32], bytes: &mut [u8]) {
+        self.write(difficulty, bytes.as_chunks_mut().0, f32::to_le_bytes);
+    }
+
+    fn write<T: Send>(
+        &self,
+        difficulty: &[f32],
+        out: &mut [T],
+        encode: impl Fn(f32) -> T + Copy + Sync,
+    ) {
+        let fill = |(difficulty, out): (&[f32], &mut [T])| {
+            pulp::Arch::new().dispatch(Fill {
+                weights: self,
+                difficulty,
+                out,
+                encode,
+            });
+        };
+        if difficulty.len() < 2 * TASK {
+            fill((difficulty, out));
+        } else {
+            let tasks = difficulty.par_chunks(TASK).zip(out.par_chunks_mut(TASK));
+            tasks.for_each(fill);
+        }
+    }
+}
+
+/// The loop that is compiled for each instruction set.
+struct Fill<'a, T, E> {
+    weights: &'a Weights,
+    difficulty: &'a [f32],
+    out: &'a mut [T],
+    encode: E,
+}
+
+impl<T, E: Fn(f32) -> T> WithSimd for Fill<'_, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let weights = *self.weights;
+        for (out, d) in self.out.iter_mut().zip(self.difficulty) {
+            *out = (self.encode)(weights.of(*d) as f32);
         }
     }
 }
@@ -54,6 +105,8 @@ mod tests {
     use super::*;
     use crate::solver::tests::shapes;
 
+    const ORDERS: [Order; 2] = [Order::EasyFirst, Order::HardFirst];
+
     fn weights(difficulty: &[f32], order: Order, temperature: f64) -> Vec<f32> {
         let mut weights = vec![0.0; difficulty.len()];
         Weights::new(&Sketch::new(difficulty), order, temperature).fill(difficulty, &mut weights);
@@ -62,17 +115,19 @@ mod tests {
 
     #[test]
     fn sum_to_one_for_every_shape_and_temperature() {
-        for (name, difficulty) in shapes(50_000) {
-            for order in [Order::EasyFirst, Order::HardFirst] {
-                for temperature in [1e-6, 0.01, 0.1, 1.0, f64::INFINITY] {
-                    let sum: f64 = weights(&difficulty, order, temperature)
-                        .iter()
-                        .map(|w| f64::from(*w))
-                        .sum();
-                    assert!(
-                        (sum - 1.0).abs() < 1e-6,
-                        "{name} {order:?} {temperature}: {sum}"
-                    );
+        for n in [1, 2, 50_000] {
+            for (name, difficulty) in shapes(n) {
+                for order in ORDERS {
+                    for temperature in [1e-6, 0.01, 0.1, 1.0, f64::INFINITY] {
+                        let sum: f64 = weights(&difficulty, order, temperature)
+                            .iter()
+                            .map(|w| f64::from(*w))
+                            .sum();
+                        assert!(
+                            (sum - 1.0).abs() < 1e-6,
+                            "{n} {name} {order:?} {temperature}: {sum}"
+                        );
+                    }
                 }
             }
         }
@@ -88,9 +143,48 @@ mod tests {
 
     #[test]
     fn infinite_temperature_is_exactly_uniform() {
+        for order in ORDERS {
+            assert_eq!(
+                weights(&[0.0, 0.3, 1.0, 0.9], order, f64::INFINITY),
+                [0.25; 4]
+            );
+        }
+    }
+
+    #[test]
+    fn a_range_alone_equals_the_range_of_the_whole_for_any_threads() {
+        let (_, difficulty) = shapes(3 * TASK + 5).swap_remove(2);
+        let weights = Weights::new(&Sketch::new(&difficulty), Order::EasyFirst, 0.07);
+        let filled = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let mut out = vec![0.0; difficulty.len()];
+            pool.unwrap()
+                .install(|| weights.fill(&difficulty, &mut out));
+            out.iter().map(|w| w.to_bits()).collect::<Vec<_>>()
+        };
+        let whole = filled(1);
+        assert_eq!(whole, filled(4));
+        for range in [0..1, 7..20, 3..TASK + 4, TASK - 1..3 * TASK + 5] {
+            let mut part = vec![0.0f32; range.len()];
+            weights.fill(&difficulty[range.clone()], &mut part);
+            let part: Vec<u32> = part.iter().map(|w| w.to_bits()).collect();
+            assert_eq!(part, whole[range]);
+        }
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_values() {
+        let (_, difficulty) = shapes(2 * TASK + 3).swap_remove(0);
+        let weights = Weights::new(&Sketch::new(&difficulty), Order::HardFirst, 0.3);
+        let (mut values, mut bytes) = (vec![0.0; difficulty.len()], vec![0; 4 * difficulty.len()]);
+        weights.fill(&difficulty, &mut values);
+        weights.fill_le_bytes(&difficulty, &mut bytes);
         assert_eq!(
-            weights(&[0.0, 0.3, 1.0, 0.9], Order::EasyFirst, f64::INFINITY),
-            [0.25; 4]
+            bytes,
+            values
+                .iter()
+                .flat_map(|w| w.to_le_bytes())
+                .collect::<Vec<_>>()
         );
     }
 }

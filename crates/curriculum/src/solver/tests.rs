@@ -5,23 +5,29 @@ use crate::effective;
 use proptest::prelude::*;
 
 /// r(τ) by its definition.
-pub(crate) fn exact_effective_fraction(difficulty: &[f32], order: Order, temperature: f64) -> f64 {
-    let sign = match order {
-        Order::EasyFirst => -1.0,
-        Order::HardFirst => 1.0,
-    };
+pub(crate) fn exact_effective_fraction(
+    difficulty: &[f32],
+    order: Order,
+    temperature: f64,
+    draws: u64,
+) -> f64 {
+    let sign = if order.favours_hard() { 1.0 } else { -1.0 };
     let best = difficulty
         .iter()
         .map(|d| sign * f64::from(*d))
         .fold(f64::NEG_INFINITY, f64::max);
-    let mass = |d: &f32| ((sign * f64::from(*d) - best) / temperature).exp();
+    let mass = |d: &f32| {
+        let distance = best - sign * f64::from(*d);
+        if distance > 0.0 {
+            (-distance / temperature).exp()
+        } else {
+            1.0
+        }
+    };
     let total: f64 = difficulty.iter().map(mass).sum();
-    let draws = difficulty.len() as f64;
-    difficulty
-        .iter()
-        .map(|d| effective::drawn_at_least_once(mass(d) / total, draws))
-        .sum::<f64>()
-        / draws
+    // By the definition, not by the series that the library uses.
+    let drawn = |d: &f32| -(draws as f64 * (-mass(d) / total).ln_1p()).exp_m1();
+    difficulty.iter().map(drawn).sum::<f64>() / difficulty.len() as f64
 }
 
 /// Difficulties of the shapes that occur: uniform, skewed both ways, heavy-tailed, two-valued.
@@ -40,26 +46,86 @@ pub(crate) fn shapes(n: usize) -> Vec<(&'static str, Vec<f32>)> {
     ]
 }
 
+fn problem(order: Order, target: f64, draws: u64) -> Problem {
+    Problem {
+        order,
+        target,
+        draws,
+        min_temperature: None,
+        max_temperature: None,
+    }
+}
+
+/// Solves and compares with exact evaluation; returns the status.
+fn check(name: &str, difficulty: &[f32], sketch: &Sketch, problem: &Problem) -> Status {
+    let Problem {
+        order,
+        target,
+        draws,
+        ..
+    } = *problem;
+    let solution = solve(sketch, problem);
+    let exact = exact_effective_fraction(difficulty, order, solution.temperature, draws);
+    let context = format!("{name} {order:?} {target} {draws}: {solution:?}, exactly {exact}");
+    assert!(
+        (exact - solution.effective_fraction).abs() <= 1e-7,
+        "{context}"
+    );
+    if solution.status == Status::Ok {
+        assert!((exact - target).abs() <= 1e-7, "{context}");
+    }
+    solution.status
+}
+
 #[test]
 fn solutions_hold_under_exact_evaluation() {
-    for (name, difficulty) in shapes(30_000) {
+    for (name, difficulty) in shapes(1_000) {
         let sketch = Sketch::new(&difficulty);
         for order in [Order::EasyFirst, Order::HardFirst] {
-            for target in [0.1, 0.2, 0.35, 0.5, 0.6, 0.63] {
-                let solution = solve(&sketch, order, target);
-                let exact = exact_effective_fraction(&difficulty, order, solution.temperature);
-                assert!(
-                    (exact - solution.effective_fraction).abs() < 1e-6,
-                    "{name} {order:?} {target}"
-                );
-                if solution.status == Status::Ok {
-                    assert!(
-                        (exact - target).abs() < 1e-6,
-                        "{name} {order:?} {target}: {exact}"
-                    );
+            for draws in [1_000, 100, 20_000] {
+                let ceiling = effective::ceiling(1_000, draws);
+                let floor = effective::floor(1_000, sketch.extreme_count(order), draws);
+                for share in [0.01, 0.1, 0.2, 0.35, 0.5, 0.9, 0.999, 0.999_999] {
+                    let target = share * ceiling;
+                    let status = check(name, &difficulty, &sketch, &problem(order, target, draws));
+                    let reachable = if target > floor {
+                        Status::Ok
+                    } else {
+                        Status::Floor
+                    };
+                    assert_eq!(status, reachable, "{name} {order:?} {target} {draws}");
                 }
             }
         }
+    }
+}
+
+#[test]
+fn solutions_hold_for_a_million_samples() {
+    for (name, difficulty) in shapes(1_000_000) {
+        let sketch = Sketch::new(&difficulty);
+        for (order, target, draws) in [
+            (Order::EasyFirst, 0.125, 1_000_000),
+            (Order::HardFirst, 0.6, 1_000_000),
+            (Order::EasyFirst, 0.05, 100_000),
+        ] {
+            check(name, &difficulty, &sketch, &problem(order, target, draws));
+        }
+    }
+}
+
+#[test]
+fn difficulties_of_any_scale_are_solved() {
+    for scale in [1e-20f32, 1e-3, 1e6, 1e30] {
+        let difficulty: Vec<f32> = (0..2_000).map(|i| scale * (5.0 + i as f32)).collect();
+        let sketch = Sketch::new(&difficulty);
+        let status = check(
+            "scaled",
+            &difficulty,
+            &sketch,
+            &problem(Order::HardFirst, 0.3, 2_000),
+        );
+        assert_eq!(status, Status::Ok);
     }
 }
 
@@ -97,7 +163,7 @@ fn uniform_difficulty_has_the_closed_form() {
         (0.50, 0.2808),
         (0.60, 0.6641),
     ] {
-        let solution = solve(&sketch, Order::EasyFirst, target);
+        let solution = solve(&sketch, &problem(Order::EasyFirst, target, 1_000_000));
         assert_eq!(solution.status, Status::Ok);
         assert!(
             (uniform_closed_form(solution.temperature) - target).abs() < 2e-6,
@@ -112,42 +178,100 @@ fn uniform_difficulty_has_the_closed_form() {
 }
 
 #[test]
-fn a_target_below_the_floor_says_so() {
+fn a_target_at_or_below_the_floor_says_so() {
     // 300 of 1000 samples at 0: r -> 0.3 (1 - (1 - 1/300)^1000).
     let difficulty: Vec<f32> = (0..1000).map(|i| if i < 300 { 0.0 } else { 1.0 }).collect();
-    let floor = 0.3 * (1.0 - (1.0 - 1.0f64 / 300.0).powi(1000));
-    let solution = solve(&Sketch::new(&difficulty), Order::EasyFirst, 0.1);
-    assert_eq!(solution.status, Status::Floor);
-    assert!((solution.effective_fraction - floor).abs() < 1e-9);
+    let floor = effective::floor(1000, 300.0, 1000);
+    assert!((floor - 0.3 * (1.0 - (1.0 - 1.0f64 / 300.0).powi(1000))).abs() < 1e-14);
+    let sketch = Sketch::new(&difficulty);
+    for target in [0.1, floor] {
+        let solution = solve(&sketch, &problem(Order::EasyFirst, target, 1000));
+        assert_eq!(solution.status, Status::Floor);
+        assert_eq!(solution.temperature, MIN_TEMPERATURE);
+        assert!((solution.effective_fraction - floor).abs() < 1e-9);
+    }
+    let above = solve(&sketch, &problem(Order::EasyFirst, floor + 1e-6, 1000));
+    assert_eq!(above.status, Status::Ok);
 }
 
 #[test]
-fn a_target_beyond_the_ceiling_says_so() {
-    let difficulty: Vec<f32> = (0..1000).map(|i| i as f32 / 1000.0).collect();
-    assert_eq!(
-        solve(&Sketch::new(&difficulty), Order::EasyFirst, 0.9).status,
-        Status::Ceiling
-    );
+fn a_target_that_needs_a_lower_temperature_says_so() {
+    // One sample at 0, half of the others within 1e-7 of it.
+    let difficulty: Vec<f32> = (0..1000)
+        .map(|i| if i < 500 { i as f32 * 2e-10 } else { 1.0 })
+        .collect();
+    let sketch = Sketch::new(&difficulty);
+    let solution = solve(&sketch, &problem(Order::EasyFirst, 0.1, 1000));
+    assert_eq!(solution.status, Status::Clamped);
+    assert_eq!(solution.temperature, MIN_TEMPERATURE);
+    assert!(solution.effective_fraction > 0.4);
 }
 
 #[test]
-fn constant_difficulty_is_uniform() {
-    let solution = solve(&Sketch::new(&[0.4; 100]), Order::HardFirst, 0.2);
-    assert_eq!(solution.status, Status::Uniform);
-    assert_eq!(solution.temperature, f64::INFINITY);
+fn targets_at_the_ceiling_are_exactly_uniform() {
+    let sketch = Sketch::new(&(0..1000).map(|i| i as f32 / 1000.0).collect::<Vec<_>>());
+    let ceiling = effective::ceiling(1000, 1000);
+    for (target, status) in [
+        (ceiling, Status::Uniform),
+        (ceiling * (1.0 - 5e-10), Status::Uniform),
+        (ceiling * (1.0 - 1e-8), Status::Ok),
+        (0.9, Status::Ceiling),
+    ] {
+        let solution = solve(&sketch, &problem(Order::EasyFirst, target, 1000));
+        assert_eq!(solution.status, status, "{target}");
+        assert_eq!(solution.temperature.is_infinite(), status != Status::Ok);
+    }
+}
+
+#[test]
+fn bounds_of_the_temperature_are_kept() {
+    let sketch = Sketch::new(&(0..1000).map(|i| i as f32 / 1000.0).collect::<Vec<_>>());
+    let bounded = |target, min, max| {
+        let free = problem(Order::EasyFirst, target, 1000);
+        let solution = solve(
+            &sketch,
+            &Problem {
+                min_temperature: min,
+                max_temperature: max,
+                ..free
+            },
+        );
+        (solution.status, solution.temperature)
+    };
+    assert_eq!(bounded(0.6, None, Some(0.1)), (Status::Clamped, 0.1));
+    assert_eq!(bounded(0.9, None, Some(0.1)), (Status::Ceiling, 0.1));
+    assert_eq!(bounded(0.2, Some(1.0), None), (Status::Clamped, 1.0));
+    assert_eq!(bounded(0.0005, Some(1.0), None), (Status::Floor, 1.0));
+    assert_eq!(bounded(0.3, Some(1e-3), Some(1.0)).0, Status::Ok);
+}
+
+#[test]
+fn constant_single_and_absent_difficulties_are_uniform() {
+    for difficulty in [vec![0.4; 100], vec![0.7], vec![]] {
+        let sketch = Sketch::new(&difficulty);
+        let solution = solve(&sketch, &problem(Order::HardFirst, 0.2, 100));
+        assert_eq!(solution.status, Status::Uniform);
+        assert_eq!(solution.temperature, f64::INFINITY);
+        assert!(solution.effective_fraction > 0.0);
+    }
 }
 
 proptest! {
     #[test]
     fn temperature_rises_with_the_target(
         difficulty in prop::collection::vec(0.0f32..=1.0, 2..300),
-        (low, high) in (0.05f64..0.6).prop_flat_map(|low| (Just(low), low..0.62)),
+        draws in 1u64..2000,
+        (low, high) in (0.0f64..1.0).prop_flat_map(|low| (Just(low), low..1.0)),
     ) {
         let sketch = Sketch::new(&difficulty);
         for order in [Order::EasyFirst, Order::HardFirst] {
-            let (a, b) = (solve(&sketch, order, low), solve(&sketch, order, high));
+            let solve = |target| solve(&sketch, &problem(order, target, draws));
+            let (a, b) = (solve(low), solve(high));
             prop_assert!(a.temperature <= b.temperature * (1.0 + 1e-6));
             prop_assert!(a.temperature > 0.0 && !a.effective_fraction.is_nan());
+            if a.status == Status::Ok {
+                prop_assert!((a.effective_fraction - low).abs() <= 1e-9);
+            }
         }
     }
 }

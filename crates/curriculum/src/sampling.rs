@@ -1,0 +1,188 @@
+//! Exact draws with replacement, at a cost that does not depend on the number of samples.
+//!
+//! The samples lie sorted by difficulty in the bins of the sketch. At a temperature τ, with x the
+//! distance from the favoured end, a bin's envelope is its count times exp(−x₀/τ), x₀ the least x in
+//! it: O(bins) for a [Walker alias table](https://doi.org/10.1145/355744.355749). A draw picks a bin
+//! by its envelope and a sample of it uniformly, and accepts with probability exp(−(x − x₀)/τ), or
+//! else starts again: O(1), and P(sample) ∝ exp(−x/τ) exactly. As bins are narrow near the ends,
+//! some nine of ten picks are accepted at every temperature the solver gives.
+//!
+//! Randomness is [`Philox`] at the counter (draw, attempt), under a key made from version, seed and
+//! iteration: draw j of an iteration is a pure function of these, on whichever rank or thread.
+//! "Exactly" leaves the rounding of f64 and biases below 2⁻³² in the acceptance and 2⁻⁶⁴·n in the
+//! picks.
+
+mod alias;
+
+use crate::{
+    CurriculumError, Order,
+    curve::inverse,
+    exp::exp,
+    philox::{Philox, scaled},
+    ranked::{Ranked, by_difficulty},
+    sketch::bins,
+};
+use alias::AliasTable;
+use rayon::prelude::*;
+
+/// Draws per parallel task.
+const TASK: usize = 8_192;
+
+/// The samples of a version, ready for draws at any temperature; eight bytes each.
+///
+/// [`Order::EasyFirst`] and [`Order::HardFirst`] share one; a control order has its own, built from
+/// what [`Order::reassign`] returns.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    ranked: Vec<Ranked>,
+    bins: Vec<Bin>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bin {
+    start: u32,
+    count: u32,
+    low: f32,
+    high: f32,
+}
+
+/// The random numbers of one iteration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    philox: Philox,
+    salt: u32,
+}
+
+/// The draws of one iteration.
+#[derive(Clone, Debug)]
+pub struct Draws<'a> {
+    sampler: &'a Sampler,
+    stream: Stream,
+    bins: AliasTable,
+    favours_hard: bool,
+    inverse_temperature: f64,
+}
+
+impl Sampler {
+    /// Sorts the samples: O(N log N), once for every version.
+    ///
+    /// # Errors
+    /// [`CurriculumError::NoSamples`], or [`CurriculumError::TooManySamples`] beyond 2³² − 1.
+    pub fn new(difficulty: &[f32]) -> Result<Self, CurriculumError> {
+        let ranked = by_difficulty(difficulty)?;
+        if ranked.is_empty() {
+            return Err(CurriculumError::NoSamples);
+        }
+        let mut start = 0;
+        let bin = |members: &[Ranked]| {
+            let count = members.len() as u32;
+            let bin = Bin {
+                start,
+                count,
+                low: members[0].difficulty(),
+                high: members[members.len() - 1].difficulty(),
+            };
+            start += count;
+            bin
+        };
+        let bins = bins(&ranked, Ranked::difficulty).map(bin).collect();
+        Ok(Self { ranked, bins })
+    }
+
+    /// Number of samples, at least 1.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.ranked.len() as u64
+    }
+
+    /// The draws at τ = `temperature` > 0, infinite for uniform ones: O(bins).
+    #[must_use]
+    pub fn draws(&self, order: Order, temperature: f64, stream: Stream) -> Draws<'_> {
+        let favours_hard = order.favours_hard();
+        let inverse_temperature = inverse(temperature);
+        let extreme = if favours_hard {
+            self.bins
+                .iter()
+                .map(|bin| bin.high)
+                .fold(f32::NEG_INFINITY, f32::max)
+        } else {
+            self.bins
+                .iter()
+                .map(|bin| bin.low)
+                .fold(f32::INFINITY, f32::min)
+        };
+        let envelope = |bin: &Bin| {
+            let least = (f64::from(bin.best(favours_hard)) - f64::from(extreme)).abs();
+            f64::from(bin.count) * exp(-least * inverse_temperature)
+        };
+        let envelopes: Vec<f64> = self.bins.iter().map(envelope).collect();
+        Draws {
+            sampler: self,
+            stream,
+            bins: AliasTable::new(&envelopes),
+            favours_hard,
+            inverse_temperature,
+        }
+    }
+}
+
+impl Bin {
+    /// The most probable difficulty in the bin.
+    fn best(&self, favours_hard: bool) -> f32 {
+        if favours_hard { self.high } else { self.low }
+    }
+}
+
+impl Stream {
+    /// `version` is any number that identifies the version, such as the start of its digest.
+    #[must_use]
+    pub fn new(version: u64, seed: u64, iteration: u64) -> Self {
+        let words = [iteration as u32, (iteration >> 32) as u32];
+        let [key, salt] = Philox::new(seed).pair(version, words);
+        Self {
+            philox: Philox::new(key),
+            salt: salt as u32,
+        }
+    }
+}
+
+impl Draws<'_> {
+    /// Index of the sample of draw `j`.
+    #[must_use]
+    pub fn get(&self, j: u64) -> u32 {
+        let mut attempt = 0u32;
+        loop {
+            let [first, second] = self.stream.philox.pair(j, [attempt, self.stream.salt]);
+            let bin = self.sampler.bins[self.bins.pick(first)];
+            let (offset, remainder) = scaled(second, u64::from(bin.count));
+            let sample = self.sampler.ranked[bin.start as usize + offset as usize];
+            let best = f64::from(bin.best(self.favours_hard));
+            let excess = (f64::from(sample.difficulty()) - best).abs();
+            // Most bins near the favoured end need no exponential: all of their samples are equal.
+            if excess == 0.0
+                || (remainder as f64) < exp(-excess * self.inverse_temperature) * 2f64.powi(64)
+            {
+                return sample.index();
+            }
+            attempt = attempt.wrapping_add(1);
+        }
+    }
+
+    /// Writes draws `start`, `start` + 1, … to `out`, in parallel if there are many.
+    pub fn fill(&self, start: u64, out: &mut [u32]) {
+        let fill = |(task, out): (usize, &mut [u32])| {
+            let start = start.wrapping_add((task * TASK) as u64);
+            for (offset, index) in (0..).zip(out) {
+                *index = self.get(start.wrapping_add(offset));
+            }
+        };
+        if out.len() <= TASK {
+            fill((0, out));
+        } else {
+            out.par_chunks_mut(TASK).enumerate().for_each(fill);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

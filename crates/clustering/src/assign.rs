@@ -22,7 +22,7 @@ pub(crate) fn assign(
     let (rows, width) = (source.rows(), source.width());
     let mut assignments = Vec::with_capacity(rows);
     let mut distances = Vec::with_capacity(rows);
-    let stack = Stack::new(width, [centroids.as_slice()]);
+    let stack = Stack::new(width, rows, [centroids.as_slice()]);
     let tally = pass(source, &stack, Want::DISTANCES, |assigned| {
         assignments.extend_from_slice(assigned.nearest);
         distances.extend(assigned.squares.iter().map(|square| square.sqrt() as f32));

@@ -6,14 +6,17 @@
 //! the answer is the true nearest centroid, the lowest number on exact ties.
 
 mod nearby;
+mod pruned;
 mod tile;
 
 use std::ops::Range;
 
 use pulp::Arch;
+use rayon::prelude::*;
 
 use crate::source::norms;
 pub(crate) use nearby::{Nearby, References};
+use pruned::Grouped;
 use tile::{Lanes, Panels, scan};
 pub(crate) use tile::{PANEL, multiply};
 
@@ -57,11 +60,27 @@ struct Run {
     squared_norms: Vec<f32>,
     /// Largest centroid norm: scales the rounding of the scores.
     reach: f32,
+    /// The same centroids in a way that lets rows skip some.
+    grouped: Option<Grouped>,
 }
 
 impl Stack {
-    /// Each item is one run's centroids, row-major, `width` columns.
-    pub(crate) fn new<'a>(width: usize, runs: impl IntoIterator<Item = &'a [f32]>) -> Self {
+    /// Each item is one run's centroids, row-major, `width` columns, to be compared with so many
+    /// `rows`.
+    pub(crate) fn new<'a>(
+        width: usize,
+        rows: usize,
+        runs: impl IntoIterator<Item = &'a [f32]>,
+    ) -> Self {
+        let mut stack = Self::ungrouped(width, runs);
+        stack.runs.par_iter_mut().for_each(|run| {
+            run.grouped = Grouped::new(width, &run.centroids, rows);
+        });
+        stack
+    }
+
+    /// As [`Stack::new`], without a way to skip centroids.
+    pub(crate) fn ungrouped<'a>(width: usize, runs: impl IntoIterator<Item = &'a [f32]>) -> Self {
         let runs: Vec<Run> = runs.into_iter().map(|run| Run::new(width, run)).collect();
         let mut end = 0;
         let span = |run: &Run| {
@@ -103,15 +122,34 @@ impl Stack {
         let mut lanes = vec![Lanes::EMPTY; block.len()];
         for run in &self.runs {
             lanes.fill(Lanes::EMPTY);
-            run.scan(arch, block, &mut lanes);
-            nearest.extend((0..block.len()).map(|row| {
-                let found = Found::among(&lanes[row]);
-                match found.is_proven(self.width, block.norms[row], run.reach) {
-                    true => found.cluster,
-                    false => nearest_exactly(&run.centroids, block.row(row)),
-                }
+            let grouped = run.grouped.as_ref().filter(|grouped| grouped.pays());
+            match grouped {
+                Some(grouped) => grouped.scan(arch, block, &mut lanes),
+                None => run.scan(arch, block, &mut lanes),
+            }
+            nearest.extend(lanes.iter().enumerate().map(|(row, lanes)| {
+                let cluster = |place| grouped.map_or(place, |grouped| grouped.cluster(place));
+                run.decide(arch, lanes, block.row(row), block.norms[row], cluster)
             }));
         }
+    }
+}
+
+/// Clusters that may be the nearest, one per lane at most.
+#[derive(Default)]
+struct Contenders {
+    clusters: [u32; PANEL],
+    count: usize,
+}
+
+impl Contenders {
+    fn push(&mut self, cluster: u32) {
+        self.clusters[self.count] = cluster;
+        self.count += 1;
+    }
+
+    fn as_slice(&self) -> &[u32] {
+        &self.clusters[..self.count]
     }
 }
 
@@ -128,6 +166,62 @@ impl Run {
             panels: pack(width, centroids),
             squared_norms,
             reach: norms.iter().copied().fold(0.0, f32::max),
+            grouped: None,
+        }
+    }
+
+    /// The nearest of the clusters whose scores are lower than rounding can tell apart. `cluster`
+    /// gives the cluster in a panel and lane, numbered through.
+    fn decide(
+        &self,
+        arch: Arch,
+        lanes: &Lanes,
+        row: &[f32],
+        norm: f32,
+        cluster: impl Fn(u32) -> u32,
+    ) -> u32 {
+        let limit = lanes.lowest() + rounding(row.len(), norm, self.reach);
+        let mut contenders = Contenders::default();
+        for lane in 0..PANEL {
+            // A score that is NaN or beyond f32 proves nothing.
+            let is_known = lanes.second[lane] > limit;
+            if !is_known {
+                return self.nearest_of(arch, row, 0..self.clusters(row.len()));
+            }
+            if lanes.best[lane] <= limit {
+                contenders.push(cluster(
+                    lanes.panel[lane] as u32 * PANEL as u32 + lane as u32,
+                ));
+            }
+        }
+        match contenders.as_slice() {
+            [only] => *only,
+            several => self.nearest_of(arch, row, several.iter().copied()),
+        }
+    }
+
+    fn clusters(&self, width: usize) -> u32 {
+        (self.centroids.len() / width) as u32
+    }
+
+    /// By distances in f64; the lowest number of equals.
+    fn nearest_of(&self, arch: Arch, row: &[f32], clusters: impl Iterator<Item = u32>) -> u32 {
+        let mut best = (f64::INFINITY, u32::MAX);
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                for cluster in clusters {
+                    let centroid = &self.centroids[cluster as usize * row.len()..][..row.len()];
+                    let distance = squared_distance(row, centroid);
+                    if (distance, cluster) < best {
+                        best = (distance, cluster);
+                    }
+                }
+            },
+        );
+        match best.1 {
+            u32::MAX => 0,
+            cluster => cluster,
         }
     }
 
@@ -145,55 +239,12 @@ impl Run {
     }
 }
 
-/// The lowest two scores of a row.
-struct Found {
-    cluster: u32,
-    best: f32,
-    second: f32,
-}
-
-impl Found {
-    fn among(lanes: &Lanes) -> Self {
-        let mut found = Self {
-            cluster: 0,
-            best: f32::INFINITY,
-            second: f32::INFINITY,
-        };
-        for lane in 0..PANEL {
-            let best = lanes.best[lane];
-            found.second = found
-                .second
-                .min(lanes.second[lane])
-                .min(best.max(found.best));
-            if best < found.best {
-                found.best = best;
-                found.cluster = lanes.panel[lane] as u32 * PANEL as u32 + lane as u32;
-            }
-        }
-        found
-    }
-
-    /// Whether rounding cannot have chosen the winner: a dot product of `width` terms, summed in
-    /// any order, is off by at most width · 2⁻²⁴ · ‖x‖‖c‖ (Higham, Accuracy and Stability of
-    /// Numerical Algorithms, §3.1), plus what underflow can hide. A gap that is NaN, from scores
-    /// beyond f32, is no proof either.
-    fn is_proven(&self, width: usize, norm: f32, reach: f32) -> bool {
-        let terms = width as f32 + 8.0;
-        let rounding =
-            2.0 * f32::EPSILON * (reach * reach + terms * norm * reach) + terms * f32::MIN_POSITIVE;
-        self.second - self.best > rounding
-    }
-}
-
-fn nearest_exactly(centroids: &[f32], row: &[f32]) -> u32 {
-    let mut best = (0, f64::INFINITY);
-    for (number, centroid) in (0..).zip(centroids.chunks_exact(row.len())) {
-        let distance = squared_distance(row, centroid);
-        if distance < best.1 {
-            best = (number, distance);
-        }
-    }
-    best.0
+/// Upper bound on the rounding in the difference of two scores ‖c‖² − 2x·c: a dot product of
+/// `width` terms, summed in any order, is off by at most width · 2⁻²⁴ · ‖x‖‖c‖ (Higham, Accuracy
+/// and Stability of Numerical Algorithms, §3.1), plus what underflow can hide.
+fn rounding(width: usize, norm: f32, reach: f32) -> f32 {
+    let terms = width as f32 + 8.0;
+    2.0 * f32::EPSILON * (reach * reach + terms * norm * reach) + terms * f32::MIN_POSITIVE
 }
 
 /// Centroids, row-major, in panels: column by column, [`PANEL`] side by side, padded with zeros.

@@ -114,7 +114,7 @@ pub(crate) fn settle(
         report(settled, iteration)?;
         let mut moving: Vec<&mut Moving> = runs.iter_mut().filter(|run| !run.settled).collect();
         let centroids = moving.iter().map(|run| run.centroids.as_slice());
-        let stack = Stack::new(source.width(), centroids);
+        let stack = Stack::new(source.width(), source.rows(), centroids);
         let tally = pass(source, &stack, Want::ROW_SUMS, |_| Ok(()))?;
         for (run, span) in moving.iter_mut().zip(stack.spans()) {
             let step = run.update(source, &tally, span.start)?;
@@ -209,7 +209,7 @@ impl Moving {
 
     fn distances(&self, source: &dyn Source) -> Result<Vec<f32>, ClusteringError> {
         let mut distances = Vec::with_capacity(source.rows());
-        let stack = Stack::new(source.width(), [self.centroids.as_slice()]);
+        let stack = Stack::new(source.width(), source.rows(), [self.centroids.as_slice()]);
         pass(source, &stack, Want::DISTANCES, |assigned| {
             distances.extend(assigned.squares.iter().map(|square| square.sqrt() as f32));
             Ok(())
@@ -226,7 +226,7 @@ mod tests {
 
     fn update(values: ArrayView2<'_, f32>, centroids: Vec<f32>) -> (Vec<f32>, Step) {
         let mut run = Moving::new(centroids);
-        let stack = Stack::new(values.ncols(), [run.centroids.as_slice()]);
+        let stack = Stack::new(values.ncols(), values.nrows(), [run.centroids.as_slice()]);
         let tally = pass(&values, &stack, Want::ROW_SUMS, |_| Ok(())).unwrap();
         let step = run.update(&values, &tally, 0).unwrap();
         (run.centroids, step)

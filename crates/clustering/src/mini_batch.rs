@@ -196,7 +196,11 @@ impl Plan {
 /// One pass over all rows, after which every centroid is the mean of the rows it had.
 fn move_to_means(source: &dyn Source, runs: &mut [Settled]) -> Result<(), ClusteringError> {
     let width = source.width();
-    let stack = Stack::new(width, runs.iter().map(|run| run.centroids.as_slice()));
+    let stack = Stack::new(
+        width,
+        source.rows(),
+        runs.iter().map(|run| run.centroids.as_slice()),
+    );
     let tally = pass(source, &stack, Want::ROW_SUMS, |_| Ok(()))?;
     for (run, span) in runs.iter_mut().zip(stack.spans()) {
         for (cluster, centroid) in span.clone().zip(run.centroids.chunks_exact_mut(width)) {

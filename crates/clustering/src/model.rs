@@ -49,9 +49,9 @@ impl KMeans {
         self.iterations
     }
 
-    fn stack(&self) -> Stack {
+    fn stack(&self, rows: usize) -> Stack {
         let centroids = self.centroids.as_standard_layout();
-        Stack::new(self.centroids.ncols(), centroids.as_slice())
+        Stack::new(self.centroids.ncols(), rows, centroids.as_slice())
     }
 }
 
@@ -73,7 +73,7 @@ impl<D: Data<Elem = f32>> PredictInplace<ArrayBase<D, Ix2>, Array1<usize>> for K
         );
         let values = rows.as_standard_layout();
         let values = values.as_slice().unwrap_or_default();
-        let (stack, width) = (self.stack(), rows.ncols().max(1));
+        let (stack, width) = (self.stack(rows.nrows()), rows.ncols().max(1));
         let blocks = values.par_chunks(BLOCK_ROWS * width);
         let nearest: Vec<Vec<u32>> = blocks
             .map(|values| {

@@ -40,7 +40,7 @@ pub fn rehouse(
         .iter()
         .flat_map(|&cluster| clustering.centroids.row(cluster as usize).to_vec())
         .collect();
-    let stack = Stack::new(source.width(), [centroids.as_slice()]);
+    let stack = Stack::ungrouped(source.width(), [centroids.as_slice()]);
     for members in members.chunks(BLOCK_ROWS) {
         let rows = Rows::gather(source, members)?;
         let values = rows.all().values;

@@ -52,7 +52,11 @@ pub(crate) fn measure(
 
 fn measure_stack(source: &dyn Source, runs: Vec<Settled>) -> Result<Vec<Fitted>, ClusteringError> {
     let width = source.width();
-    let stack = Stack::new(width, runs.iter().map(|run| run.centroids.as_slice()));
+    let stack = Stack::new(
+        width,
+        source.rows(),
+        runs.iter().map(|run| run.centroids.as_slice()),
+    );
     let tally = pass(source, &stack, Want::DISTANCES, |_| Ok(()))?;
     let fitted = runs.into_iter().zip(stack.spans()).map(|(settled, span)| {
         let counts = tally.counts[span.clone()].to_vec();

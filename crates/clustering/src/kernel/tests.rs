@@ -23,7 +23,7 @@ fn nearest(width: usize, rows: &[f32], runs: &[&[f32]]) -> Vec<Vec<u32>> {
 }
 
 fn nearest_on(arch: Arch, width: usize, rows: &[f32], runs: &[&[f32]]) -> Vec<Vec<u32>> {
-    let stack = Stack::new(width, runs.iter().copied());
+    let stack = Stack::new(width, usize::MAX, runs.iter().copied());
     let mut all = vec![Vec::new(); runs.len()];
     for values in rows.chunks(BLOCK_ROWS * width) {
         let norms = norms(values, width);

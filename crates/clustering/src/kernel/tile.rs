@@ -8,6 +8,9 @@ use pulp::{Arch, Simd, WithSimd};
 /// Centroids per panel: one AVX-512 register, two of AVX2.
 pub(crate) const PANEL: usize = 16;
 
+/// Rows of a strip: a multiple of what any instruction set takes at a time.
+pub(crate) const STRIP: usize = 12;
+
 /// The lowest two scores seen per lane, and the panel of the lowest.
 #[derive(Clone, Copy)]
 pub(crate) struct Lanes {
@@ -23,6 +26,14 @@ impl Lanes {
         second: [f32::INFINITY; PANEL],
         panel: [0.0; PANEL],
     };
+
+    pub(crate) fn lowest(&self) -> f32 {
+        let mut lowest = f32::INFINITY;
+        for &score in &self.best {
+            lowest = if score < lowest { score } else { lowest };
+        }
+        lowest
+    }
 }
 
 /// Centroids in panels: column by column, `PANEL` centroids side by side, padded with zeros.
@@ -51,6 +62,15 @@ pub(crate) fn scan(
     });
 }
 
+/// As [`scan`] for rows that lie anywhere, at most [`STRIP`] of them.
+pub(crate) fn scan_strip(arch: Arch, rows: &[&[f32]], panels: Panels<'_>, lanes: &mut [Lanes]) {
+    arch.dispatch(ScanStrip {
+        rows,
+        panels,
+        lanes,
+    });
+}
+
 /// Writes x·c for every row and centroid of one panel; `products` has one entry per row.
 pub(crate) fn multiply(
     arch: Arch,
@@ -70,6 +90,12 @@ pub(crate) fn multiply(
 struct Scan<'a> {
     rows: &'a [f32],
     width: usize,
+    panels: Panels<'a>,
+    lanes: &'a mut [Lanes],
+}
+
+struct ScanStrip<'a> {
+    rows: &'a [&'a [f32]],
     panels: Panels<'a>,
     lanes: &'a mut [Lanes],
 }
@@ -103,6 +129,15 @@ impl WithSimd for Scan<'_> {
     }
 }
 
+impl WithSimd for ScanStrip<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        by_register_width!(simd: S, strips, self);
+    }
+}
+
 impl WithSimd for Multiply<'_> {
     type Output = ();
 
@@ -127,13 +162,29 @@ impl Scan<'_> {
             .chunks_exact_mut(MR)
             .zip(rows.chunks_exact(MR * width))
         {
-            scan_strip::<S, MR, NR>(simd, values, width, panels, strip);
+            let rows = std::array::from_fn(|row| &values[row * width..][..width]);
+            scan_rows::<S, MR, NR>(simd, rows, panels, strip);
         }
         for (row, values) in rest
             .chunks_exact_mut(1)
             .zip(rows[full * width..].chunks_exact(width))
         {
-            scan_strip::<S, 1, NR>(simd, values, width, panels, row);
+            scan_rows::<S, 1, NR>(simd, [values], panels, row);
+        }
+    }
+}
+
+impl ScanStrip<'_> {
+    #[inline(always)]
+    fn strips<S: Simd, const MR: usize, const NR: usize>(self, simd: S) {
+        let full = self.rows.len() / MR * MR;
+        let (strips, rest) = self.lanes.split_at_mut(full);
+        let (rows, rest_rows) = self.rows.as_chunks::<MR>();
+        for (rows, strip) in rows.iter().zip(strips.chunks_exact_mut(MR)) {
+            scan_rows::<S, MR, NR>(simd, *rows, self.panels, strip);
+        }
+        for (row, lanes) in rest_rows.iter().zip(rest.chunks_exact_mut(1)) {
+            scan_rows::<S, 1, NR>(simd, [row], self.panels, lanes);
         }
     }
 }
@@ -154,31 +205,32 @@ impl Multiply<'_> {
             .chunks_exact_mut(MR)
             .zip(rows.chunks_exact(MR * width))
         {
-            store::<S, MR, NR>(tile::<S, MR, NR>(simd, values, width, panel), strip);
+            let rows = std::array::from_fn(|row| &values[row * width..][..width]);
+            store::<S, MR, NR>(tile::<S, MR, NR>(simd, rows, panel), strip);
         }
         for (row, values) in rest
             .chunks_exact_mut(1)
             .zip(rows[full * width..].chunks_exact(width))
         {
-            store::<S, 1, NR>(tile::<S, 1, NR>(simd, values, width, panel), row);
+            store::<S, 1, NR>(tile::<S, 1, NR>(simd, [values], panel), row);
         }
     }
 }
 
 #[inline(always)]
-fn scan_strip<S: Simd, const MR: usize, const NR: usize>(
+fn scan_rows<S: Simd, const MR: usize, const NR: usize>(
     simd: S,
-    rows: &[f32],
-    width: usize,
+    rows: [&[f32]; MR],
     panels: Panels<'_>,
     lanes: &mut [Lanes],
 ) {
     let values = S::as_simd_f32s(panels.values).0;
     let norms = S::as_simd_f32s(panels.squared_norms).0;
+    let width = rows[0].len();
     let minus_two = simd.splat_f32s(-2.0);
     let panels_of = values.chunks_exact(NR * width).zip(norms.chunks_exact(NR));
     for (number, (panel, norms)) in panels_of.enumerate() {
-        let products = tile::<S, MR, NR>(simd, rows, width, panel);
+        let products = tile::<S, MR, NR>(simd, rows, panel);
         let id = simd.splat_f32s((panels.first + number) as f32);
         for (lanes, products) in lanes.iter_mut().zip(products) {
             let best = S::as_mut_simd_f32s(&mut lanes.best).0;
@@ -199,11 +251,11 @@ fn scan_strip<S: Simd, const MR: usize, const NR: usize>(
 #[inline(always)]
 fn tile<S: Simd, const MR: usize, const NR: usize>(
     simd: S,
-    rows: &[f32],
-    width: usize,
+    rows: [&[f32]; MR],
     panel: &[S::f32s],
 ) -> [[S::f32s; NR]; MR] {
-    let rows: [&[f32]; MR] = std::array::from_fn(|row| &rows[row * width..][..width]);
+    let width = rows[0].len();
+    let rows = rows.map(|row| &row[..width]);
     let columns = &panel.as_chunks::<NR>().0[..width];
     let mut products = [[simd.splat_f32s(0.0); NR]; MR];
     for (column, centroids) in columns.iter().enumerate() {

@@ -1,0 +1,380 @@
+//! Skipping centroids that cannot be the nearest.
+//!
+//! Centroids are grouped by k-means++ and a few iterations of Lloyd's algorithm among themselves, and each panel
+//! holds members of one group. With g the centre of a panel's group and ρ the largest distance of
+//! its members from g, no member is nearer to x than ‖x − g‖ − ρ (the triangle inequality, as in
+//! Elkan 2003 and Yinyang k-means, but without bounds kept from one iteration to the next). Rows are
+//! taken in order of their nearest group, so that a strip of them needs few panels.
+//!
+//! A skipped centroid is farther than the best by more than rounding, so the result is the same.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pulp::Arch;
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256Plus;
+
+use super::tile::{Lanes, PANEL, Panels, STRIP, multiply, scan_strip};
+use super::{Block, Stack, pack, squared_distance};
+use crate::seeding::plus_plus;
+use crate::source::{RowSlice, norms};
+
+/// Clusters from which on, and rows per cluster from which on, grouping can pay.
+const MIN_CLUSTERS: usize = 128;
+const MIN_ROWS_PER_CLUSTER: usize = 8;
+
+/// Centroids per group, on average; half a panel.
+const GROUP_SIZE: usize = 8;
+
+/// Iterations that group the centroids.
+const ITERATIONS: usize = 4;
+
+/// A group is wide if its squared radius is as many times that of the median group.
+const WIDE: f64 = 2.0;
+
+/// Panels that are looked at before it is known whether skipping pays.
+const TRIAL: u64 = 50_000;
+
+/// Grouped centroids of one run.
+pub(super) struct Grouped {
+    width: usize,
+    /// Centres of the groups, in panels.
+    centres: Vec<f32>,
+    centre_norms: Vec<f32>,
+    panels: Vec<Panel>,
+    /// The panels of each group.
+    of_group: Vec<Range<usize>>,
+    /// Cluster by panel and lane.
+    clusters: Vec<u32>,
+    /// Largest norm of a centroid.
+    reach: f32,
+    looked_at: AtomicU64,
+    /// Panels that would have been looked at without groups.
+    ungrouped: AtomicU64,
+}
+
+/// Up to [`PANEL`] members of one group.
+struct Panel {
+    group: usize,
+    values: Vec<f32>,
+    squared_norms: [f32; PANEL],
+    /// Largest distance of a member from the group's centre, rounded up.
+    radius: f32,
+}
+
+/// A block's rows against the centres.
+struct Bounds {
+    /// Lower bounds on the distances, shape (rows, groups).
+    lower: Vec<f32>,
+    groups: usize,
+    /// Group of the nearest centre.
+    nearest: Vec<u32>,
+    /// Rows by nearest group.
+    order: Vec<u32>,
+}
+
+/// Rows that look at panels together.
+struct Strip<'a> {
+    rows: Vec<&'a [f32]>,
+    lanes: Vec<Lanes>,
+    seen: Vec<bool>,
+    looked_at: u64,
+}
+
+impl Grouped {
+    /// Of centroids, row-major, that so many rows will be compared with; `None` where grouping
+    /// cannot pay.
+    pub(super) fn new(width: usize, centroids: &[f32], rows: usize) -> Option<Self> {
+        let clusters = centroids.len() / width;
+        if clusters < MIN_CLUSTERS || rows / clusters < MIN_ROWS_PER_CLUSTER {
+            return None;
+        }
+        let (centres, group) = group(width, centroids);
+        let norms = norms(centroids, width);
+        let mut grouped = Self {
+            width,
+            centre_norms: self::norms(&centres, width),
+            centres: pack(width, &centres),
+            panels: Vec::new(),
+            of_group: Vec::new(),
+            clusters: Vec::new(),
+            reach: norms.iter().copied().fold(0.0, f32::max),
+            looked_at: AtomicU64::new(0),
+            ungrouped: AtomicU64::new(0),
+        };
+        for (number, centre) in centres.chunks_exact(width).enumerate() {
+            let members = (0..clusters as u32).filter(|&c| group[c as usize] == number as u32);
+            let members: Vec<u32> = members.collect();
+            let first = grouped.panels.len();
+            for members in members.chunks(PANEL) {
+                grouped.push(number, centre, members, centroids);
+            }
+            grouped.of_group.push(first..grouped.panels.len());
+        }
+        Some(grouped)
+    }
+
+    fn push(&mut self, group: usize, centre: &[f32], members: &[u32], centroids: &[f32]) {
+        let of = |&cluster: &u32| &centroids[cluster as usize * self.width..][..self.width];
+        let values: Vec<f32> = members.iter().flat_map(of).copied().collect();
+        let mut squared_norms = [f32::INFINITY; PANEL];
+        for (squared, norm) in squared_norms.iter_mut().zip(norms(&values, self.width)) {
+            *squared = norm * norm;
+        }
+        let distances = members
+            .iter()
+            .map(|member| squared_distance(of(member), centre).sqrt());
+        let radius = distances.fold(0.0, f64::max) as f32;
+        self.panels.push(Panel {
+            group,
+            values: pack(self.width, &values),
+            squared_norms,
+            radius: radius * (1.0 + 4.0 * f32::EPSILON),
+        });
+        self.clusters.extend_from_slice(members);
+        self.clusters.resize(self.panels.len() * PANEL, 0);
+    }
+
+    /// Whether skipping has saved work so far; at first, that is tried.
+    pub(super) fn pays(&self) -> bool {
+        let looked_at = self.looked_at.load(Ordering::Relaxed);
+        looked_at < TRIAL || looked_at < self.ungrouped.load(Ordering::Relaxed)
+    }
+
+    /// The cluster behind a panel and lane, numbered through.
+    pub(super) fn cluster(&self, place: u32) -> u32 {
+        self.clusters[place as usize]
+    }
+
+    /// Updates each row's lanes with the scores of all centroids that can be its nearest.
+    pub(super) fn scan(&self, arch: Arch, block: Block<'_>, lanes: &mut [Lanes]) {
+        let bounds = Bounds::new(self, arch, block);
+        let mut looked_at = 0;
+        for order in bounds.order.chunks(STRIP) {
+            let mut strip = Strip {
+                rows: order.iter().map(|&row| block.row(row as usize)).collect(),
+                lanes: vec![Lanes::EMPTY; order.len()],
+                seen: vec![false; self.panels.len()],
+                looked_at: 0,
+            };
+            self.scan_strip(arch, block, &bounds, order, &mut strip);
+            for (&row, found) in order.iter().zip(strip.lanes) {
+                lanes[row as usize] = found;
+            }
+            looked_at += strip.looked_at + (self.of_group.len() / PANEL) as u64;
+        }
+        let ungrouped = block.len().div_ceil(STRIP) * self.clusters_in_all().div_ceil(PANEL);
+        self.looked_at.fetch_add(looked_at, Ordering::Relaxed);
+        self.ungrouped
+            .fetch_add(ungrouped as u64, Ordering::Relaxed);
+    }
+
+    /// First the panels of the rows' nearest groups, then all that these do not rule out.
+    fn scan_strip(
+        &self,
+        arch: Arch,
+        block: Block<'_>,
+        bounds: &Bounds,
+        order: &[u32],
+        strip: &mut Strip<'_>,
+    ) {
+        for &row in order {
+            let group = bounds.nearest[row as usize] as usize;
+            for panel in self.of_group[group].clone() {
+                strip.look_at(arch, panel, &self.panels[panel]);
+            }
+        }
+        let limits = strip.lanes.iter().zip(order);
+        let limits: Vec<f32> = limits
+            .map(|(lanes, &row)| self.upper(lanes, block.norms[row as usize]))
+            .collect();
+        let slack = bounds.slack(arch, order, &limits);
+        for (number, panel) in self.panels.iter().enumerate() {
+            // A bound that is NaN rules nothing out.
+            let ruled_out = slack[panel.group] > panel.radius;
+            if !ruled_out {
+                strip.look_at(arch, number, panel);
+            }
+        }
+    }
+
+    /// Upper bound on the distance of a row to the nearest centroid it has looked at.
+    fn upper(&self, lanes: &Lanes, norm: f32) -> f32 {
+        let square = lanes.lowest() + norm * norm + self.rounding(norm);
+        square.max(0.0).sqrt() * (1.0 + 4.0 * f32::EPSILON)
+    }
+
+    /// Bound on the error of ‖x‖² + ‖c‖² − 2x·c in f32.
+    fn rounding(&self, norm: f32) -> f32 {
+        let terms = self.width as f32 + 8.0;
+        2.0 * terms * f32::EPSILON * (norm + self.reach).powi(2)
+    }
+
+    fn clusters_in_all(&self) -> usize {
+        let filled = self.panels.iter().flat_map(|panel| panel.squared_norms);
+        filled.filter(|norm| norm.is_finite()).count()
+    }
+}
+
+impl Strip<'_> {
+    fn look_at(&mut self, arch: Arch, number: usize, panel: &Panel) {
+        if std::mem::replace(&mut self.seen[number], true) {
+            return;
+        }
+        self.looked_at += 1;
+        let panels = Panels {
+            values: &panel.values,
+            squared_norms: &panel.squared_norms,
+            first: number,
+        };
+        scan_strip(arch, &self.rows, panels, &mut self.lanes);
+    }
+}
+
+impl Bounds {
+    fn new(grouped: &Grouped, arch: Arch, block: Block<'_>) -> Self {
+        let groups = grouped.of_group.len();
+        let mut lower = vec![0.0; block.len() * groups];
+        let mut products = vec![[0.0; PANEL]; block.len()];
+        let panels = grouped.centres.chunks_exact(PANEL * grouped.width);
+        let norms = grouped.centre_norms.chunks(PANEL);
+        for (number, (panel, norms)) in panels.zip(norms).enumerate() {
+            multiply(arch, block.values, block.width, panel, &mut products);
+            let rows = lower.chunks_exact_mut(groups).zip(block.norms);
+            let rows = rows.map(|(lower, &norm)| (&mut lower[number * PANEL..], norm));
+            arch.dispatch(
+                #[inline(always)]
+                || {
+                    for ((lower, norm), products) in rows.zip(&products) {
+                        let rounding = grouped.rounding(norm);
+                        for ((lower, &centre), &product) in
+                            lower.iter_mut().zip(norms).zip(products)
+                        {
+                            let square = norm * norm + centre * centre - 2.0 * product - rounding;
+                            *lower = if square < 0.0 { 0.0 } else { square.sqrt() };
+                        }
+                    }
+                },
+            );
+        }
+        let nearest: Vec<u32> = lower.chunks_exact(groups).map(lowest).collect();
+        let mut order: Vec<u32> = (0..block.len() as u32).collect();
+        order.sort_by_key(|&row| nearest[row as usize]);
+        Self {
+            lower,
+            groups,
+            nearest,
+            order,
+        }
+    }
+
+    /// For each group the least that any of the rows is farther from its centre than its limit.
+    fn slack(&self, arch: Arch, order: &[u32], limits: &[f32]) -> Vec<f32> {
+        let mut slack = vec![f32::INFINITY; self.groups];
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                for (&row, &limit) in order.iter().zip(limits) {
+                    let lower = &self.lower[row as usize * self.groups..][..self.groups];
+                    for (slack, &lower) in slack.iter_mut().zip(lower) {
+                        let rest = lower - limit;
+                        // Takes over NaN.
+                        *slack = if rest > *slack { *slack } else { rest };
+                    }
+                }
+            },
+        );
+        slack
+    }
+}
+
+fn lowest(values: &[f32]) -> u32 {
+    let mut best = (0, f32::INFINITY);
+    for (place, &value) in (0..).zip(values) {
+        if value < best.1 {
+            best = (place, value);
+        }
+    }
+    best.0
+}
+
+/// Centres of groups, row-major, and the group of each centroid.
+fn group(width: usize, centroids: &[f32]) -> (Vec<f32>, Vec<u32>) {
+    let clusters = centroids.len() / width;
+    let groups = clusters.div_ceil(GROUP_SIZE);
+    let norms = norms(centroids, width);
+    let block = Block {
+        values: centroids,
+        norms: &norms,
+        width,
+    };
+    let rows = RowSlice {
+        values: centroids,
+        width,
+    };
+    let chosen = plus_plus(rows, groups, &mut Xoshiro256Plus::seed_from_u64(0));
+    let mut centres: Vec<f32> = chosen
+        .into_iter()
+        .flat_map(|row| block.row(row))
+        .copied()
+        .collect();
+    let (mut nearest, mut usual) = (Vec::new(), None);
+    for _ in 0..ITERATIONS {
+        assign(block, &centres, &mut nearest);
+        move_to_means(&mut centres, block, &nearest);
+        split_wide(&mut centres, block, &nearest, &mut usual);
+    }
+    assign(block, &centres, &mut nearest);
+    (centres, nearest)
+}
+
+fn assign(block: Block<'_>, centres: &[f32], nearest: &mut Vec<u32>) {
+    nearest.clear();
+    Stack::ungrouped(block.width, [centres]).nearest(block, nearest);
+}
+
+/// Adds a centre at the farthest member of every group that reaches much farther than most did at
+/// first: a wide group is near to everything, and nothing could skip it.
+fn split_wide(centres: &mut Vec<f32>, block: Block<'_>, nearest: &[u32], usual: &mut Option<f64>) {
+    let mut farthest = vec![(0.0, 0); centres.len() / block.width];
+    for (row, &group) in nearest.iter().enumerate() {
+        let centre = &centres[group as usize * block.width..][..block.width];
+        let square = squared_distance(block.row(row), centre);
+        if square > farthest[group as usize].0 {
+            farthest[group as usize] = (square, row);
+        }
+    }
+    let usual = *usual.get_or_insert_with(|| {
+        let mut squares: Vec<f64> = farthest.iter().map(|(square, _)| *square).collect();
+        squares.sort_by(f64::total_cmp);
+        squares[squares.len() / 2]
+    });
+    for (_, row) in farthest
+        .into_iter()
+        .filter(|(square, _)| *square > WIDE * usual)
+    {
+        centres.extend_from_slice(block.row(row));
+    }
+}
+
+fn move_to_means(centres: &mut [f32], block: Block<'_>, nearest: &[u32]) {
+    let mut sums = vec![0.0; centres.len()];
+    let mut counts = vec![0.0; centres.len() / block.width];
+    for (row, &group) in block.rows().zip(nearest) {
+        counts[group as usize] += 1.0;
+        let sum = &mut sums[group as usize * block.width..][..block.width];
+        sum.iter_mut()
+            .zip(row)
+            .for_each(|(sum, &value)| *sum += f64::from(value));
+    }
+    let means = sums.chunks_exact(block.width).zip(counts);
+    for (centre, (sum, count)) in centres.chunks_exact_mut(block.width).zip(means) {
+        if count > 0.0 {
+            centre
+                .iter_mut()
+                .zip(sum)
+                .for_each(|(value, sum)| *value = (sum / count) as f32);
+        }
+    }
+}

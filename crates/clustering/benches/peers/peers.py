@@ -1,16 +1,17 @@
-"""Fits and assigns a matrix with scikit-learn and faiss: peers.py FILE.npy K [K ...]
+"""Fits and assigns a matrix with scikit-learn and faiss: peers.py FILE.npy K|auto [K|auto ...]
 
-Prints one JSON object a line: peer, clusters, seconds (fit and assignment), objective (mean squared
-distance, in double precision from the assignments).
+Prints a line per peer: name, clusters, seconds of fit and assignment, mean squared distance (in
+double precision), separated by tabs. `auto` fits every k from 2 to 20 and scores it with the
+Davies-Bouldin index, one after the other, as the method's public code does.
 """
 
-import json
 import sys
 import time
 
 import faiss
 import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.metrics import davies_bouldin_score
 
 FULL_LIMIT = 10_000
 
@@ -37,15 +38,27 @@ def fit_scikit_learn(rows, clusters):
     return model.cluster_centers_, model.predict(rows)
 
 
+def search_scikit_learn(rows, _):
+    def fit(clusters):
+        centroids, assignments = fit_scikit_learn(rows, clusters)
+        return davies_bouldin_score(rows, assignments), clusters, centroids, assignments
+
+    _, _, centroids, assignments = min((fit(clusters) for clusters in range(2, 21)), key=lambda found: found[:2])
+    return centroids, assignments
+
+
 def main():
     rows = np.load(sys.argv[1])
-    for clusters in map(int, sys.argv[2:]):
-        for name, fit in (("faiss", fit_faiss), ("scikit-learn", fit_scikit_learn)):
+    for clusters in sys.argv[2:]:
+        peers = {"faiss": fit_faiss, "scikit-learn": fit_scikit_learn}
+        if clusters == "auto":
+            peers = {"scikit-learn, k by k": search_scikit_learn}
+        for name, fit in peers.items():
             start = time.perf_counter()
-            centroids, assignments = fit(rows, clusters)
+            centroids, assignments = fit(rows, int(clusters) if clusters != "auto" else None)
             seconds = time.perf_counter() - start
             found = objective(rows, centroids.astype(np.float64), assignments)
-            print(json.dumps({"peer": name, "clusters": clusters, "seconds": seconds, "objective": found}), flush=True)
+            print(name, clusters, seconds, found, sep="\t", flush=True)
 
 
 if __name__ == "__main__":

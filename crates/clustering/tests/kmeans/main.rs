@@ -5,4 +5,6 @@
 mod contract;
 mod determinism;
 mod oracle;
+mod out_of_core;
 mod support;
+mod within;

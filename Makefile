@@ -6,6 +6,8 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 RUNTIME := $(TARGET)/onnxruntime
 RUNTIME_VERSION := 1.32.0
+# The libraries that the benchmarks are compared with.
+PEERS := $(abspath $(TARGET))/peers
 
 .PHONY: help build demo test lint bench onnxruntime clean
 
@@ -26,8 +28,15 @@ lint: ## formatting and warnings
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 
-bench: onnxruntime ## weights, k-means and the gRPC path
-	$(CARGO) bench --bench weights --bench kmeans --bench grpc
+bench: onnxruntime $(PEERS)/.installed ## speed and accuracy, beside numpy, scikit-learn, faiss and linfa
+	PEERS_PYTHON=$(PEERS)/bin/python $(CARGO) bench --bench weights --bench accuracy --bench numpy --bench kmeans \
+		--bench peers --bench grpc
+
+# A throw-away environment, for `make bench` alone.
+$(PEERS)/.installed:
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet numpy scikit-learn faiss-cpu
+	touch $@
 
 onnxruntime: $(RUNTIME)/.version-$(RUNTIME_VERSION) ## ONNX Runtime's library, from its Python wheel
 

@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     tonic_prost_build::configure()
         .bytes(".curriculum.v1.WeightsChunk.values")
+        .bytes(".curriculum.v1.DifficultyChunk")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

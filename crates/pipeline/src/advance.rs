@@ -68,6 +68,7 @@ fn skip_if_built(job: &mut JobRecord, store: &Store) -> Result<(), StoreError> {
     if let Some(version) = store.version(id)?
         && (job.stage == Stage::Extracted || version.summary.failed_count == 0)
     {
+        job.warnings = version.summary.warnings;
         job.stage = Stage::Scored;
     }
     Ok(())

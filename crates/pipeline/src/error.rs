@@ -1,5 +1,7 @@
-//! Why a call on the pipeline is refused. A job that fails later is a state, not an error.
+//! Why a call on the pipeline is refused, and why features could not be fitted. A job that fails
+//! later is a state, not an error.
 
+use curriculum_clustering::{ClusteringError, SourceError};
 use curriculum_manifest::ManifestError;
 use curriculum_store::{Digest, StoreError};
 
@@ -39,6 +41,46 @@ impl PipelineError {
         Self::Invalid {
             field,
             reason: reason.into(),
+        }
+    }
+}
+
+/// Why features could not be fitted.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    /// A feature is NaN or infinite; both count from 0.
+    #[error("the features of row {row} are not finite, at column {column}")]
+    NotFinite {
+        /// The first such row.
+        row: usize,
+        /// Its first such column.
+        column: usize,
+    },
+    /// There is not one class per row.
+    #[error("{given} classes were given for {rows} rows")]
+    Classes {
+        /// Classes given.
+        given: usize,
+        /// Rows of the features.
+        rows: usize,
+    },
+    /// The features could not be read.
+    #[error("cannot read the features: {0}")]
+    Source(#[from] SourceError),
+    /// The features cannot be clustered as asked.
+    #[error(transparent)]
+    Clustering(ClusteringError),
+    /// The observer asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl From<ClusteringError> for FitError {
+    fn from(error: ClusteringError) -> Self {
+        match error {
+            ClusteringError::Cancelled => Self::Cancelled,
+            ClusteringError::Source(error) => Self::Source(error),
+            other => Self::Clustering(other),
         }
     }
 }

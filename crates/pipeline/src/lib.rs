@@ -14,11 +14,15 @@
 //! | `stage` | one file per stage, each a plain function over the job's context |
 //! | [`progress`] | what watchers see |
 //! | [`extraction`] | the seam to the model |
-//! | [`error`] | why a submission is refused |
+//! | [`mod@fit`] | the method on a source of features, without store or job |
+//! | `chunks` | a job's features as such a source |
+//! | [`error`] | why a submission is refused, why features could not be fitted |
 
 mod advance;
+mod chunks;
 pub mod error;
 pub mod extraction;
+pub mod fit;
 pub mod pipeline;
 pub mod progress;
 mod queue;
@@ -26,8 +30,9 @@ pub mod request;
 mod stage;
 mod worker;
 
-pub use error::PipelineError;
+pub use error::{FitError, PipelineError};
 pub use extraction::FeatureExtractor;
+pub use fit::fit;
 pub use pipeline::{Pipeline, Submitted};
 pub use progress::{JobView, Progress};
-pub use request::{Request, RequestedParameters};
+pub use request::{Request, RequestedParameters, RequestedSchedule};

@@ -16,11 +16,12 @@ pub struct JobView {
 /// Progress of the stage at work.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
-    /// Samples when enumerating and extracting, k-means runs when clustering.
+    /// Samples when enumerating, extracting and reading features, k-means runs when clustering.
     pub done: u64,
     /// Of how many; 0 when not known beforehand.
     pub total: u64,
-    /// Done per second since this run of the stage began; 0 until measured.
+    /// Done per second since this run of the stage, or its present kind of work, began; 0 until
+    /// measured.
     pub rate: f64,
     /// For people.
     pub activity: String,
@@ -46,6 +47,11 @@ impl<'a> Reporter<'a> {
     /// Units that an earlier run finished: shown as done, left out of the rate.
     pub(crate) fn skip(&mut self, units: u64) {
         self.skipped += units;
+    }
+
+    /// From here on units are of another kind: the rate starts from nothing.
+    pub(crate) fn begin_anew(&mut self) {
+        (self.started, self.skipped) = (Instant::now(), 0);
     }
 
     pub(crate) fn report(&self, done: u64, total: u64, activity: impl Into<String>) {

@@ -10,6 +10,8 @@ mod extract;
 mod publish;
 mod score;
 
+pub(crate) use extract::CHUNK;
+
 use crate::{extraction::FeatureExtractor, progress::Reporter};
 use curriculum_manifest::{Manifest, ManifestError};
 use curriculum_store::{Digest, JobRecord, Stage, Store, StoreError};

@@ -5,11 +5,12 @@
 )]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use curriculum::Sketch;
+use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
 use curriculum_proto::v1::{self, curriculum_service_client::CurriculumServiceClient};
 use curriculum_server::{Config, Overrides, Server};
 use curriculum_store::{
-    Clusters, Column, Digest, Parameters, ScheduleRecord, Store, SummaryRecord, VersionRecord,
+    Clusters, Column, Digest, Parameters, ScheduleRecord, Score, Store, SummaryRecord,
+    VersionRecord,
 };
 use std::path::Path;
 use tokio::runtime::Runtime;
@@ -35,6 +36,11 @@ fn publish(folder: &Path) {
     let schedule = ScheduleRecord {
         initial: 0.125,
         warmup: WARMUP,
+        pacing: Pacing::Linear,
+        min_temperature: None,
+        max_temperature: None,
+        ceiling: effective::ceiling(SAMPLES, SAMPLES),
+        draws: SAMPLES,
     };
     let version = VersionRecord {
         id,
@@ -46,6 +52,10 @@ fn publish(folder: &Path) {
             clusters: Clusters::Fixed(1),
             seed: 0,
             max_failed_fraction: 0.0,
+            by_label: false,
+            min_cluster_size: 1,
+            normalization: Normalization::default(),
+            score: Score::default(),
             schedule,
         },
         created_at_ms: 0,
@@ -58,6 +68,7 @@ fn publish(folder: &Path) {
             histogram: vec![],
             clusters: vec![],
             candidates: vec![],
+            warnings: vec![],
         },
     };
     store

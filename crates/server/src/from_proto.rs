@@ -1,10 +1,13 @@
 //! Wire to domain. Every failure names the field.
 
+mod parameters;
+
 use crate::error::ServiceError;
 use curriculum::Order;
 use curriculum_pipeline::{Request, RequestedParameters};
 use curriculum_proto::v1;
-use curriculum_store::{Clusters, Digest};
+use curriculum_store::Digest;
+use parameters::parameters;
 use std::{ops::Range, path::PathBuf};
 
 /// Trainers count in f64 or i64 somewhere along the way; beyond 2^53 iterations lose their identity.
@@ -15,10 +18,13 @@ const DEFAULT_ERRORS: u32 = 100;
 
 type Result<T> = std::result::Result<T, ServiceError>;
 
-pub(crate) fn order(value: i32) -> Result<Order> {
+/// Only the shuffled order looks at the seed.
+pub(crate) fn order(value: i32, seed: u64) -> Result<Order> {
     match v1::Order::try_from(value) {
         Ok(v1::Order::Unspecified | v1::Order::EasyFirst) => Ok(Order::EasyFirst),
         Ok(v1::Order::HardFirst) => Ok(Order::HardFirst),
+        Ok(v1::Order::Reversed) => Ok(Order::Reversed),
+        Ok(v1::Order::Shuffled) => Ok(Order::Shuffled { seed }),
         Err(_) => Err(unknown_number("order", value)),
     }
 }
@@ -106,36 +112,6 @@ pub(crate) fn submission(request: v1::SubmitJobRequest) -> Result<Request> {
     })
 }
 
-fn parameters(parameters: v1::Parameters) -> Result<RequestedParameters> {
-    let schedule = parameters.schedule.unwrap_or_default();
-    match v1::Pacing::try_from(schedule.pacing) {
-        Ok(v1::Pacing::Unspecified | v1::Pacing::Linear) => {}
-        Err(_) => {
-            return Err(unknown_number(
-                "parameters.schedule.pacing",
-                schedule.pacing,
-            ));
-        }
-    }
-    Ok(RequestedParameters {
-        clusters: parameters
-            .clusters
-            .and_then(|clusters| clusters.choice)
-            .map(clusters),
-        seed: parameters.seed,
-        max_failed_fraction: parameters.max_failed_fraction,
-        initial_effective_fraction: schedule.initial_effective_fraction,
-        warmup_iterations: schedule.warmup_iterations,
-    })
-}
-
-fn clusters(choice: v1::clusters::Choice) -> Clusters {
-    match choice {
-        v1::clusters::Choice::Fixed(clusters) => Clusters::Fixed(clusters),
-        v1::clusters::Choice::Auto(v1::ClusterRange { min, max }) => Clusters::Auto { min, max },
-    }
-}
-
 fn unknown_number(field: &'static str, value: i32) -> ServiceError {
     ServiceError::invalid(field, format!("{value} is not a value this server knows"))
 }
@@ -146,19 +122,17 @@ mod tests {
 
     #[test]
     fn unknown_enum_numbers_are_errors() {
-        assert!(order(7).is_err() && encoding(7).is_err());
-        assert_eq!(order(0).unwrap(), Order::EasyFirst);
-        let schedule = Some(v1::Schedule {
-            pacing: 99,
-            ..v1::Schedule::default()
-        });
-        assert!(
-            parameters(v1::Parameters {
-                schedule,
-                ..v1::Parameters::default()
-            })
-            .is_err()
-        );
+        assert!(order(7, 0).is_err() && encoding(7).is_err());
+        assert!(order(-1, 0).is_err() && encoding(-1).is_err());
+        assert_eq!(order(0, 5).unwrap(), Order::EasyFirst);
+    }
+
+    #[test]
+    fn only_the_shuffled_order_has_a_seed() {
+        let of = |wire: v1::Order| order(wire.into(), 5).unwrap();
+        assert_eq!(of(v1::Order::HardFirst), Order::HardFirst);
+        assert_eq!(of(v1::Order::Reversed), Order::Reversed);
+        assert_eq!(of(v1::Order::Shuffled), Order::Shuffled { seed: 5 });
     }
 
     #[test]

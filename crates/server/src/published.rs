@@ -1,15 +1,20 @@
 //! Published versions in memory: what every read needs, loaded once.
 
 use crate::error::ServiceError;
-use curriculum::{Entry, InvalidSchedule, Order, Pacing, Schedule, Sketch, Weights};
+use curriculum::{
+    CurriculumError, Entry, Order, Schedule, ScheduleOptions, Sketch, Weights, effective,
+};
 use curriculum_pipeline::Pipeline;
-use curriculum_store::{Column, Digest, JobState, Store, StoreError};
+use curriculum_store::{
+    Column, Digest, JobState, ScheduleRecord, Store, StoreError, VersionRecord,
+};
 use moka::sync::Cache;
 use std::{ops::Range, sync::Arc};
 
 /// A version, ready to answer.
 pub(crate) struct LoadedVersion {
     pub(crate) id: Digest,
+    /// Of a control order, the reassigned difficulties.
     difficulty: Vec<f32>,
     sketch: Sketch,
     schedule: Schedule,
@@ -17,18 +22,13 @@ pub(crate) struct LoadedVersion {
 
 impl LoadedVersion {
     fn load(store: &Store, id: Digest) -> Result<Arc<Self>, StoreError> {
-        let damaged = |reason| StoreError::Corrupt {
-            what: format!("version {id}"),
-            reason,
-        };
-        let record = store.version(id)?.ok_or_else(|| damaged("missing"))?;
+        let record = record(store, id)?;
         let samples = record.summary.sample_count;
-        let asked = record.parameters.schedule;
-        let schedule = Schedule::new(asked.initial, asked.warmup, Pacing::Linear, samples)
-            .map_err(|_: InvalidSchedule| damaged("its schedule is out of range"))?;
+        let schedule = schedule(&record.parameters.schedule, samples)
+            .map_err(|_| damaged(id, "its schedule is out of range"))?;
         let sketch = store.sketch(id)?;
         if sketch.samples() != samples {
-            return Err(damaged("its sketch is of another size"));
+            return Err(damaged(id, "its sketch is of another size"));
         }
         let difficulty = store.column(id, Column::Difficulty, samples)?;
         let difficulty = difficulty.into_iter().map(f32::from_le_bytes).collect();
@@ -37,6 +37,16 @@ impl LoadedVersion {
             difficulty,
             sketch,
             schedule,
+        }))
+    }
+
+    /// The same version with the difficulties that a control order gives to its samples.
+    fn reassigned(&self, order: Order) -> Result<Arc<Self>, CurriculumError> {
+        Ok(Arc::new(Self {
+            id: self.id,
+            difficulty: order.reassign(&self.difficulty)?.into_owned(),
+            sketch: self.sketch.clone(),
+            schedule: self.schedule,
         }))
     }
 
@@ -69,7 +79,8 @@ impl LoadedVersion {
 pub(crate) struct Published {
     store: Arc<Store>,
     pipeline: Arc<Pipeline>,
-    loaded: Cache<Digest, Arc<LoadedVersion>>,
+    /// By version and, for its reassigned difficulties, control order: all within one bound of bytes.
+    loaded: Cache<(Digest, Option<Order>), Arc<LoadedVersion>>,
 }
 
 impl Published {
@@ -108,16 +119,51 @@ impl Published {
         }
     }
 
-    /// The version asked for, loaded; concurrent first reads load it once.
+    /// What is known of the version asked for.
+    pub(crate) fn describe(
+        &self,
+        name: &str,
+        pin: Option<Digest>,
+    ) -> Result<VersionRecord, ServiceError> {
+        let (_, id) = self.find(name, pin)?;
+        Ok(record(&self.store, id)?)
+    }
+
+    /// The version asked for, loaded.
     pub(crate) fn load(
         &self,
         name: &str,
         pin: Option<Digest>,
     ) -> Result<Arc<LoadedVersion>, ServiceError> {
         let (_, id) = self.find(name, pin)?;
+        self.loaded(id)
+    }
+
+    /// The version asked for, loaded, with each sample's difficulty in this order.
+    pub(crate) fn load_ordered(
+        &self,
+        name: &str,
+        pin: Option<Digest>,
+        order: Order,
+    ) -> Result<Arc<LoadedVersion>, ServiceError> {
+        let version = self.load(name, pin)?;
+        match order {
+            Order::EasyFirst | Order::HardFirst => Ok(version),
+            Order::Reversed | Order::Shuffled { .. } => {
+                let key = (version.id, Some(order));
+                let reassigned = self.loaded.try_get_with(key, || version.reassigned(order));
+                reassigned.map_err(|error: Arc<CurriculumError>| {
+                    ServiceError::invalid("order", error.to_string())
+                })
+            }
+        }
+    }
+
+    /// Concurrent first reads load a version once.
+    fn loaded(&self, id: Digest) -> Result<Arc<LoadedVersion>, ServiceError> {
         let loaded = self
             .loaded
-            .try_get_with(id, || LoadedVersion::load(&self.store, id));
+            .try_get_with((id, None), || LoadedVersion::load(&self.store, id));
         loaded.map_err(|error: Arc<StoreError>| match Arc::try_unwrap(error) {
             Ok(error) => error.into(),
             // Another caller holds the same error: read once more for one of our own.
@@ -153,4 +199,31 @@ impl Published {
             },
         }
     }
+}
+
+fn record(store: &Store, id: Digest) -> Result<VersionRecord, StoreError> {
+    store.version(id)?.ok_or_else(|| damaged(id, "missing"))
+}
+
+fn damaged(id: Digest, reason: &'static str) -> StoreError {
+    StoreError::Corrupt {
+        what: format!("version {id}"),
+        reason,
+    }
+}
+
+/// The ceiling of uniform weights is worked out again: on another machine its last bit may differ,
+/// and a stored one may not lie above it.
+fn schedule(record: &ScheduleRecord, samples: u64) -> Result<Schedule, CurriculumError> {
+    let uniform = effective::ceiling(samples, record.draws);
+    let options = ScheduleOptions {
+        initial_effective_fraction: Some(record.initial),
+        warmup_iterations: Some(record.warmup),
+        pacing: Some(record.pacing),
+        min_temperature: record.min_temperature,
+        max_temperature: record.max_temperature,
+        max_effective_ratio: Some(record.ceiling).filter(|ceiling| *ceiling < uniform),
+        draws: Some(record.draws),
+    };
+    Schedule::new(&options, samples)
 }

@@ -1,6 +1,7 @@
-//! One file per gRPC service.
+//! One file per gRPC service; `difficulty` holds the messages of one of its streams.
 
 pub(crate) mod curriculum;
+mod difficulty;
 pub(crate) mod ingest;
 
 use crate::error::ServiceError;
@@ -17,3 +18,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, ServiceError> {
     tokio::task::spawn_blocking(work).await?
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! Domain to wire. Cannot fail.
 
+mod parameters;
+
 use curriculum::{Entry, Phase, Status as SolverStatus};
 use curriculum_pipeline::{JobView, Progress};
 use curriculum_proto::v1;
 use curriculum_store::{
-    Candidate, ClusterRecord, Clusters, Digest, JobState, Parameters, Stage, SummaryRecord,
-    SummarySample, VersionRecord,
+    Candidate, ClusterRecord, Digest, JobState, Stage, SummaryRecord, SummarySample, VersionRecord,
 };
+use parameters::parameters;
 
 pub(crate) fn entry(entry: Entry) -> v1::ScheduleEntry {
     let phase = match entry.phase {
@@ -18,6 +20,7 @@ pub(crate) fn entry(entry: Entry) -> v1::ScheduleEntry {
         SolverStatus::Floor => v1::SolverStatus::Floor,
         SolverStatus::Ceiling => v1::SolverStatus::Ceiling,
         SolverStatus::Uniform => v1::SolverStatus::Uniform,
+        SolverStatus::Clamped => v1::SolverStatus::Clamped,
     };
     v1::ScheduleEntry {
         iteration: entry.iteration,
@@ -77,6 +80,7 @@ pub(crate) fn job(view: JobView) -> v1::Job {
         submitted_at_ms: record.submitted_at_ms,
         ended_at_ms: record.ended_at_ms.unwrap_or_default(),
         seconds: seconds.collect(),
+        warnings: record.warnings,
     }
 }
 
@@ -117,25 +121,6 @@ fn stage(stage: Stage) -> i32 {
     stage.into()
 }
 
-fn parameters(parameters: Parameters) -> v1::Parameters {
-    let choice = match parameters.clusters {
-        Clusters::Fixed(clusters) => v1::clusters::Choice::Fixed(clusters),
-        Clusters::Auto { min, max } => v1::clusters::Choice::Auto(v1::ClusterRange { min, max }),
-    };
-    v1::Parameters {
-        clusters: Some(v1::Clusters {
-            choice: Some(choice),
-        }),
-        seed: parameters.seed,
-        max_failed_fraction: Some(parameters.max_failed_fraction),
-        schedule: Some(v1::Schedule {
-            initial_effective_fraction: Some(parameters.schedule.initial),
-            warmup_iterations: Some(parameters.schedule.warmup),
-            pacing: v1::Pacing::Linear.into(),
-        }),
-    }
-}
-
 fn summary(summary: SummaryRecord) -> v1::Summary {
     v1::Summary {
         sample_count: summary.sample_count,
@@ -146,6 +131,7 @@ fn summary(summary: SummaryRecord) -> v1::Summary {
         histogram: summary.histogram,
         clusters: summary.clusters.into_iter().map(cluster).collect(),
         candidates: summary.candidates.into_iter().map(candidate).collect(),
+        warnings: summary.warnings,
     }
 }
 
@@ -155,6 +141,7 @@ fn cluster(cluster: ClusterRecord) -> v1::ClusterSummary {
         mean_distance: cluster.mean_distance,
         nearest: cluster.nearest.into_iter().map(sample).collect(),
         farthest: cluster.farthest.into_iter().map(sample).collect(),
+        label: cluster.label.unwrap_or_default(),
     }
 }
 

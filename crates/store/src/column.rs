@@ -1,6 +1,7 @@
 //! The arrays of a version, in fixed-size checksummed chunks of four-byte values.
 
 use crate::{Digest, Result, Store, StoreError, envelope};
+use std::ops::Range;
 
 /// Values per chunk: 256 KiB.
 const CHUNK: usize = 65_536;
@@ -8,9 +9,9 @@ const CHUNK: usize = 65_536;
 /// Which array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
-    /// f32 in [0, 1].
+    /// f32; in [0, 1], unless nothing was normalised.
     Difficulty,
-    /// f32 ≥ 0; NaN for a sample without features.
+    /// f32 ≥ 0, to the centroid; NaN for a sample without features.
     Distance,
     /// u32; `u32::MAX` for a sample without features.
     Cluster,
@@ -56,22 +57,62 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] when a chunk is damaged or missing.
     pub fn column(&self, version: Digest, column: Column, length: u64) -> Result<Vec<[u8; 4]>> {
-        let what = || format!("{column:?} of version {version}");
         let prefix = &key(version, column, 0)[..33];
         let mut values = Vec::new();
         for (expected, entry) in (0u64..).zip(self.columns.scan_prefix(prefix)) {
             let (found, value) = entry?;
             if found != key(version, column, expected) {
-                return Err(StoreError::corrupt(what(), "a chunk is missing"));
+                return Err(damaged(version, column, "a chunk is missing"));
             }
-            values.extend_from_slice(envelope::open(&value, what)?.as_chunks::<4>().0);
+            values.extend_from_slice(open(&value, version, column)?);
         }
         if values.len() as u64 == length {
             Ok(values)
         } else {
-            Err(StoreError::corrupt(what(), "wrong number of values"))
+            Err(damaged(version, column, "wrong number of values"))
         }
     }
+
+    /// Reads the values of `range` alone, whose chunks are the cost.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when a chunk is damaged or missing, or too short for the range.
+    pub fn column_range(
+        &self,
+        version: Digest,
+        column: Column,
+        range: Range<u64>,
+    ) -> Result<Vec<[u8; 4]>> {
+        let mut values = Vec::with_capacity(range.clone().count());
+        let mut at = range.start;
+        while at < range.end {
+            let chunk = at / CHUNK as u64;
+            let first = chunk * CHUNK as u64;
+            let end = range.end.min(first + CHUNK as u64);
+            let stored = self.columns.get(key(version, column, chunk))?;
+            let stored = stored.ok_or_else(|| damaged(version, column, "a chunk is missing"))?;
+            let wanted = (at - first) as usize..(end - first) as usize;
+            let wanted = open(&stored, version, column)?.get(wanted);
+            values.extend_from_slice(
+                wanted.ok_or_else(|| damaged(version, column, "wrong number of values"))?,
+            );
+            at = end;
+        }
+        Ok(values)
+    }
+}
+
+fn open(stored: &[u8], version: Digest, column: Column) -> Result<&[[u8; 4]]> {
+    let bytes = envelope::open(stored, || name(version, column))?;
+    Ok(bytes.as_chunks::<4>().0)
+}
+
+fn damaged(version: Digest, column: Column, reason: &'static str) -> StoreError {
+    StoreError::corrupt(name(version, column), reason)
+}
+
+fn name(version: Digest, column: Column) -> String {
+    format!("{column:?} of version {version}")
 }
 
 fn key(version: Digest, column: Column, chunk: u64) -> Vec<u8> {
@@ -111,6 +152,31 @@ mod tests {
     }
 
     #[test]
+    fn ranges_are_those_of_the_whole() {
+        let (store, _folder, values) = filled();
+        let end = values.len() as u64;
+        let chunk = CHUNK as u64;
+        for range in [
+            0..end,
+            0..1,
+            3..3,
+            chunk - 1..chunk + 1,
+            chunk..2 * chunk,
+            end - 3..end,
+        ] {
+            let read = store.column_range(VERSION.into(), Column::Cluster, range.clone());
+            assert_eq!(
+                read.unwrap(),
+                values[range.start as usize..range.end as usize]
+            );
+        }
+        for range in [end - 1..end + 1, end + chunk..end + chunk + 1] {
+            let read = store.column_range(VERSION.into(), Column::Cluster, range);
+            assert!(matches!(read, Err(StoreError::Corrupt { .. })));
+        }
+    }
+
+    #[test]
     fn a_missing_or_damaged_chunk_is_an_error() {
         let (store, _folder, values) = filled();
         let length = values.len() as u64;
@@ -131,6 +197,12 @@ mod tests {
         assert!(
             store
                 .column(VERSION.into(), Column::Cluster, length)
+                .is_err()
+        );
+        let range = CHUNK as u64..CHUNK as u64 + 1;
+        assert!(
+            store
+                .column_range(VERSION.into(), Column::Cluster, range)
                 .is_err()
         );
     }

@@ -1,21 +1,19 @@
 //! Features on disk: one file per chunk of samples.
 //!
-//! Layout, little endian: magic, rows u32, dimension u32, length of the failures u32, the features
-//! row-major as f32, the failures as JSON, and a BLAKE3 checksum of all before it. A file appears
-//! under its name only when it is complete and on disk, so the first missing file is where an
-//! interrupted extraction goes on.
+//! A file appears under its name only when it is complete and on disk, so the first missing file is
+//! where an interrupted extraction goes on.
+
+mod format;
 
 use crate::{Digest, Result, Store, StoreError};
+use format::{HEADER, Header, decode, encode};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
+    ops::Range,
     path::{Path, PathBuf},
 };
-
-const MAGIC: &[u8; 8] = b"CURFEAT1";
-const HEADER: usize = 20;
-const CHECKSUM: usize = 32;
 
 /// Features of consecutive samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +22,17 @@ pub struct FeatureChunk {
     pub dimension: usize,
     /// Row-major; rows of failed samples are zero.
     pub features: Vec<f32>,
+    /// Samples without features, by position in the chunk.
+    pub failures: Vec<ChunkFailure>,
+}
+
+/// What a chunk file says of itself. Only [`FeatureFiles::read`] verifies it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkOutline {
+    /// Samples in the chunk, with those that failed.
+    pub rows: usize,
+    /// Length of a row.
+    pub dimension: usize,
     /// Samples without features, by position in the chunk.
     pub failures: Vec<ChunkFailure>,
 }
@@ -60,7 +69,7 @@ impl Store {
 }
 
 impl FeatureFiles {
-    /// Reads chunk `index`; `None` when it was never finished.
+    /// Reads and verifies chunk `index`; `None` when it was never finished.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when the file fails its checksum.
@@ -68,18 +77,64 @@ impl FeatureFiles {
         let path = self.path(index);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => {
-                return Err(StoreError::Io {
-                    action: "read",
-                    path,
-                    source,
-                });
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("read", path)(error)),
         };
         let chunk = decode(&bytes)
             .map_err(|reason| StoreError::corrupt(path.display().to_string(), reason))?;
         Ok(Some(chunk))
+    }
+
+    /// Rows, dimension and failures of chunk `index`, without reading its features.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the file is missing or its parts do not fit together; the checksum
+    /// is not looked at.
+    pub fn outline(&self, index: usize) -> Result<ChunkOutline> {
+        let (path, mut file) = self.open(index)?;
+        let damaged = |reason| StoreError::corrupt(path.display().to_string(), reason);
+        let read = |error| read_error(&path, error);
+        let length = file.metadata().map_err(read)?.len();
+        let mut header = [0; HEADER];
+        file.read_exact(&mut header).map_err(read)?;
+        let header = Header::parse(&header).map_err(damaged)?;
+        let failures = header.failures(length).map_err(damaged)?;
+        file.seek(SeekFrom::Start(failures.start)).map_err(read)?;
+        let mut json = vec![0; (failures.end - failures.start) as usize];
+        file.read_exact(&mut json).map_err(read)?;
+        Ok(ChunkOutline {
+            rows: header.rows,
+            dimension: header.dimension,
+            failures: serde_json::from_slice(&json)
+                .map_err(|_| damaged("failures are not JSON"))?,
+        })
+    }
+
+    /// Appends the features of some rows of chunk `index`, each `dimension` long, to `features`,
+    /// without a look at the checksum: for a chunk that [`FeatureFiles::read`] has verified.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the file is missing or ends before the rows do.
+    pub fn read_rows(
+        &self,
+        index: usize,
+        dimension: usize,
+        rows: Range<usize>,
+        features: &mut Vec<f32>,
+    ) -> Result<()> {
+        let (path, mut file) = self.open(index)?;
+        let read = |error| read_error(&path, error);
+        let start = HEADER + rows.start * dimension * size_of::<f32>();
+        file.seek(SeekFrom::Start(start as u64)).map_err(read)?;
+        let before = features.len();
+        features.resize(before + rows.len() * dimension, 0.0);
+        let added = &mut features[before..];
+        file.read_exact(bytemuck::cast_slice_mut(added))
+            .map_err(read)?;
+        for value in added {
+            *value = f32::from_bits(u32::from_le(value.to_bits()));
+        }
+        Ok(())
     }
 
     /// Writes chunk `index` so that it is there completely or not at all.
@@ -93,8 +148,27 @@ impl FeatureFiles {
         sync_folder(&self.folder).map_err(StoreError::io("sync", &self.folder))
     }
 
+    fn open(&self, index: usize) -> Result<(PathBuf, File)> {
+        let path = self.path(index);
+        match File::open(&path) {
+            Ok(file) => Ok((path, file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(StoreError::corrupt(path.display().to_string(), "missing"))
+            }
+            Err(error) => Err(StoreError::io("open", path)(error)),
+        }
+    }
+
     fn path(&self, index: usize) -> PathBuf {
         self.folder.join(format!("chunk-{index:08}.features"))
+    }
+}
+
+/// A file that ends early is damaged; anything else is the disk's fault.
+fn read_error(path: &Path, error: io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => StoreError::corrupt(path.display().to_string(), "too short"),
+        _ => StoreError::io("read", path)(error),
     }
 }
 
@@ -111,62 +185,6 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     } else {
         Ok(())
     }
-}
-
-fn encode(chunk: &FeatureChunk) -> Vec<u8> {
-    #[expect(
-        clippy::expect_used,
-        reason = "plain structs with string keys: JSON cannot fail"
-    )]
-    let failures = serde_json::to_vec(&chunk.failures).expect("failures serialise");
-    let rows = chunk.features.len() / chunk.dimension.max(1);
-    let mut bytes =
-        Vec::with_capacity(HEADER + chunk.features.len() * 4 + failures.len() + CHECKSUM);
-    bytes.extend_from_slice(MAGIC);
-    for length in [rows, chunk.dimension, failures.len()] {
-        bytes.extend_from_slice(&(length as u32).to_le_bytes());
-    }
-    bytes.extend(chunk.features.iter().flat_map(|x| x.to_le_bytes()));
-    bytes.extend_from_slice(&failures);
-    bytes.extend_from_slice(blake3::hash(&bytes).as_bytes());
-    bytes
-}
-
-fn decode(bytes: &[u8]) -> std::result::Result<FeatureChunk, &'static str> {
-    let (content, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or("too short")?;
-    if blake3::hash(content).as_bytes() != checksum {
-        return Err("checksum mismatch");
-    }
-    let (magic, rest) = content.split_first_chunk::<8>().ok_or("too short")?;
-    let (lengths, payload) = rest.split_first_chunk::<12>().ok_or("too short")?;
-    if magic != MAGIC {
-        return Err("not a feature file");
-    }
-    let [rows, dimension, failures] = [0, 4, 8].map(|at| {
-        let length = lengths[at..]
-            .first_chunk::<4>()
-            .copied()
-            .unwrap_or_default();
-        u32::from_le_bytes(length) as usize
-    });
-    let split = rows
-        .checked_mul(dimension)
-        .and_then(|n| n.checked_mul(4))
-        .ok_or("wrong length")?;
-    let (features, json) = payload.split_at_checked(split).ok_or("wrong length")?;
-    if json.len() != failures {
-        return Err("wrong length");
-    }
-    Ok(FeatureChunk {
-        dimension,
-        features: features
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|x| f32::from_le_bytes(*x))
-            .collect(),
-        failures: serde_json::from_slice(json).map_err(|_| "failures are not JSON")?,
-    })
 }
 
 #[cfg(test)]
@@ -196,13 +214,37 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_byte_and_every_truncation_is_found() {
+    fn outlines_and_rows_are_those_of_the_chunk() {
+        let (store, _folder) = temporary();
+        let files = store.features(Digest::from([1; 32])).unwrap();
+        assert!(matches!(files.outline(0), Err(StoreError::Corrupt { .. })));
+        files.write(0, &chunk()).unwrap();
+        let outline = files.outline(0).unwrap();
+        assert_eq!((outline.rows, outline.dimension), (2, 3));
+        assert_eq!(outline.failures, chunk().failures);
+        let mut features = vec![9.0];
+        files.read_rows(0, 3, 0..1, &mut features).unwrap();
+        files.read_rows(0, 3, 1..1, &mut features).unwrap();
+        files.read_rows(0, 3, 1..2, &mut features).unwrap();
+        assert_eq!(features, [9.0, 1.0, -2.0, 0.5, 0.0, 0.0, 0.0]);
+        let beyond = files.read_rows(0, 3, 0..100, &mut features);
+        assert!(matches!(beyond, Err(StoreError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn a_cut_or_stretched_file_has_no_outline() {
+        let (store, _folder) = temporary();
+        let files = store.features(Digest::from([1; 32])).unwrap();
         let bytes = encode(&chunk());
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 0x10;
-            assert!(decode(&damaged).is_err(), "byte {at}");
-            assert!(decode(&bytes[..at]).is_err(), "length {at}");
+        for length in 0..bytes.len() {
+            fs::write(files.path(0), &bytes[..length]).unwrap();
+            let outline = files.outline(0);
+            assert!(
+                matches!(outline, Err(StoreError::Corrupt { .. })),
+                "{length}"
+            );
         }
+        fs::write(files.path(0), [bytes, vec![0]].concat()).unwrap();
+        assert!(matches!(files.outline(0), Err(StoreError::Corrupt { .. })));
     }
 }

@@ -96,15 +96,10 @@ fn error_key(job: Digest, index: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Clusters, JobState, Parameters, ScheduleRecord, Stage, store::temporary};
+    use crate::{JobState, Stage, parameters::tests::parameters, store::temporary};
 
     fn job(sequence: u64) -> JobRecord {
         let id = Digest::of_parts([sequence.to_le_bytes().as_slice()]);
-        let schedule = ScheduleRecord {
-            initial: 0.2,
-            warmup: 10,
-        };
-        let clusters = Clusters::Auto { min: 2, max: 20 };
         JobRecord {
             id,
             sequence,
@@ -113,12 +108,7 @@ mod tests {
             fingerprint: id,
             model: "m".to_owned(),
             model_digest: id,
-            parameters: Parameters {
-                clusters,
-                seed: 1,
-                max_failed_fraction: 0.01,
-                schedule,
-            },
+            parameters: parameters(),
             state: JobState::Failed {
                 stage: Stage::Extracted,
                 reason: "why".to_owned(),
@@ -131,6 +121,7 @@ mod tests {
             submitted_at_ms: 5,
             ended_at_ms: None,
             seconds: [(Stage::Enumerated, 0.5)].into(),
+            warnings: vec!["careful".to_owned()],
         }
     }
 

@@ -15,8 +15,8 @@
 //! | module | holds |
 //! |---|---|
 //! | [`store`] | opening a data folder, locking, flushing |
-//! | [`record`] | the records and their fields |
-//! | [`job`], [`version`], [`sample`], [`column`] | typed access to the trees |
+//! | [`record`], [`parameters`] | the records and their fields |
+//! | [`job`], [`version`], [`sample`], [`mod@column`] | typed access to the trees |
 //! | [`features`] | chunk files of features |
 //! | [`digest`] | content hashes |
 
@@ -26,6 +26,7 @@ mod envelope;
 pub mod error;
 pub mod features;
 pub mod job;
+pub mod parameters;
 pub mod record;
 pub mod sample;
 pub mod store;
@@ -34,10 +35,11 @@ pub mod version;
 pub use column::Column;
 pub use digest::Digest;
 pub use error::StoreError;
-pub use features::{ChunkFailure, FeatureChunk, FeatureFiles};
+pub use features::{ChunkFailure, ChunkOutline, FeatureChunk, FeatureFiles};
+pub use parameters::{Clusters, Parameters, ScheduleRecord, Score};
 pub use record::{
-    Candidate, ClusterRecord, ClusteringRecord, Clusters, JobRecord, JobState, Parameters,
-    SampleRecord, ScheduleRecord, Stage, SummaryRecord, SummarySample, VersionRecord,
+    Candidate, ClusterRecord, ClusteringRecord, JobRecord, JobState, SampleRecord, Stage,
+    SummaryRecord, SummarySample, VersionRecord,
 };
 pub use store::Store;
 

@@ -1,6 +1,6 @@
 //! The records, as they are stored.
 
-use crate::Digest;
+use crate::{Digest, Parameters};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ pub enum Stage {
     Enumerated,
     /// Features of every sample stored.
     Extracted,
-    /// Every sample assigned to a cluster.
+    /// Cluster, distance and difficulty of every sample stored.
     Clustered,
-    /// Difficulties stored.
+    /// The version is complete, with its sketch and summary.
     Scored,
     /// Readable under the curriculum's name.
     Published,
@@ -52,43 +52,6 @@ impl JobState {
             Self::Succeeded | Self::Failed { .. } | Self::Cancelled => true,
         }
     }
-}
-
-/// How many clusters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Clusters {
-    /// Exactly this many.
-    Fixed(u32),
-    /// The number in `min..=max` with the lowest Davies–Bouldin index.
-    Auto {
-        /// At least 2.
-        min: u32,
-        /// At least `min`.
-        max: u32,
-    },
-}
-
-/// The schedule of a version.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ScheduleRecord {
-    /// Target effective fraction at iteration 0.
-    pub initial: f64,
-    /// Iterations until the weights are uniform.
-    pub warmup: u64,
-}
-
-/// Parameters of a job, defaults filled in.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Parameters {
-    /// How many clusters.
-    pub clusters: Clusters,
-    /// Seed of every random choice.
-    pub seed: u64,
-    /// Share of samples in [0, 1] that may fail.
-    pub max_failed_fraction: f64,
-    /// The schedule that weights follow.
-    pub schedule: ScheduleRecord,
 }
 
 /// A job.
@@ -128,6 +91,9 @@ pub struct JobRecord {
     pub ended_at_ms: Option<u64>,
     /// Seconds spent to finish each stage, over all runs.
     pub seconds: BTreeMap<Stage, f64>,
+    /// What the user should know about the version, a sentence each; known from
+    /// [`Stage::Clustered`] on.
+    pub warnings: Vec<String>,
 }
 
 /// One sample of a manifest.
@@ -150,10 +116,14 @@ pub struct ClusteringRecord {
     pub dimension: u32,
     /// Sum of squared distances to the centroids.
     pub inertia: f64,
-    /// None with a single cluster.
+    /// None with a single cluster, and by label.
     pub davies_bouldin: Option<f64>,
     /// Every k that was tried.
     pub candidates: Vec<Candidate>,
+    /// The class of each cluster, by label; else empty.
+    pub labels: Vec<String>,
+    /// What the user should know, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// A version: immutable once written.
@@ -188,7 +158,7 @@ pub struct SummaryRecord {
     pub dimension: u32,
     /// Sum of squared distances to the centroids.
     pub inertia: f64,
-    /// None with a single cluster.
+    /// None with a single cluster, and by label.
     pub davies_bouldin: Option<f64>,
     /// Difficulty in equal bins over [0, 1].
     pub histogram: Vec<u64>,
@@ -196,6 +166,8 @@ pub struct SummaryRecord {
     pub clusters: Vec<ClusterRecord>,
     /// Every k that was tried.
     pub candidates: Vec<Candidate>,
+    /// What the user should know, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// One cluster of a version.
@@ -209,6 +181,8 @@ pub struct ClusterRecord {
     pub nearest: Vec<SummarySample>,
     /// Farthest from the centroid, farthest first.
     pub farthest: Vec<SummarySample>,
+    /// The class in which it lies, by label.
+    pub label: Option<String>,
 }
 
 /// One sample in a summary.
@@ -220,7 +194,7 @@ pub struct SummarySample {
     pub id: String,
     /// If the manifest has labels.
     pub label: Option<String>,
-    /// In [0, 1].
+    /// In [0, 1], unless nothing was normalised.
     pub difficulty: f32,
 }
 

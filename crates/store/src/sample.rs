@@ -1,7 +1,10 @@
 //! The samples of a manifest, in order, by content hash.
 
 use crate::{Digest, Result, SampleRecord, Store, StoreError, envelope};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 /// Samples per stored value.
 const CHUNK: u64 = 4096;
@@ -33,6 +36,28 @@ impl Store {
         Ok(samples)
     }
 
+    /// The samples from `range.start` on, in order: at most those of one stored value, and of `range`.
+    ///
+    /// Whoever goes on where the last answer ended reads each stored value once.
+    ///
+    /// # Errors
+    /// When one is missing or damaged, or the database fails.
+    pub fn some_samples(&self, content: Digest, range: Range<u64>) -> Result<Vec<SampleRecord>> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut records = self.sample_chunk(content, range.start / CHUNK)?;
+        let missing =
+            || StoreError::corrupt(format!("sample {} of {content}", range.start), "missing");
+        let first = (range.start % CHUNK) as usize;
+        let samples = (CHUNK - range.start % CHUNK).min(range.end - range.start) as usize;
+        if records.len() < first + samples {
+            return Err(missing());
+        }
+        records.truncate(first + samples);
+        Ok(records.split_off(first))
+    }
+
     /// The samples at `indices`, by index. Each stored value is read once, so asking for many at a
     /// time is cheap.
     ///
@@ -47,20 +72,24 @@ impl Store {
         let mut found = BTreeMap::new();
         let mut chunk = (u64::MAX, Vec::new());
         for index in wanted {
-            let what = || format!("sample {index} of {content}");
-            let missing = || StoreError::corrupt(what(), "missing");
             if chunk.0 != index / CHUNK {
-                let value = self.samples.get(key(content, index / CHUNK))?;
-                chunk = (
-                    index / CHUNK,
-                    envelope::open_json(&value.ok_or_else(missing)?, what)?,
-                );
+                chunk = (index / CHUNK, self.sample_chunk(content, index / CHUNK)?);
             }
+            let missing = || StoreError::corrupt(format!("sample {index} of {content}"), "missing");
             let record: &SampleRecord =
                 chunk.1.get((index % CHUNK) as usize).ok_or_else(missing)?;
             found.insert(index, record.clone());
         }
         Ok(found)
+    }
+
+    fn sample_chunk(&self, content: Digest, chunk: u64) -> Result<Vec<SampleRecord>> {
+        let what = || format!("samples from {} of {content}", chunk * CHUNK);
+        let value = self.samples.get(key(content, chunk))?;
+        envelope::open_json(
+            &value.ok_or_else(|| StoreError::corrupt(what(), "missing"))?,
+            what,
+        )
     }
 }
 
@@ -90,5 +119,18 @@ mod tests {
         let expected = [3, CHUNK + 1, last].map(|index| (index, record(index as usize)));
         assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
         assert!(store.samples_at(content, [last + 1]).is_err());
+
+        let end = samples.len() as u64;
+        for range in [0..end, 5..9, CHUNK - 1..CHUNK + 1, CHUNK * 3..end, 3..3] {
+            let mut read = Vec::new();
+            while read.len() < (range.end - range.start) as usize {
+                let next = range.start + read.len() as u64..range.end;
+                let some = store.some_samples(content, next).unwrap();
+                assert!(!some.is_empty() && some.len() <= CHUNK as usize);
+                read.extend(some);
+            }
+            assert_eq!(read, samples[range.start as usize..range.end as usize]);
+        }
+        assert!(store.some_samples(content, last..last + 2).is_err());
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Raised whenever a stored form changes incompatibly.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 /// An open data folder. One process at a time holds it.
 #[derive(Debug)]

@@ -1,159 +1,192 @@
-//! k-means on the normalised features of all samples that have any.
+//! The method on the features of all samples that have any: clusters, distances, difficulties.
 
-use super::{Context, StageError, extract::CHUNK};
-use curriculum::features::Moments;
-use curriculum_clustering::{Clustering, ClusteringError, Clusters, Options, Progress, cluster};
-use curriculum_store::{
-    Candidate, ClusteringRecord, Clusters as AskedClusters, Column, StoreError,
+use super::{Context, StageError};
+use crate::{
+    FitError,
+    chunks::ChunkSource,
+    fit::{self, Fit, Warning, fit},
 };
-use ndarray::{Array2, ArrayView2};
-use rayon::prelude::*;
-use std::ops::ControlFlow;
+use curriculum::difficulty::FAILED;
+use curriculum_clustering::{Clusters, Score, Source};
+use curriculum_store::{
+    Candidate, ClusteringRecord, Clusters as AskedClusters, Column, Digest, Parameters,
+    SampleRecord, Score as AskedScore, StoreError,
+};
+use std::{collections::HashMap, ops::ControlFlow};
 
 pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     let (_, version) = cx.identity()?;
-    let features = Features::load(cx)?;
-    let clustering = fit(cx, features.rows.view())?;
-    cx.reporter.report(1, 1, "storing clusters");
-    let record = ClusteringRecord {
-        clusters: clustering.centroids.nrows() as u32,
-        dimension: clustering.centroids.ncols() as u32,
-        inertia: clustering.inertia,
-        davies_bouldin: clustering.davies_bouldin,
-        candidates: clustering
-            .curve
-            .iter()
-            .map(|(k, index)| Candidate {
-                clusters: *k as u32,
-                davies_bouldin: *index,
-            })
-            .collect(),
+    let files = cx.store.features(cx.features_key()?)?;
+    let samples = cx.job.sample_count as usize;
+    let source = ChunkSource::open(files, samples, cx.extractor.dimension())?;
+    let labels = match cx.job.parameters.by_label {
+        true => Some(Labels::read(cx, &source)?),
+        false => None,
     };
-    let (distance, cluster) = features.scatter(&clustering);
-    let store = cx.store;
-    store.put_column(
-        version,
-        Column::Distance,
-        distance.iter().map(|x| x.to_le_bytes()),
-    )?;
-    store.put_column(
-        version,
-        Column::Cluster,
-        cluster.iter().map(|x| x.to_le_bytes()),
-    )?;
-    store.put_column(
-        version,
-        Column::Centroids,
-        clustering.centroids.iter().map(|x| x.to_le_bytes()),
-    )?;
-    store.put_clustering(version, &record)?;
+    let classes = labels.as_ref().map(|labels| labels.of_row.as_slice());
+    let fitted = fit_watched(cx, &source, classes)?;
+    let record = record(&fitted, labels.as_ref());
+    cx.job.warnings.clone_from(&record.warnings);
+    cx.reporter.report(1, 1, "storing clusters");
+    store_columns(cx, version, &source, &fitted)?;
+    cx.store.put_clustering(version, &record)?;
     Ok(())
 }
 
-/// Normalised features of the usable samples.
-struct Features {
-    rows: Array2<f32>,
-    /// Index of each row's sample.
-    indices: Vec<usize>,
-    samples: usize,
+/// Classes of the usable samples.
+struct Labels {
+    /// Class by row.
+    of_row: Vec<u32>,
+    /// Label by class, in order of appearance.
+    names: Vec<String>,
 }
 
-impl Features {
-    fn load(cx: &Context<'_>) -> Result<Self, StageError> {
-        let files = cx.store.features(cx.features_key()?)?;
-        let samples = cx.job.sample_count as usize;
-        let mut moments = Moments::new(cx.extractor.dimension());
-        let mut values = Vec::new();
-        let mut indices = Vec::with_capacity(samples);
-        for (index, start) in (0..samples).step_by(CHUNK).enumerate() {
+impl Labels {
+    fn read(cx: &Context<'_>, source: &ChunkSource) -> Result<Self, StageError> {
+        let (content, _) = cx.identity()?;
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        let mut names = Vec::new();
+        let mut of_row = Vec::with_capacity(source.rows());
+        let mut next = 0;
+        while next < cx.job.sample_count {
             cx.check_interrupt()?;
-            let missing = || StoreError::Corrupt {
-                what: format!("feature chunk {index}"),
-                reason: "missing",
-            };
-            let chunk = files.read(index)?.ok_or_else(missing)?;
-            let failed = |row: usize| chunk.failures.iter().any(|f| f.row as usize == row);
-            let usable = || {
-                let rows = chunk.features.chunks_exact(chunk.dimension).enumerate();
-                rows.filter(|(row, _)| !failed(*row))
-            };
-            moments.push_block(
-                usable()
-                    .map(|(_, features)| features)
-                    .collect::<Vec<_>>()
-                    .into_iter(),
-            );
-            for (row, features) in usable() {
-                indices.push(start + row);
-                values.extend_from_slice(features);
+            let samples = cx.store.some_samples(content, next..cx.job.sample_count)?;
+            for (index, sample) in (next..).zip(&samples) {
+                if of_row.len() == source.rows() || source.sample(of_row.len()) as u64 != index {
+                    continue;
+                }
+                let label = label(sample, index)?;
+                let number = numbers.entry(label.to_owned()).or_insert_with(|| {
+                    names.push(label.to_owned());
+                    names.len() as u32 - 1
+                });
+                of_row.push(*number);
             }
-            let end = samples.min(start + CHUNK);
-            cx.reporter
-                .report(end as u64, samples as u64, "loading features");
+            next += samples.len() as u64;
         }
-        let normalizer = moments.finish();
-        let dimension = cx.extractor.dimension();
-        values
-            .par_chunks_exact_mut(dimension)
-            .for_each(|row| normalizer.apply(row));
-        let rows = Array2::from_shape_vec((indices.len(), dimension), values)
-            .map_err(|error| StageError::Failed(error.to_string()))?;
-        Ok(Self {
-            rows,
-            indices,
-            samples,
-        })
+        Ok(Self { of_row, names })
     }
 
-    /// Distance and cluster by sample; NaN and `u32::MAX` for samples without features.
-    fn scatter(&self, clustering: &Clustering) -> (Vec<f32>, Vec<u32>) {
-        let mut distance = vec![f32::NAN; self.samples];
-        let mut cluster = vec![u32::MAX; self.samples];
-        for (row, index) in self.indices.iter().enumerate() {
-            distance[*index] = clustering.distances[row];
-            cluster[*index] = clustering.assignments[row];
-        }
-        (distance, cluster)
+    fn name(&self, class: u32) -> &str {
+        self.names.get(class as usize).map_or("", String::as_str)
     }
 }
 
-fn fit(cx: &Context<'_>, rows: ArrayView2<'_, f32>) -> Result<Clustering, StageError> {
-    let clusters = match cx.job.parameters.clusters {
-        AskedClusters::Fixed(k) => Clusters::Fixed(k as usize),
-        AskedClusters::Auto { min, max } => Clusters::Auto {
-            min: min as usize,
-            max: max as usize,
-        },
-    };
-    let options = Options {
-        clusters,
-        seed: cx.job.parameters.seed,
-        ..Options::default()
-    };
-    let mut observer = |progress: Progress| {
-        let Progress {
-            done,
-            total,
-            iteration,
-            clusters,
-            ..
-        } = progress;
-        let (low, high) = clusters.into_inner();
-        let range = if low == high {
-            low.to_string()
-        } else {
-            format!("{low} to {high}")
-        };
-        let activity = format!("k-means, k = {range}, iteration {iteration}");
-        cx.reporter.report(done as u64, total as u64, activity);
-        if cx.check_interrupt().is_err() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
+fn label(sample: &SampleRecord, index: u64) -> Result<&str, StageError> {
+    sample.label.as_deref().ok_or_else(|| {
+        let id = &sample.id;
+        StageError::Failed(format!("sample {index} (`{id}`) has no label"))
+    })
+}
+
+fn fit_watched(
+    cx: &mut Context<'_>,
+    source: &ChunkSource,
+    classes: Option<&[u32]>,
+) -> Result<Fit, StageError> {
+    let options = options(&cx.job.parameters);
+    let mut step = fit::Step::Statistics;
+    let mut observer = |progress: fit::Progress| {
+        if progress.step != step {
+            step = progress.step;
+            cx.reporter.begin_anew();
+        }
+        cx.reporter
+            .report(progress.done, progress.total, progress.activity);
+        match cx.check_interrupt() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
     };
-    cluster(rows, &options, &mut observer).map_err(|error| match error {
-        ClusteringError::Cancelled => StageError::Interrupted,
-        other => StageError::Failed(other.to_string()),
-    })
+    let fitted = fit(source, classes, &options, &mut observer);
+    fitted.map_err(|error| failure(cx, source, error))
+}
+
+fn options(parameters: &Parameters) -> fit::Options {
+    let clusters = match &parameters.clusters {
+        AskedClusters::Fixed(k) => Clusters::Fixed(*k as usize),
+        AskedClusters::Auto { min, max } => Clusters::Auto {
+            min: *min as usize,
+            max: *max as usize,
+        },
+        AskedClusters::OneOf(list) => Clusters::OneOf(list.iter().map(|k| *k as usize).collect()),
+    };
+    let score = match parameters.score {
+        AskedScore::Distance => Score::Distance,
+        AskedScore::Cosine => Score::Cosine,
+        AskedScore::Neighbours => Score::Neighbours,
+    };
+    fit::Options {
+        clusters,
+        seed: parameters.seed,
+        min_cluster_size: u64::from(parameters.min_cluster_size),
+        normalization: parameters.normalization,
+        score,
+    }
+}
+
+/// Names samples instead of rows, and keeps errors of the store apart.
+fn failure(cx: &Context<'_>, source: &ChunkSource, error: FitError) -> StageError {
+    match error {
+        FitError::Cancelled => StageError::Interrupted,
+        FitError::Source(error) => match error.downcast::<StoreError>() {
+            Ok(error) => StageError::Store(*error),
+            Err(other) => StageError::Failed(other.to_string()),
+        },
+        FitError::NotFinite { row, .. } => {
+            let index = source.sample(row) as u64;
+            let sample = cx.identity().and_then(|(content, _)| {
+                let samples = cx.store.some_samples(content, index..index + 1)?;
+                Ok(samples.into_iter().next().map(|sample| sample.id))
+            });
+            let id = sample.ok().flatten().unwrap_or_default();
+            StageError::Failed(format!(
+                "sample {index} (`{id}`): its features are not finite"
+            ))
+        }
+        other @ (FitError::Classes { .. } | FitError::Clustering(_)) => {
+            StageError::Failed(other.to_string())
+        }
+    }
+}
+
+fn record(fitted: &Fit, labels: Option<&Labels>) -> ClusteringRecord {
+    let name = |class: u32| labels.map_or("", |labels| labels.name(class));
+    let candidate = |(k, index): &(usize, f64)| Candidate {
+        clusters: *k as u32,
+        davies_bouldin: *index,
+    };
+    let classes = fitted.cluster_classes.iter();
+    let warnings = fitted.warnings.iter();
+    ClusteringRecord {
+        clusters: fitted.centroids.nrows() as u32,
+        dimension: fitted.centroids.ncols() as u32,
+        inertia: fitted.inertia,
+        davies_bouldin: fitted.davies_bouldin,
+        candidates: fitted.curve.iter().map(candidate).collect(),
+        labels: classes.map(|class| name(*class).to_owned()).collect(),
+        warnings: warnings.map(|w: &Warning| w.describe(name)).collect(),
+    }
+}
+
+fn store_columns(
+    cx: &Context<'_>,
+    version: Digest,
+    source: &ChunkSource,
+    fitted: &Fit,
+) -> Result<(), StoreError> {
+    let hardest = fitted.difficulty.iter().copied().fold(FAILED, f32::max);
+    let difficulty = source.by_sample(&fitted.difficulty, hardest);
+    let distance = source.by_sample(&fitted.distance, f32::NAN);
+    let cluster = source.by_sample(&fitted.cluster, u32::MAX);
+    let centroids = fitted.centroids.iter().map(|x| x.to_le_bytes());
+    let put = cx.store;
+    put.put_column(
+        version,
+        Column::Difficulty,
+        difficulty.map(f32::to_le_bytes),
+    )?;
+    put.put_column(version, Column::Distance, distance.map(f32::to_le_bytes))?;
+    put.put_column(version, Column::Cluster, cluster.map(u32::to_le_bytes))?;
+    put.put_column(version, Column::Centroids, centroids)
 }

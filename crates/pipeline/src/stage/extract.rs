@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// Samples per chunk file: the most work that a kill can cost.
-pub(super) const CHUNK: usize = 256;
+pub(crate) const CHUNK: usize = 256;
 
 /// Samples whose encoded bytes are in memory at the same time.
 const BLOCK: usize = 64;

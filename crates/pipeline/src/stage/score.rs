@@ -1,4 +1,4 @@
-//! Distances to difficulties, with the sketch and the summary that make up a version.
+//! The sketch of the difficulties and the summary: what completes a version.
 
 use super::{Context, StageError};
 use crate::worker::now_ms;
@@ -22,16 +22,11 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     let (content, version) = cx.identity()?;
     cx.reporter.report(0, 1, "scoring");
     let clustering = cx.store.clustering(version)?;
-    let scores = Scores::compute(
+    let scores = Scores::read(
         cx.store,
         version,
         cx.job.sample_count,
         clustering.clusters as usize,
-    )?;
-    cx.store.put_column(
-        version,
-        Column::Difficulty,
-        scores.difficulty.iter().map(|d| d.to_le_bytes()),
     )?;
     let record = VersionRecord {
         id: version,
@@ -39,7 +34,7 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
         source: cx.job.source.clone(),
         model: cx.job.model.clone(),
         model_digest: cx.job.model_digest,
-        parameters: cx.job.parameters,
+        parameters: cx.job.parameters.clone(),
         created_at_ms: now_ms(),
         summary: scores.summary(cx.store, content, clustering)?,
     };
@@ -56,17 +51,17 @@ struct Scores {
 }
 
 impl Scores {
-    fn compute(
+    fn read(
         store: &Store,
         version: Digest,
         samples: u64,
         clusters: usize,
     ) -> Result<Self, StoreError> {
-        let distance: Vec<f32> = store
-            .column(version, Column::Distance, samples)?
-            .into_iter()
-            .map(f32::from_le_bytes)
-            .collect();
+        let values = |column| -> Result<Vec<f32>, StoreError> {
+            let values = store.column(version, column, samples)?.into_iter();
+            Ok(values.map(f32::from_le_bytes).collect())
+        };
+        let distance = values(Column::Distance)?;
         let mut members = vec![Vec::new(); clusters];
         for (index, cluster) in store
             .column(version, Column::Cluster, samples)?
@@ -81,29 +76,11 @@ impl Scores {
         for members in &mut members {
             members.sort_by(|a, b| distance[*a].total_cmp(&distance[*b]).then(a.cmp(b)));
         }
-        let mut scores = Self {
-            difficulty: vec![difficulty::FAILED; distance.len()],
+        Ok(Self {
+            difficulty: values(Column::Difficulty)?,
             distance,
             members,
-        };
-        scores.fill_difficulty();
-        Ok(scores)
-    }
-
-    fn fill_difficulty(&mut self) {
-        let usable: Vec<(usize, u32)> = (0u32..)
-            .zip(&self.members)
-            .flat_map(|(c, members)| members.iter().map(move |i| (*i, c)))
-            .collect();
-        let distance: Vec<f32> = usable
-            .iter()
-            .map(|(index, _)| self.distance[*index])
-            .collect();
-        let cluster: Vec<u32> = usable.iter().map(|(_, cluster)| *cluster).collect();
-        let values = difficulty::cluster_min_max(&distance, &cluster, self.members.len());
-        for ((index, _), value) in usable.into_iter().zip(values) {
-            self.difficulty[index] = value;
-        }
+        })
     }
 
     fn summary(
@@ -118,10 +95,11 @@ impl Scores {
             .iter()
             .flat_map(|members| self.nearest(members).chain(self.farthest(members)));
         let samples = store.samples_at(content, listed.map(|index| index as u64))?;
+        let mut labels = clustering.labels.into_iter();
         let clusters = self
             .members
             .iter()
-            .map(|members| self.describe(&samples, members));
+            .map(|members| self.describe(&samples, members, labels.next()));
         Ok(SummaryRecord {
             sample_count: self.difficulty.len() as u64,
             failed_count: (self.difficulty.len() - usable) as u64,
@@ -131,10 +109,16 @@ impl Scores {
             histogram: difficulty::histogram(&self.difficulty, HISTOGRAM_BINS),
             clusters: clusters.collect(),
             candidates: clustering.candidates,
+            warnings: clustering.warnings,
         })
     }
 
-    fn describe(&self, samples: &BTreeMap<u64, SampleRecord>, members: &[usize]) -> ClusterRecord {
+    fn describe(
+        &self,
+        samples: &BTreeMap<u64, SampleRecord>,
+        members: &[usize],
+        label: Option<String>,
+    ) -> ClusterRecord {
         let sum: f64 = members.iter().map(|i| f64::from(self.distance[*i])).sum();
         let sample = |index: usize| {
             let sample = samples.get(&(index as u64))?.clone();
@@ -151,6 +135,7 @@ impl Scores {
             mean_distance: sum / members.len().max(1) as f64,
             nearest: self.nearest(members).filter_map(sample).collect(),
             farthest: self.farthest(members).filter_map(sample).collect(),
+            label,
         }
     }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod fitting;
 mod resume;
 mod rules;
 mod support;

@@ -1,15 +1,15 @@
 //! `CurriculumService`: what to draw, and when.
 
-use super::{Messages, blocking};
+use super::{Messages, blocking, difficulty};
 use crate::{
-    error::ServiceError,
     from_proto,
     published::{LoadedVersion, Published},
     to_proto,
 };
 use curriculum::Weights;
 use curriculum_proto::v1::{
-    self, curriculum_service_server::CurriculumService, get_weights_response::Part,
+    self, curriculum_service_server::CurriculumService, get_difficulty_response,
+    get_weights_response::Part,
 };
 use std::{ops::Range, sync::Arc};
 use tokio_stream::{StreamExt, once};
@@ -30,34 +30,26 @@ impl Curricula {
             instance,
         }
     }
-
-    /// Runs `work` on the version asked for.
-    async fn with_version<T: Send + 'static>(
-        &self,
-        curriculum: String,
-        version: &str,
-        work: impl FnOnce(Arc<LoadedVersion>) -> Result<T, ServiceError> + Send + 'static,
-    ) -> Result<T, ServiceError> {
-        let pin = from_proto::version(version)?;
-        let published = Arc::clone(&self.published);
-        blocking(move || work(published.load(&curriculum, pin)?)).await
-    }
 }
 
 #[tonic::async_trait]
 impl CurriculumService for Curricula {
     type GetWeightsStream = Messages<v1::GetWeightsResponse>;
+    type GetDifficultyStream = Messages<v1::GetDifficultyResponse>;
 
     async fn get_weights(
         &self,
         request: Request<v1::GetWeightsRequest>,
     ) -> Result<Response<Self::GetWeightsStream>, Status> {
         let request = request.into_inner();
-        let order = from_proto::order(request.order)?;
+        let order = from_proto::order(request.order, request.order_seed)?;
+        let pin = from_proto::version(&request.version)?;
         let encoding = from_proto::encoding(request.encoding)?;
         let iteration = from_proto::iteration("iteration", request.iteration)?;
         let instance = self.instance.clone();
-        let work = move |version: Arc<LoadedVersion>| {
+        let published = Arc::clone(&self.published);
+        let work = move || {
+            let version = published.load_ordered(&request.curriculum, pin, order)?;
             let range = from_proto::range(request.range, version.samples())?;
             let entry = version.entry(order, iteration);
             let header = v1::WeightsHeader {
@@ -74,9 +66,7 @@ impl CurriculumService for Curricula {
             let weights = version.weights(order, entry.temperature);
             Ok((header, version, weights, range))
         };
-        let (header, version, weights, range) = self
-            .with_version(request.curriculum, &request.version, work)
-            .await?;
+        let (header, version, weights, range) = blocking(work).await?;
         let header = v1::GetWeightsResponse {
             part: Some(Part::Header(header)),
         };
@@ -90,10 +80,13 @@ impl CurriculumService for Curricula {
         request: Request<v1::GetScheduleRequest>,
     ) -> Result<Response<v1::GetScheduleResponse>, Status> {
         let request = request.into_inner();
-        let order = from_proto::order(request.order)?;
+        let order = from_proto::order(request.order, request.order_seed)?;
+        let pin = from_proto::version(&request.version)?;
         let iterations = from_proto::iterations(request.iterations)?;
         let server_instance = self.instance.clone();
-        let work = move |version: Arc<LoadedVersion>| {
+        let published = Arc::clone(&self.published);
+        let work = move || {
+            let version = published.load(&request.curriculum, pin)?;
             let entries = iterations
                 .into_iter()
                 .map(|t| to_proto::entry(version.entry(order, t)));
@@ -104,10 +97,43 @@ impl CurriculumService for Curricula {
                 entries: entries.collect(),
             })
         };
-        Ok(Response::new(
-            self.with_version(request.curriculum, &request.version, work)
-                .await?,
-        ))
+        Ok(Response::new(blocking(work).await?))
+    }
+
+    async fn get_difficulty(
+        &self,
+        request: Request<v1::GetDifficultyRequest>,
+    ) -> Result<Response<Self::GetDifficultyStream>, Status> {
+        let request = request.into_inner();
+        let pin = from_proto::version(&request.version)?;
+        let server_instance = self.instance.clone();
+        let published = Arc::clone(&self.published);
+        let work = move || {
+            let version = published.describe(&request.curriculum, pin)?;
+            let samples = version.summary.sample_count;
+            let range = from_proto::range(request.range, samples)?;
+            let header = v1::DifficultyHeader {
+                version: version.id.to_string(),
+                server_instance,
+                sample_count: samples,
+                range: Some(v1::IndexRange {
+                    start: range.start,
+                    end: range.end,
+                }),
+            };
+            let reader = difficulty::Reader {
+                published,
+                version: version.id,
+                content: request.with_ids.then_some(version.content),
+            };
+            Ok((header, reader, range))
+        };
+        let (header, reader, range) = blocking(work).await?;
+        let header = v1::GetDifficultyResponse {
+            part: Some(get_difficulty_response::Part::Header(header)),
+        };
+        let chunks = difficulty::messages(reader, range);
+        Ok(Response::new(Box::pin(once(Ok(header)).chain(chunks))))
     }
 
     async fn get_curriculum(
@@ -164,10 +190,8 @@ async fn chunk(
     let start = range.start;
     let encode = move || {
         let difficulty = version.difficulty(range);
-        let mut values = Vec::with_capacity(size_of_val(difficulty));
-        for d in difficulty {
-            values.extend_from_slice(&(weights.of(*d) as f32).to_le_bytes());
-        }
+        let mut values = vec![0; size_of_val(difficulty)];
+        weights.fill_le_bytes(difficulty, &mut values);
         Ok(values)
     };
     let values = blocking(encode).await?.into();

@@ -1,0 +1,105 @@
+//! The messages of `GetDifficulty`: read from the store when the client is ready for them.
+
+use super::blocking;
+use crate::{error::ServiceError, published::Published};
+use curriculum_proto::v1::{self, get_difficulty_response::Part};
+use curriculum_store::{Column, Digest, StoreError};
+use futures_util::stream;
+use std::{ops::Range, sync::Arc};
+use tokio_stream::Stream;
+use tonic::Status;
+
+/// Samples of a message without ids, 768 KiB: as many as the store keeps in one value.
+const SAMPLES: u64 = 65_536;
+
+/// Bytes of a message with ids: 1 MiB, less what names its fields.
+const BYTES: usize = (1 << 20) - 64;
+
+/// Bytes of a sample without the text of its id and label: three values, and both lengths.
+const SAMPLE_BYTES: usize = 24;
+
+/// Reads one version.
+pub(super) struct Reader {
+    pub(super) published: Arc<Published>,
+    pub(super) version: Digest,
+    /// Key of the ids, if they are wanted.
+    pub(super) content: Option<Digest>,
+}
+
+/// Samples `range`, which lies within the version, in order.
+pub(super) fn messages(
+    reader: Reader,
+    range: Range<u64>,
+) -> impl Stream<Item = Result<v1::GetDifficultyResponse, Status>> + Send {
+    let start = (Arc::new(reader), range);
+    stream::try_unfold(start, |(reader, rest)| async move {
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let (at, end) = (rest.start, rest.end);
+        let worker = Arc::clone(&reader);
+        let chunk = blocking(move || worker.chunk(rest)).await?;
+        let next = at + (chunk.difficulty.len() / size_of::<f32>()) as u64;
+        let part = Some(Part::Chunk(chunk));
+        Ok(Some((
+            v1::GetDifficultyResponse { part },
+            (reader, next..end),
+        )))
+    })
+}
+
+impl Reader {
+    /// As many samples from the start of `rest`, which is not empty, as fit one message.
+    fn chunk(&self, rest: Range<u64>) -> Result<v1::DifficultyChunk, ServiceError> {
+        let start = rest.start;
+        let (ids, labels) = match self.content {
+            Some(content) => self.names(content, rest.clone())?,
+            None => (Vec::new(), Vec::new()),
+        };
+        let end = match self.content {
+            Some(_) => start + ids.len() as u64,
+            None => rest.end.min((start / SAMPLES + 1) * SAMPLES),
+        };
+        let values = |column| -> Result<_, StoreError> {
+            let store = self.published.store();
+            let values = store.column_range(self.version, column, start..end)?;
+            Ok(values.into_flattened().into())
+        };
+        Ok(v1::DifficultyChunk {
+            start,
+            difficulty: values(Column::Difficulty)?,
+            distance: values(Column::Distance)?,
+            cluster: values(Column::Cluster)?,
+            ids,
+            labels,
+        })
+    }
+
+    /// Ids and labels, at least one: a single sample may need more than a message should have.
+    fn names(
+        &self,
+        content: Digest,
+        rest: Range<u64>,
+    ) -> Result<(Vec<String>, Vec<String>), StoreError> {
+        let (mut ids, mut labels) = (Vec::new(), Vec::new());
+        let mut bytes = 0;
+        let mut next = rest.start;
+        while next < rest.end {
+            let samples = self
+                .published
+                .store()
+                .some_samples(content, next..rest.end)?;
+            next += samples.len() as u64;
+            for sample in samples {
+                let label = sample.label.unwrap_or_default();
+                bytes += SAMPLE_BYTES + sample.id.len() + label.len();
+                if bytes > BYTES && !ids.is_empty() {
+                    return Ok((ids, labels));
+                }
+                ids.push(sample.id);
+                labels.push(label);
+            }
+        }
+        Ok((ids, labels))
+    }
+}

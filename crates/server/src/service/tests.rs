@@ -1,0 +1,355 @@
+//! The reading side on a real store, without a network.
+
+use super::curriculum::Curricula;
+use crate::published::Published;
+use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
+use curriculum_pipeline::{FeatureExtractor, Pipeline};
+use curriculum_proto::v1::{
+    self, Order, curriculum_service_server::CurriculumService, get_difficulty_response,
+    get_weights_response,
+};
+use curriculum_store::{
+    Clusters, Column, Digest, Parameters, SampleRecord, ScheduleRecord, Score, Store,
+    SummaryRecord, VersionRecord,
+};
+use prost::Message;
+use std::sync::Arc;
+use tokio_stream::StreamExt;
+use tonic::{Code, Request, Status};
+
+/// For a pipeline that gets no job.
+struct Idle;
+
+impl FeatureExtractor for Idle {
+    fn model(&self) -> &str {
+        "idle"
+    }
+
+    fn digest(&self) -> Digest {
+        [1; 32].into()
+    }
+
+    fn dimension(&self) -> usize {
+        1
+    }
+
+    fn extract(&mut self, _: &[Vec<u8>], _: &mut [f32]) -> Result<Vec<(usize, String)>, String> {
+        Err("not asked for".to_owned())
+    }
+}
+
+struct Home {
+    curricula: Curricula,
+    ids: Vec<String>,
+    _folder: tempfile::TempDir,
+}
+
+fn difficulty(index: usize) -> f32 {
+    ((index as f64 * 0.618_033_988_749).fract().powi(2)) as f32
+}
+
+fn parameters(samples: u64) -> Parameters {
+    Parameters {
+        clusters: Clusters::Fixed(3),
+        seed: 0,
+        max_failed_fraction: 0.0,
+        by_label: false,
+        min_cluster_size: 1,
+        normalization: Normalization::ClusterMinMax,
+        score: Score::Distance,
+        schedule: ScheduleRecord {
+            initial: 0.2,
+            warmup: 1_000,
+            pacing: Pacing::Cosine,
+            min_temperature: None,
+            max_temperature: Some(0.2),
+            ceiling: effective::ceiling(samples, samples),
+            draws: samples,
+        },
+    }
+}
+
+impl Home {
+    /// A published version `c` of samples with these ids; the second sample has no features.
+    fn new(ids: Vec<String>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let id = Digest::from([5; 32]);
+        let count = ids.len();
+        let values: Vec<f32> = (0..count).map(difficulty).collect();
+        let distance = (0..count).map(|i| {
+            if i == 1 {
+                f32::NAN
+            } else {
+                2.0 * difficulty(i)
+            }
+        });
+        let cluster = (0..count).map(|i| if i == 1 { u32::MAX } else { i as u32 % 3 });
+        let columns = [
+            (
+                Column::Difficulty,
+                values.iter().map(|d| d.to_le_bytes()).collect(),
+            ),
+            (Column::Distance, distance.map(f32::to_le_bytes).collect()),
+            (
+                Column::Cluster,
+                cluster.map(u32::to_le_bytes).collect::<Vec<_>>(),
+            ),
+        ];
+        for (column, values) in columns {
+            store.put_column(id, column, values.into_iter()).unwrap();
+        }
+        let samples: Vec<SampleRecord> = ids
+            .iter()
+            .enumerate()
+            .map(|(index, id)| SampleRecord {
+                id: id.clone(),
+                label: (index % 2 == 0).then(|| format!("label {index}")),
+                digest: None,
+            })
+            .collect();
+        store.put_samples(id, &samples).unwrap();
+        let version = VersionRecord {
+            id,
+            content: id,
+            source: String::new(),
+            model: String::new(),
+            model_digest: id,
+            parameters: parameters(count as u64),
+            created_at_ms: 0,
+            summary: SummaryRecord {
+                sample_count: count as u64,
+                failed_count: 1,
+                dimension: 1,
+                inertia: 0.0,
+                davies_bouldin: None,
+                histogram: vec![],
+                clusters: vec![],
+                candidates: vec![],
+                warnings: vec!["careful".to_owned()],
+            },
+        };
+        store.put_version(&version, &Sketch::new(&values)).unwrap();
+        store.point("c", id).unwrap();
+        let pipeline = Pipeline::start(Arc::clone(&store), Box::new(Idle)).unwrap();
+        let published = Published::new(store, Arc::new(pipeline), 1 << 20);
+        Self {
+            curricula: Curricula::new(Arc::new(published), "this".to_owned()),
+            ids,
+            _folder: folder,
+        }
+    }
+
+    fn short(count: usize) -> Self {
+        Self::new((0..count).map(|i| format!("s{i}")).collect())
+    }
+
+    /// Header and chunks, whose order and bounds are checked.
+    async fn difficulty(
+        &self,
+        range: Option<v1::IndexRange>,
+        with_ids: bool,
+    ) -> Result<(v1::DifficultyHeader, Vec<v1::DifficultyChunk>), Status> {
+        let request = v1::GetDifficultyRequest {
+            curriculum: "c".to_owned(),
+            version: String::new(),
+            range,
+            with_ids,
+        };
+        let answer = self.curricula.get_difficulty(Request::new(request)).await?;
+        let mut messages = answer.into_inner();
+        let first = messages.next().await.unwrap()?.part;
+        let Some(get_difficulty_response::Part::Header(header)) = first else {
+            panic!("the first message is no header");
+        };
+        let mut next = header.range.unwrap().start;
+        let mut chunks = Vec::new();
+        while let Some(message) = messages.next().await {
+            let message = message?;
+            let bytes = message.encoded_len();
+            let Some(get_difficulty_response::Part::Chunk(chunk)) = message.part else {
+                panic!("a second header");
+            };
+            let samples = chunk.difficulty.len() / 4;
+            assert!(bytes <= 1 << 20 || samples == 1, "{samples} in {bytes}");
+            assert_eq!(chunk.start, next);
+            assert_eq!(
+                [chunk.distance.len(), chunk.cluster.len()],
+                [4 * samples; 2]
+            );
+            let named = if with_ids { samples } else { 0 };
+            assert_eq!([chunk.ids.len(), chunk.labels.len()], [named; 2]);
+            next += samples as u64;
+            chunks.push(chunk);
+        }
+        assert_eq!(next, header.range.unwrap().end);
+        Ok((header, chunks))
+    }
+
+    async fn weights(
+        &self,
+        order: Order,
+        order_seed: u64,
+        range: Option<v1::IndexRange>,
+    ) -> Vec<f32> {
+        let request = v1::GetWeightsRequest {
+            curriculum: "c".to_owned(),
+            iteration: 10,
+            order: order.into(),
+            order_seed,
+            range,
+            ..Default::default()
+        };
+        let answer = self.curricula.get_weights(Request::new(request)).await;
+        let mut messages = answer.unwrap().into_inner();
+        let mut weights = Vec::new();
+        while let Some(message) = messages.next().await {
+            if let Some(get_weights_response::Part::Chunk(chunk)) = message.unwrap().part {
+                weights.extend(floats(&chunk.values));
+            }
+        }
+        weights
+    }
+
+    async fn schedule(&self, order: Order, iterations: Vec<u64>) -> Vec<v1::ScheduleEntry> {
+        let request = v1::GetScheduleRequest {
+            curriculum: "c".to_owned(),
+            iterations,
+            order: order.into(),
+            order_seed: 3,
+            ..Default::default()
+        };
+        let answer = self.curricula.get_schedule(Request::new(request)).await;
+        answer.unwrap().into_inner().entries
+    }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let values = bytes.as_chunks::<4>().0.iter();
+    values.map(|value| f32::from_le_bytes(*value)).collect()
+}
+
+fn some(start: u64, end: u64) -> Option<v1::IndexRange> {
+    Some(v1::IndexRange { start, end })
+}
+
+#[tokio::test]
+async fn difficulties_come_in_order_in_any_range() {
+    let home = Home::short(150_000);
+    for (start, end) in [
+        (0, 150_000),
+        (0, 2),
+        (7, 7),
+        (65_530, 65_540),
+        (149_999, 150_000),
+    ] {
+        let (header, chunks) = home.difficulty(some(start, end), false).await.unwrap();
+        assert_eq!(
+            (header.sample_count, header.range),
+            (150_000, some(start, end))
+        );
+        let read: Vec<f32> = chunks.iter().flat_map(|c| floats(&c.difficulty)).collect();
+        let expected: Vec<f32> = (start as usize..end as usize).map(difficulty).collect();
+        assert_eq!(read, expected);
+    }
+    let (header, chunks) = home.difficulty(None, false).await.unwrap();
+    assert_eq!((header.range, chunks.len()), (some(0, 150_000), 3));
+    let distance = floats(&chunks[0].distance);
+    assert!(distance[1].is_nan());
+    assert_eq!(distance[2], 2.0 * difficulty(2));
+    assert_eq!(
+        chunks[0].cluster[..12],
+        [0, 0, 0, 0, 255, 255, 255, 255, 2, 0, 0, 0]
+    );
+}
+
+#[tokio::test]
+async fn messages_with_ids_are_cut_by_bytes() {
+    let mut ids: Vec<String> = (0..9_000).map(|i| format!("{i:0>300}")).collect();
+    ids[4_200] = "long".repeat(1 << 18);
+    let home = Home::new(ids);
+    let (_, chunks) = home.difficulty(None, true).await.unwrap();
+    let read: Vec<&String> = chunks.iter().flat_map(|chunk| &chunk.ids).collect();
+    assert!(read.into_iter().eq(&home.ids));
+    assert!(
+        chunks
+            .iter()
+            .any(|chunk| chunk.ids == home.ids[4_200..4_201])
+    );
+    // 9,000 samples of about 340 bytes need three messages, the long one parts another.
+    assert!(chunks.len() <= 6, "{}", chunks.len());
+    let (_, chunks) = home.difficulty(some(8_998, 9_000), true).await.unwrap();
+    assert_eq!(chunks[0].labels, ["label 8998", ""]);
+    assert_eq!(
+        floats(&chunks[0].difficulty),
+        [difficulty(8_998), difficulty(8_999)]
+    );
+}
+
+#[tokio::test]
+async fn difficulties_beyond_the_samples_are_refused() {
+    let home = Home::short(10);
+    for range in [some(4, 3), some(0, 11), some(u64::MAX, 0)] {
+        let status = home.difficulty(range, true).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{range:?}");
+    }
+}
+
+#[tokio::test]
+async fn control_orders_deal_the_same_weights_to_other_samples() {
+    let home = Home::short(5_000);
+    let sorted = |mut weights: Vec<f32>| {
+        weights.sort_by(f32::total_cmp);
+        weights
+    };
+    let easy = home.weights(Order::EasyFirst, 0, None).await;
+    let reversed = home.weights(Order::Reversed, 0, None).await;
+    let shuffled = home.weights(Order::Shuffled, 1, None).await;
+    let other = home.weights(Order::Shuffled, 2, None).await;
+    for control in [&reversed, &shuffled, &other] {
+        assert_ne!(*control, easy);
+        assert_eq!(sorted(control.clone()), sorted(easy.clone()));
+    }
+    assert_ne!(shuffled, other);
+    let largest = |weights: &[f32]| (0..5_000).max_by(|a, b| weights[*a].total_cmp(&weights[*b]));
+    let hardest = (0..5_000).max_by(|a, b| difficulty(*a).total_cmp(&difficulty(*b)));
+    assert_eq!(largest(&reversed), hardest);
+    assert_eq!(
+        home.weights(Order::Shuffled, 1, some(40, 90)).await,
+        shuffled[40..90]
+    );
+    assert_eq!(home.weights(Order::Reversed, 7, None).await, reversed);
+
+    let iterations = vec![0, 10, 999, 1_000];
+    let easy = home.schedule(Order::EasyFirst, iterations.clone()).await;
+    for order in [Order::Reversed, Order::Shuffled] {
+        assert_eq!(home.schedule(order, iterations.clone()).await, easy);
+    }
+}
+
+#[tokio::test]
+async fn the_schedule_of_a_version_is_followed() {
+    let home = Home::short(1_000);
+    let entries = home.schedule(Order::EasyFirst, vec![0, 999, 1_000]).await;
+    assert_eq!(entries[0].status(), v1::SolverStatus::Ok);
+    assert!((entries[0].effective_fraction - 0.2).abs() < 1e-6);
+    assert_eq!(entries[1].status(), v1::SolverStatus::Clamped);
+    assert_eq!(entries[1].temperature, 0.2);
+    assert_eq!(entries[2].status(), v1::SolverStatus::Uniform);
+
+    let request = v1::GetCurriculumRequest {
+        curriculum: "c".to_owned(),
+        version: String::new(),
+    };
+    let answer = home.curricula.get_curriculum(Request::new(request)).await;
+    let version = answer.unwrap().into_inner().version.unwrap();
+    let parameters = version.parameters.unwrap();
+    let schedule = parameters.schedule.unwrap();
+    assert_eq!(schedule.pacing(), v1::Pacing::Cosine);
+    assert_eq!(
+        (schedule.max_temperature, schedule.draws),
+        (Some(0.2), Some(1_000))
+    );
+    assert_eq!(parameters.min_cluster_size, Some(1));
+    assert_eq!(version.summary.unwrap().warnings, ["careful"]);
+}

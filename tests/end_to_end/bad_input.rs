@@ -172,7 +172,7 @@ async fn submissions_out_of_range_name_the_field() {
         ),
         (
             |r| schedule(r).initial_effective_fraction = Some(0.64),
-            "parameters.schedule",
+            "parameters.schedule.initial_effective_fraction",
         ),
         (|r| schedule(r).pacing = 99, "parameters.schedule.pacing"),
     ];

@@ -30,7 +30,8 @@ pub struct ClassClustering {
     pub small: Vec<u32>,
 }
 
-/// Clusters the rows of each class on their own; `classes` holds each row's.
+/// Clusters the rows of each class on their own; `classes` holds each row's, numbered without large
+/// gaps: memory grows with the largest number.
 ///
 /// # Errors
 /// Those of [`cluster()`], and a number of `classes` that is not the number of rows.

@@ -6,10 +6,12 @@
 //! scikit-learn takes the means of the assigned rows: the same after Lloyd's algorithm has
 //! converged, and close to it after mini-batches.
 
+use rayon::prelude::*;
+
 use crate::kernel::squared_distance;
 
-/// The index from centroids (row-major, `width` columns), counts and sums of distances. Empty clusters are left out, as are
-/// pairs of coincident centroids; `None` with fewer than two clusters.
+/// The index from centroids (row-major, `width` columns), counts and sums of distances. Empty
+/// clusters are left out, as are pairs of coincident centroids; `None` with fewer than two clusters.
 pub(crate) fn davies_bouldin(
     centroids: &[f32],
     width: usize,
@@ -25,18 +27,29 @@ pub(crate) fn davies_bouldin(
     if clusters.len() < 2 {
         return None;
     }
-    let mut worst = vec![0.0_f64; clusters.len()];
-    for (i, (centroid, scatter)) in clusters.iter().enumerate() {
-        for (j, (other, other_scatter)) in clusters.iter().enumerate().skip(i + 1) {
-            let separation = squared_distance(centroid, other).sqrt();
-            if separation > 0.0 {
-                let ratio = (scatter + other_scatter) / separation;
-                worst[i] = worst[i].max(ratio);
-                worst[j] = worst[j].max(ratio);
-            }
-        }
-    }
+    let worst: Vec<f64> = clusters
+        .par_iter()
+        .map(|cluster| worst_ratio(*cluster, &clusters))
+        .collect();
     Some(worst.iter().sum::<f64>() / worst.len() as f64)
+}
+
+/// Of one cluster with any other, each a centroid and its scatter.
+fn worst_ratio((centroid, scatter): (&[f32], f64), clusters: &[(&[f32], f64)]) -> f64 {
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut worst = 0.0_f64;
+            for (other, other_scatter) in clusters {
+                // The cluster itself is one of those at no distance.
+                let separation = squared_distance(centroid, other).sqrt();
+                if separation > 0.0 {
+                    worst = worst.max((scatter + other_scatter) / separation);
+                }
+            }
+            worst
+        },
+    )
 }
 
 #[cfg(test)]

@@ -15,13 +15,13 @@ pub enum ClusteringError {
     /// A value is NaN or infinite; `row` counts from 0.
     #[error("row {row} holds a value that is not finite")]
     NotFinite {
-        /// The first such row.
+        /// One such row; there may be others.
         row: usize,
     },
     /// A row is so long that distances to it would not fit f32; `row` counts from 0.
     #[error("row {row} is too large: distances to it do not fit single precision")]
     TooLarge {
-        /// The first such row.
+        /// One such row; there may be others.
         row: usize,
     },
     /// The candidates of automatic k are an empty list.

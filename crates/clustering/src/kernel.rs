@@ -5,6 +5,7 @@
 //! behind than rounding can explain; the few rows that remain are decided by distances in f64. So
 //! the answer is the true nearest centroid, the lowest number on exact ties.
 
+mod grouping;
 mod nearby;
 mod pruned;
 mod tile;
@@ -18,7 +19,7 @@ use crate::source::norms;
 pub(crate) use nearby::{Nearby, References};
 use pruned::Grouped;
 use tile::{Lanes, Panels, scan};
-pub(crate) use tile::{PANEL, multiply};
+pub(crate) use tile::{PANEL, STRIP, multiply};
 
 /// Panels scanned before the next, so that they stay in the second-level cache.
 const PANELS_PER_SWEEP: usize = 32;
@@ -47,15 +48,15 @@ impl<'a> Block<'a> {
 
 /// The centroids of several runs.
 pub(crate) struct Stack {
-    runs: Vec<Run>,
+    runs: Vec<Centroids>,
     /// For each run, its clusters' place among all clusters of the stack.
     spans: Vec<Range<usize>>,
     width: usize,
 }
 
 /// One run's centroids, row-major and in panels.
-struct Run {
-    centroids: Vec<f32>,
+struct Centroids {
+    values: Vec<f32>,
     panels: Vec<f32>,
     squared_norms: Vec<f32>,
     /// Largest centroid norm: scales the rounding of the scores.
@@ -74,18 +75,21 @@ impl Stack {
     ) -> Self {
         let mut stack = Self::ungrouped(width, runs);
         stack.runs.par_iter_mut().for_each(|run| {
-            run.grouped = Grouped::new(width, &run.centroids, rows);
+            run.grouped = Grouped::new(width, &run.values, rows);
         });
         stack
     }
 
     /// As [`Stack::new`], without a way to skip centroids.
     pub(crate) fn ungrouped<'a>(width: usize, runs: impl IntoIterator<Item = &'a [f32]>) -> Self {
-        let runs: Vec<Run> = runs.into_iter().map(|run| Run::new(width, run)).collect();
+        let runs: Vec<Centroids> = runs
+            .into_iter()
+            .map(|run| Centroids::new(width, run))
+            .collect();
         let mut end = 0;
-        let span = |run: &Run| {
+        let span = |run: &Centroids| {
             let start = end;
-            end += run.centroids.len() / width;
+            end += run.values.len() / width;
             start..end
         };
         Self {
@@ -109,7 +113,7 @@ impl Stack {
 
     /// A centroid of a run, by its number within the run.
     pub(crate) fn centroid(&self, run: usize, number: u32) -> &[f32] {
-        &self.runs[run].centroids[number as usize * self.width..][..self.width]
+        &self.runs[run].values[number as usize * self.width..][..self.width]
     }
 
     /// Appends the nearest cluster of every row, for every run: run by run, numbers counted within
@@ -153,7 +157,7 @@ impl Contenders {
     }
 }
 
-impl Run {
+impl Centroids {
     fn new(width: usize, centroids: &[f32]) -> Self {
         let norms = norms(centroids, width);
         let panels = norms.len().div_ceil(PANEL);
@@ -162,7 +166,7 @@ impl Run {
             *squared = (f64::from(norm) * f64::from(norm)) as f32;
         }
         Self {
-            centroids: centroids.to_vec(),
+            values: centroids.to_vec(),
             panels: pack(width, centroids),
             squared_norms,
             reach: norms.iter().copied().fold(0.0, f32::max),
@@ -180,7 +184,7 @@ impl Run {
         norm: f32,
         cluster: impl Fn(u32) -> u32,
     ) -> u32 {
-        let limit = lanes.lowest() + rounding(row.len(), norm, self.reach);
+        let limit = lanes.lowest() + score_error(row.len(), norm, self.reach);
         let mut contenders = Contenders::default();
         for lane in 0..PANEL {
             // A score that is NaN or beyond f32 proves nothing.
@@ -201,7 +205,7 @@ impl Run {
     }
 
     fn clusters(&self, width: usize) -> u32 {
-        (self.centroids.len() / width) as u32
+        (self.values.len() / width) as u32
     }
 
     /// By distances in f64; the lowest number of equals.
@@ -211,7 +215,7 @@ impl Run {
             #[inline(always)]
             || {
                 for cluster in clusters {
-                    let centroid = &self.centroids[cluster as usize * row.len()..][..row.len()];
+                    let centroid = &self.values[cluster as usize * row.len()..][..row.len()];
                     let distance = squared_distance(row, centroid);
                     if (distance, cluster) < best {
                         best = (distance, cluster);
@@ -240,11 +244,12 @@ impl Run {
 }
 
 /// Upper bound on the rounding in the difference of two scores ‖c‖² − 2x·c: a dot product of
-/// `width` terms, summed in any order, is off by at most width · 2⁻²⁴ · ‖x‖‖c‖ (Higham, Accuracy
-/// and Stability of Numerical Algorithms, §3.1), plus what underflow can hide.
-fn rounding(width: usize, norm: f32, reach: f32) -> f32 {
+/// `width` terms, summed in any order, is off by at most γ‖x‖‖c‖, γ = width·u / (1 − width·u) with
+/// u = 2⁻²⁴ (Higham, Accuracy and Stability of Numerical Algorithms, §3.1); ‖c‖², rounded three
+/// times, by 3u‖c‖²; and what underflow can hide comes on top.
+fn score_error(width: usize, norm: f32, reach: f32) -> f32 {
     let terms = width as f32 + 8.0;
-    2.0 * f32::EPSILON * (reach * reach + terms * norm * reach) + terms * f32::MIN_POSITIVE
+    f32::EPSILON * (6.0 * reach * reach + 2.5 * terms * norm * reach) + terms * f32::MIN_POSITIVE
 }
 
 /// Centroids, row-major, in panels: column by column, [`PANEL`] side by side, padded with zeros.

@@ -7,6 +7,7 @@
 
 use crate::ClusteringError;
 use crate::kernel::{Stack, squared_distance};
+use crate::mini_batch::SAMPLE_BYTES;
 use crate::params::KMeansParameters;
 use crate::pass::{Want, pass};
 use crate::progress::{Observer, Stage};
@@ -54,8 +55,10 @@ pub(crate) fn fit(
     params: &KMeansParameters,
     observer: &mut Observer<'_>,
 ) -> Result<Vec<Settled>, ClusteringError> {
-    let amount = POOL_ROWS.max(candidates.largest().saturating_mul(8));
-    let pool = sample(source, amount, &mut params.rng().clone())?;
+    let largest = candidates.largest();
+    let room = SAMPLE_BYTES / (source.width() * size_of::<f32>());
+    let amount = POOL_ROWS.max(largest.saturating_mul(8)).min(room);
+    let pool = sample(source, amount.max(largest), &mut params.rng().clone())?;
     let starts = Starts::new(
         |_| pool.all(),
         params.n_runs(),

@@ -2,7 +2,8 @@
 //! before and is four times as large, and centroids are the means of the rows of the present batch.
 //! Early iterations, which only find the rough places, cost little, and no row counts twice.
 //!
-//! The batches are the beginnings of one random sample in memory, at most [`SAMPLE_BYTES`] large.
+//! The batches are the beginnings of one random sample in memory, at most [`SAMPLE_BYTES`] large
+//! unless a row per cluster is more.
 //! Starts are drawn from slices of it. Several starts are refined by a few iterations of Lloyd's
 //! algorithm on the first slice and judged there; unrefined, the distances to raw rows hide which
 //! start has missed a cluster. The first batch has [`BATCH_ROWS_PER_CLUSTER`] rows per cluster:
@@ -25,8 +26,8 @@ use crate::selection::{Settled, best_of_starts};
 use crate::source::{RowSlice, Rows, Source};
 use crate::starts::{Starts, sample};
 
-/// Memory for the sample.
-const SAMPLE_BYTES: usize = 256 << 20;
+/// Memory for the sample, unless a row per cluster needs more.
+pub(crate) const SAMPLE_BYTES: usize = 256 << 20;
 
 /// Rows of the sample, at least and per cluster of the largest candidate.
 const SAMPLE_ROWS: usize = 32_768;
@@ -106,6 +107,8 @@ impl Plan {
         let room = SAMPLE_BYTES / (source.width() * size_of::<f32>());
         let pool = POOL_ROWS
             .max(largest.saturating_mul(drawn))
+            .min(room)
+            .max(largest)
             .min(source.rows());
         let wanted = SAMPLE_ROWS.max(largest.saturating_mul(SAMPLE_ROWS_PER_CLUSTER));
         Self {

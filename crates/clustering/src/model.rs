@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::ClusteringError;
 use crate::kernel::{Block, Stack};
 use crate::selection::Fitted;
-use crate::source::{BLOCK_ROWS, norms};
+use crate::source::{norms, rows_per_block};
 
 /// Fitted centroids, with linfa's `Predict`.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +74,7 @@ impl<D: Data<Elem = f32>> PredictInplace<ArrayBase<D, Ix2>, Array1<usize>> for K
         let values = rows.as_standard_layout();
         let values = values.as_slice().unwrap_or_default();
         let (stack, width) = (self.stack(rows.nrows()), rows.ncols().max(1));
-        let blocks = values.par_chunks(BLOCK_ROWS * width);
+        let blocks = values.par_chunks(rows_per_block(width) * width);
         let nearest: Vec<Vec<u32>> = blocks
             .map(|values| {
                 let mut nearest = Vec::new();

@@ -9,11 +9,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::ClusteringError;
-use crate::kernel::{Block, Stack, squared_distance};
-use crate::source::{BLOCK_ROWS, Source, check};
+use crate::kernel::{Block, Stack, squared_distance, squared_norm};
+use crate::source::{Source, check, rows_per_block};
 use crate::tally::Tally;
 
-/// Memory for the rows of a wave, unless two blocks per thread need more.
+/// Memory for the rows of a wave and what is found for them, unless a block per thread needs more.
 const WAVE_BYTES: usize = 24 << 20;
 
 /// Which sums a pass is read for; counts and nearest clusters always come along.
@@ -32,6 +32,8 @@ pub(crate) struct Assigned<'a> {
     pub(crate) nearest: &'a [u32],
     /// Squared Euclidean distance to it; empty unless wanted.
     pub(crate) squares: &'a [f64],
+    /// Σ‖x‖² of the block; 0 unless row sums are wanted.
+    pub(crate) energy: f64,
 }
 
 /// Buffers of a block, reused from wave to wave.
@@ -73,29 +75,33 @@ pub(crate) fn pass(
 ) -> Result<Tally, ClusteringError> {
     let mut tally = Tally::zeros(stack, want);
     let mut slots: Vec<Slot> = Vec::new();
-    slots.resize_with(blocks_per_wave(source), Slot::default);
-    let rows = source.rows();
-    for start in (0..rows).step_by(BLOCK_ROWS * slots.len()) {
-        let end = rows.min(start + BLOCK_ROWS * slots.len());
-        let blocks: Vec<_> = (start..end).step_by(BLOCK_ROWS).collect();
-        let wave: Vec<Assigned<'_>> = slots
+    let (rows, block_rows) = (source.rows(), rows_per_block(source.width()));
+    slots.resize_with(blocks_per_wave(source, stack, want), Slot::default);
+    for start in (0..rows).step_by(block_rows * slots.len()) {
+        let end = rows.min(start + block_rows * slots.len());
+        let blocks: Vec<_> = (start..end).step_by(block_rows).collect();
+        let wave: Vec<Result<Assigned<'_>, ClusteringError>> = slots
             .par_iter_mut()
             .zip(blocks)
             .map(|(slot, first)| {
-                slot.assign(source, first..end.min(first + BLOCK_ROWS), stack, want)
+                slot.assign(source, first..end.min(first + block_rows), stack, want)
             })
-            .collect::<Result<_, _>>()?;
+            .collect();
+        // In order, so that the first of several bad rows is named.
+        let wave = wave.into_iter().collect::<Result<Vec<_>, _>>()?;
         tally.add(stack, want, &wave);
         wave.iter().try_for_each(&mut sink)?;
     }
     Ok(tally)
 }
 
-fn blocks_per_wave(source: &dyn Source) -> usize {
-    let block = BLOCK_ROWS * source.width() * size_of::<f32>();
-    let threads = rayon::current_num_threads();
-    let wave = (WAVE_BYTES / block.max(1)).max(2 * threads);
-    wave.min(source.rows().div_ceil(BLOCK_ROWS)).max(1)
+fn blocks_per_wave(source: &dyn Source, stack: &Stack, want: Want) -> usize {
+    let square = if want.distances { size_of::<f64>() } else { 0 };
+    let found = stack.spans().len() * (size_of::<u32>() + square);
+    let block_rows = rows_per_block(source.width());
+    let block = block_rows * (source.width() * size_of::<f32>() + found);
+    let wave = (WAVE_BYTES / block).max(rayon::current_num_threads());
+    wave.min(source.rows().div_ceil(block_rows)).max(1)
 }
 
 impl Slot {
@@ -116,6 +122,10 @@ impl Slot {
         };
         self.nearest.clear();
         stack.nearest(block, &mut self.nearest);
+        let mut energy = 0.0;
+        if want.row_sums {
+            energy = sum_of_squares(block);
+        }
         self.squares.clear();
         if want.distances {
             measure(block, stack, &self.nearest, &mut self.squares);
@@ -124,8 +134,16 @@ impl Slot {
             block,
             nearest: &self.nearest,
             squares: &self.squares,
+            energy,
         })
     }
+}
+
+fn sum_of_squares(block: Block<'_>) -> f64 {
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || block.rows().map(squared_norm).sum(),
+    )
 }
 
 /// Appends each row's squared distance to its cluster, run by run.

@@ -5,9 +5,11 @@
 //! the nearest cluster that is large enough.
 
 use crate::ClusteringError;
+use rayon::prelude::*;
+
 use crate::cluster::Clustering;
 use crate::kernel::{Block, Stack, squared_distance};
-use crate::source::{BLOCK_ROWS, Rows, Source, norms};
+use crate::source::{Rows, Source, norms, rows_per_block};
 
 /// Moves the rows of clusters with fewer than `min_size` rows to the nearest cluster that has as
 /// many; a cluster whose rows all lie at one distance counts as one row. Assignments, sizes and
@@ -41,28 +43,42 @@ pub fn rehouse(
         .flat_map(|&cluster| clustering.centroids.row(cluster as usize).to_vec())
         .collect();
     let stack = Stack::ungrouped(source.width(), [centroids.as_slice()]);
-    for members in members.chunks(BLOCK_ROWS) {
-        let rows = Rows::gather(source, members)?;
-        let values = rows.all().values;
-        let norms = norms(values, source.width());
-        let block = Block {
-            values,
-            norms: &norms,
-            width: source.width(),
-        };
-        let mut nearest = Vec::new();
-        stack.nearest(block, &mut nearest);
-        for ((&member, &number), row) in members.iter().zip(&nearest).zip(block.rows()) {
-            let (from, to) = (clustering.assignments[member], large[number as usize]);
-            clustering.sizes[from as usize] -= 1;
-            clustering.sizes[to as usize] += 1;
-            clustering.assignments[member] = to;
-            clustering.distances[member] =
-                squared_distance(row, stack.centroid(0, number)).sqrt() as f32;
-            visitor[member] = true;
-        }
+    let moves: Vec<Vec<(u32, f32)>> = members
+        .par_chunks(rows_per_block(source.width()))
+        .map(|members| nearest(source, members, &stack))
+        .collect::<Result<_, _>>()?;
+    for (&member, (number, distance)) in members.iter().zip(moves.into_iter().flatten()) {
+        let (from, to) = (clustering.assignments[member], large[number as usize]);
+        clustering.sizes[from as usize] -= 1;
+        clustering.sizes[to as usize] += 1;
+        clustering.assignments[member] = to;
+        clustering.distances[member] = distance;
+        visitor[member] = true;
     }
     Ok(visitor)
+}
+
+/// For each row the nearest centroid and the distance to it.
+fn nearest(
+    source: &dyn Source,
+    members: &[usize],
+    stack: &Stack,
+) -> Result<Vec<(u32, f32)>, ClusteringError> {
+    let rows = Rows::gather(source, members)?;
+    let values = rows.all().values;
+    let norms = norms(values, source.width());
+    let block = Block {
+        values,
+        norms: &norms,
+        width: source.width(),
+    };
+    let mut nearest = Vec::new();
+    stack.nearest(block, &mut nearest);
+    let measured = nearest.into_iter().zip(block.rows()).map(|(number, row)| {
+        let square = squared_distance(row, stack.centroid(0, number));
+        (number, square.sqrt() as f32)
+    });
+    Ok(measured.collect())
 }
 
 /// Rows of each cluster, 1 if they all lie at one distance.

@@ -4,7 +4,7 @@ use crate::ClusteringError;
 use crate::progress::{Observer, Progress, Stage, report};
 
 /// Clusters that are advanced together: what keeps their sums within some ten megabytes.
-const STACK_CLUSTERS: usize = 4096;
+pub(crate) const STACK_CLUSTERS: usize = 4096;
 
 /// The numbers of clusters to try, ascending, never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]

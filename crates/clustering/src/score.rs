@@ -11,7 +11,7 @@ use crate::ClusteringError;
 use crate::cluster::Clustering;
 use crate::kernel::{Nearby, References, squared_norm};
 use crate::progress::{Observer, Progress, Stage, report};
-use crate::source::{BLOCK_ROWS, Rows, Source};
+use crate::source::{Rows, Source, rows_per_block};
 use crate::subset::{Groups, Subset};
 
 /// Neighbours whose distances are averaged.
@@ -32,20 +32,22 @@ pub enum Score {
     Neighbours,
 }
 
-/// The score of every row.
+/// The score of every row. A `visitor`, as [`rehouse()`](crate::rehouse()) returns them, is measured
+/// like the others, but is nobody's neighbour; the slice may be empty.
 ///
 /// # Errors
 /// If the source cannot be read; [`ClusteringError::Cancelled`] once the observer breaks.
 pub fn score(
     source: &dyn Source,
     clustering: &Clustering,
+    visitor: &[bool],
     score: Score,
     observer: &mut Observer<'_>,
 ) -> Result<Vec<f32>, ClusteringError> {
     match score {
         Score::Distance => Ok(clustering.distances.clone()),
         Score::Cosine => cosine(source, clustering),
-        Score::Neighbours => neighbours(source, clustering, observer),
+        Score::Neighbours => neighbours(source, clustering, visitor, observer),
     }
 }
 
@@ -53,12 +55,13 @@ fn cosine(source: &dyn Source, clustering: &Clustering) -> Result<Vec<f32>, Clus
     let mut scores = vec![0.0; source.rows()];
     let (width, centroids) = (source.width(), clustering.centroids.as_standard_layout());
     let centroids = centroids.as_slice().unwrap_or_default();
+    let block_rows = rows_per_block(width);
     scores
-        .par_chunks_mut(BLOCK_ROWS)
-        .zip(clustering.assignments.par_chunks(BLOCK_ROWS))
+        .par_chunks_mut(block_rows)
+        .zip(clustering.assignments.par_chunks(block_rows))
         .enumerate()
         .try_for_each_init(Vec::new, |buffer, (block, (scores, clusters))| {
-            let first = block * BLOCK_ROWS;
+            let first = block * block_rows;
             let values = source.block(first..first + scores.len(), buffer)?;
             let rows = values.chunks_exact(width);
             for ((score, row), &cluster) in scores.iter_mut().zip(rows).zip(clusters) {
@@ -78,7 +81,7 @@ fn cosine_distance(a: &[f32], b: &[f32]) -> f32 {
         .sum();
     let norms = (squared_norm(a) * squared_norm(b)).sqrt();
     if norms > 0.0 {
-        (1.0 - dot / norms) as f32
+        (1.0 - dot / norms).clamp(0.0, 2.0) as f32
     } else {
         1.0
     }
@@ -87,21 +90,29 @@ fn cosine_distance(a: &[f32], b: &[f32]) -> f32 {
 fn neighbours(
     source: &dyn Source,
     clustering: &Clustering,
+    visitor: &[bool],
     observer: &mut Observer<'_>,
 ) -> Result<Vec<f32>, ClusteringError> {
     let clusters = clustering.sizes.len();
     let groups = Groups::new(&clustering.assignments, clusters);
+    let is_visitor = |row: usize| visitor.get(row).copied().unwrap_or_default();
     let mut scores = vec![0.0; source.rows()];
     for cluster in 0..clusters {
         let members = groups.of(cluster);
+        let at_home = members.iter().copied().filter(|&row| !is_visitor(row));
+        let at_home: Vec<usize> = at_home.collect();
+        let wanted = |row| match is_visitor(row) {
+            true => at_home.len(),
+            false => at_home.len() - 1,
+        };
+        let nearby = members
+            .iter()
+            .map(|&row| Nearby::new(NEIGHBOURS.min(wanted(row))));
+        let mut nearby: Vec<Nearby> = nearby.collect();
         let subset = Subset { source, members };
-        let mut nearby =
-            vec![Nearby::new(NEIGHBOURS.min(members.len().saturating_sub(1))); members.len()];
-        for first in (0..members.len()).step_by(REFERENCES) {
+        for references in at_home.chunks(REFERENCES) {
             report(observer, progress(cluster, clusters))?;
-            let end = members.len().min(first + REFERENCES);
-            let references = Rows::gather(source, &members[first..end])?;
-            compare(&subset, &references, first, &mut nearby)?;
+            compare(&subset, references, &mut nearby)?;
         }
         for (&member, nearby) in members.iter().zip(&nearby) {
             scores[member] = nearby.mean_distance() as f32;
@@ -110,23 +121,23 @@ fn neighbours(
     Ok(scores)
 }
 
-/// Shows all rows of a cluster some of them, which begin at row `first`.
+/// Shows all rows of a cluster some rows of the source.
 fn compare(
     subset: &Subset<'_>,
-    references: &Rows,
-    first: usize,
+    shown: &[usize],
     nearby: &mut [Nearby],
 ) -> Result<(), ClusteringError> {
-    let references = References::new(references.all());
+    let rows = Rows::gather(subset.source, shown)?;
+    let references = References::new(rows.all());
+    let block_rows = rows_per_block(subset.width());
     nearby
-        .par_chunks_mut(BLOCK_ROWS)
+        .par_chunks_mut(block_rows)
         .enumerate()
         .try_for_each_init(Vec::new, |buffer, (block, nearby)| {
-            let start = block * BLOCK_ROWS;
+            let start = block * block_rows;
             let values = subset.block(start..start + nearby.len(), buffer)?;
-            references.show(values, nearby, |row, reference| {
-                start + row == first + reference
-            });
+            let is_same = |row, reference: usize| subset.members[start + row] == shown[reference];
+            references.show(values, nearby, is_same);
             Ok(())
         })
 }

@@ -62,7 +62,7 @@ pub(crate) fn search(
 /// The best candidate so far, and the index of all.
 #[derive(Default)]
 struct Rounds {
-    best: Option<Fitted>,
+    best: Option<(Fitted, Option<f64>)>,
     curve: BTreeMap<usize, Option<f64>>,
 }
 
@@ -75,17 +75,19 @@ impl Rounds {
         observer: &mut Observer<'_>,
     ) -> Result<(), ClusteringError> {
         let settled = options.fit(source, candidates, observer)?;
-        let mut fitted = measure(source, settled)?;
-        for candidate in &fitted {
-            self.curve
-                .insert(candidate.clusters(), candidate.davies_bouldin);
+        let fitted = measure(source, settled)?.into_iter();
+        let mut fitted: Vec<_> = fitted
+            .map(|candidate| {
+                let index = candidate.index();
+                (candidate, index)
+            })
+            .collect();
+        for (candidate, index) in &fitted {
+            self.curve.insert(candidate.clusters(), *index);
         }
         fitted.extend(self.best.take());
-        fitted.sort_by_key(Fitted::clusters);
-        let chosen = lowest_index(&fitted).map(Fitted::clusters);
-        self.best = fitted
-            .into_iter()
-            .find(|candidate| Some(candidate.clusters()) == chosen);
+        fitted.sort_by_key(|(candidate, _)| candidate.clusters());
+        self.best = lowest_index(fitted);
         Ok(())
     }
 
@@ -101,7 +103,7 @@ impl Rounds {
     }
 
     fn chosen(self) -> Result<(Settled, Vec<(usize, f64)>), ClusteringError> {
-        let best = self.best.ok_or(ClusteringError::NoClusters)?;
+        let (best, _) = self.best.ok_or(ClusteringError::NoClusters)?;
         let curve = self.curve.into_iter();
         let curve = curve.filter_map(|(clusters, index)| Some((clusters, index?)));
         Ok((best.settled, curve.collect()))
@@ -109,7 +111,7 @@ impl Rounds {
 
     /// Numbers not tried yet between the best and what was tried on either side of it.
     fn between_neighbours(&self) -> Vec<usize> {
-        let Some(best) = self.best.as_ref().map(Fitted::clusters) else {
+        let Some(best) = self.best.as_ref().map(|(best, _)| best.clusters()) else {
             return Vec::new();
         };
         let below = self

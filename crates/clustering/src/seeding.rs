@@ -3,32 +3,69 @@
 //! starts.
 //!
 //! The first k of its rows are a k-means++ start for k clusters, so one chain serves every
-//! candidate of automatic k, and a candidate starts as it would on its own.
+//! candidate of automatic k.
+
+use std::borrow::Cow;
 
 use pulp::Arch;
 use rand::Rng;
 use rand_xoshiro::Xoshiro256Plus;
 use rayon::prelude::*;
 
+use crate::ClusteringError;
 use crate::kernel::{PANEL, multiply, pack, squared_distance};
 use crate::source::{BLOCK_ROWS, RowSlice, norms};
+
+/// Choices between two looks at whether to go on.
+const CHOICES_PER_LOOK: usize = 64;
 
 /// `count` row numbers. Each is the best of several rows drawn with probability proportional to
 /// the squared distance to the nearest one chosen before: the one that leaves the lowest sum of
 /// squares, the earlier of equals. Once every row coincides with a chosen one, the rest are row 0.
-pub(crate) fn plus_plus(rows: RowSlice<'_>, count: usize, rng: &mut Xoshiro256Plus) -> Vec<usize> {
+/// `go_on` is asked every now and then.
+///
+/// # Errors
+/// That of `go_on`.
+pub(crate) fn plus_plus(
+    rows: RowSlice<'_>,
+    count: usize,
+    rng: &mut Xoshiro256Plus,
+    mut go_on: impl FnMut() -> Result<(), ClusteringError>,
+) -> Result<Vec<usize>, ClusteringError> {
+    let width = rows.width;
+    let scaled = ordinary(rows);
+    let rows = RowSlice {
+        values: &scaled,
+        width,
+    };
     let pool = Pool::new(rows);
     let first = rng.gen_range(0..pool.norms.len());
     let mut chosen = vec![first];
     let mut squares = Squares::infinite(pool.norms.len());
     pool.lower(&mut squares, &[first]);
     while chosen.len() < count {
+        if chosen.len() % CHOICES_PER_LOOK == 0 {
+            go_on()?;
+        }
         let drawn: Vec<usize> = (0..trials(chosen.len()))
             .map(|_| squares.draw(rng.r#gen()))
             .collect();
         chosen.push(drawn[pool.lower(&mut squares, &drawn)]);
     }
-    chosen
+    Ok(chosen)
+}
+
+/// The rows themselves, or scaled so that the largest norm is 1 where squares would leave f32:
+/// choices do not depend on scale.
+fn ordinary(rows: RowSlice<'_>) -> Cow<'_, [f32]> {
+    let reach = norms(rows.values, rows.width)
+        .into_iter()
+        .fold(0.0, f32::max);
+    if reach == 0.0 || (1e-10..=1e10).contains(&reach) {
+        return Cow::Borrowed(rows.values);
+    }
+    let scale = |value: &f32| (f64::from(*value) / f64::from(reach)) as f32;
+    Cow::Owned(rows.values.iter().map(scale).collect())
 }
 
 /// scikit-learn's 2 + ln k, with the centroid's own place for k, so that chains share prefixes.
@@ -260,8 +297,11 @@ mod tests {
             width: 2,
         };
         let base = Xoshiro256Plus::seed_from_u64(3);
-        let long = plus_plus(rows, 30, &mut base.clone());
-        assert_eq!(long[..7], plus_plus(rows, 7, &mut base.clone()));
+        let long = plus_plus(rows, 30, &mut base.clone(), || Ok(())).unwrap();
+        assert_eq!(
+            long[..7],
+            plus_plus(rows, 7, &mut base.clone(), || Ok(())).unwrap()
+        );
         let distinct: std::collections::BTreeSet<_> = long.iter().collect();
         assert_eq!(distinct.len(), 30);
     }
@@ -276,8 +316,42 @@ mod tests {
             values: &values,
             width: 1,
         };
-        let chain = plus_plus(rows, 20, &mut Xoshiro256Plus::seed_from_u64(1));
+        let chain = plus_plus(rows, 20, &mut Xoshiro256Plus::seed_from_u64(1), || Ok(())).unwrap();
         let distinct: std::collections::BTreeSet<_> = chain.iter().map(|row| row / 2).collect();
         assert_eq!(distinct.len(), 20);
+    }
+
+    #[test]
+    fn scale_does_not_matter() {
+        let values: Vec<f32> = (0..200)
+            .map(|row| (row % 4) as f32 + (row / 4) as f32 * 1e-3)
+            .collect();
+        let chains = [1.0_f32, 2.0_f32.powi(-80), 2.0_f32.powi(70)].map(|scale| {
+            let values: Vec<f32> = values.iter().map(|value| value * scale).collect();
+            let rows = RowSlice {
+                values: &values,
+                width: 1,
+            };
+            plus_plus(rows, 4, &mut Xoshiro256Plus::seed_from_u64(5), || Ok(())).unwrap()
+        });
+        let groups = chains.map(|chain| {
+            chain
+                .into_iter()
+                .map(|row| row % 4)
+                .collect::<std::collections::BTreeSet<_>>()
+        });
+        assert_eq!(groups.each_ref().map(|groups| groups.len()), [4, 4, 4]);
+    }
+
+    #[test]
+    fn a_start_of_many_clusters_can_be_stopped() {
+        let values: Vec<f32> = (0..1000).map(|row| row as f32).collect();
+        let rows = RowSlice {
+            values: &values,
+            width: 1,
+        };
+        let rng = &mut Xoshiro256Plus::seed_from_u64(5);
+        let stopped = plus_plus(rows, 900, rng, || Err(ClusteringError::Cancelled));
+        assert!(matches!(stopped, Err(ClusteringError::Cancelled)));
     }
 }

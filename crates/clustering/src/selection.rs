@@ -4,10 +4,8 @@ use crate::ClusteringError;
 use crate::davies_bouldin::davies_bouldin;
 use crate::kernel::Stack;
 use crate::pass::{Want, pass};
+use crate::runs::STACK_CLUSTERS;
 use crate::source::Source;
-
-/// Clusters measured side by side.
-const STACK_CLUSTERS: usize = 8192;
 
 /// Centroids that have come to rest, row-major.
 pub(crate) struct Settled {
@@ -20,13 +18,24 @@ pub(crate) struct Fitted {
     pub(crate) settled: Settled,
     pub(crate) counts: Vec<u64>,
     pub(crate) inertia: f64,
-    /// `None` for fewer than two clusters that are not empty.
-    pub(crate) davies_bouldin: Option<f64>,
+    /// Sum of distances by cluster.
+    distances: Vec<f64>,
 }
 
 impl Fitted {
     pub(crate) fn clusters(&self) -> usize {
         self.counts.len()
+    }
+
+    /// The Davies–Bouldin index; `None` for fewer than two clusters that are not empty.
+    pub(crate) fn index(&self) -> Option<f64> {
+        let width = self.settled.centroids.len() / self.counts.len().max(1);
+        davies_bouldin(
+            &self.settled.centroids,
+            width,
+            &self.counts,
+            &self.distances,
+        )
     }
 }
 
@@ -58,16 +67,15 @@ fn measure_stack(source: &dyn Source, runs: Vec<Settled>) -> Result<Vec<Fitted>,
         runs.iter().map(|run| run.centroids.as_slice()),
     );
     let tally = pass(source, &stack, Want::DISTANCES, |_| Ok(()))?;
-    let fitted = runs.into_iter().zip(stack.spans()).map(|(settled, span)| {
-        let counts = tally.counts[span.clone()].to_vec();
-        let distances = &tally.distances[span.clone()];
-        Fitted {
-            davies_bouldin: davies_bouldin(&settled.centroids, width, &counts, distances),
-            inertia: tally.squares[span.clone()].iter().sum(),
+    let fitted = runs
+        .into_iter()
+        .zip(stack.spans())
+        .map(|(settled, span)| Fitted {
             settled,
-            counts,
-        }
-    });
+            counts: tally.counts[span.clone()].to_vec(),
+            inertia: tally.squares[span.clone()].iter().sum(),
+            distances: tally.distances[span.clone()].to_vec(),
+        });
     Ok(fitted.collect())
 }
 
@@ -99,9 +107,11 @@ pub(crate) fn best_of_starts(
 
 /// The candidate with the lowest index; equal indices keep fewer clusters, and a candidate without
 /// an index wins only if there is no other. Candidates come in ascending order.
-pub(crate) fn lowest_index(candidates: &[Fitted]) -> Option<&Fitted> {
-    let rank = |fitted: &Fitted| fitted.davies_bouldin.unwrap_or(f64::INFINITY);
-    candidates.iter().min_by(|a, b| rank(a).total_cmp(&rank(b)))
+pub(crate) fn lowest_index<T>(candidates: Vec<(T, Option<f64>)>) -> Option<(T, Option<f64>)> {
+    let rank = |index: Option<f64>| index.unwrap_or(f64::INFINITY);
+    candidates
+        .into_iter()
+        .min_by(|a, b| rank(a.1).total_cmp(&rank(b.1)))
 }
 
 #[cfg(test)]
@@ -142,27 +152,18 @@ mod tests {
             let alone = measure(&rows.view(), vec![alone]).unwrap().remove(0);
             assert_eq!(fitted.inertia, alone.inertia);
             assert_eq!(fitted.counts, alone.counts);
-            assert_eq!(fitted.davies_bouldin, alone.davies_bouldin);
+            assert_eq!(fitted.index(), alone.index());
         }
     }
 
     #[test]
     fn the_lowest_index_wins_then_fewer_clusters_and_none_loses() {
-        let fitted = |clusters: usize, davies_bouldin| Fitted {
-            settled: run(&[], 0),
-            counts: vec![1; clusters],
-            inertia: 0.0,
-            davies_bouldin,
+        let chosen = |candidates: &[(u32, Option<f64>)]| {
+            lowest_index(candidates.to_vec()).map(|(clusters, _)| clusters)
         };
-        let chosen = |candidates: &[Fitted]| lowest_index(candidates).map(Fitted::clusters);
-        let some = [
-            fitted(2, None),
-            fitted(3, Some(0.5)),
-            fitted(4, Some(0.5)),
-            fitted(5, Some(0.7)),
-        ];
+        let some = [(2, None), (3, Some(0.5)), (4, Some(0.5)), (5, Some(0.7))];
         assert_eq!(chosen(&some), Some(3));
-        assert_eq!(chosen(&[fitted(2, None), fitted(3, None)]), Some(2));
+        assert_eq!(chosen(&[(2, None), (3, None)]), Some(2));
         assert_eq!(chosen(&[]), None);
     }
 }

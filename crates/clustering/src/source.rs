@@ -7,9 +7,14 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use crate::ClusteringError;
+use crate::kernel::STRIP;
 
-/// Rows per block: the unit in which a source is read and rows are compared with centroids.
+/// Rows per block, unless they are wide: the unit in which a source is read and rows are compared
+/// with centroids.
 pub const BLOCK_ROWS: usize = 480;
+
+/// Memory for a block, unless a strip of rows needs more: what the second-level cache holds.
+const BLOCK_BYTES: usize = 1 << 20;
 
 /// Two rows of at most this norm are at a distance that f32 holds.
 const NORM_LIMIT: f32 = f32::MAX / 4.0;
@@ -190,6 +195,12 @@ fn copy_rows(
         target.copy_from_slice(row);
     }
     Ok(())
+}
+
+/// Rows of a block of so many columns: a multiple of the kernel's strip.
+pub(crate) fn rows_per_block(width: usize) -> usize {
+    let rows = BLOCK_BYTES / (width.max(1) * size_of::<f32>());
+    (rows / STRIP * STRIP).clamp(STRIP, BLOCK_ROWS)
 }
 
 /// Refuses a source without rows or columns.

@@ -57,11 +57,12 @@ impl Starts {
                 iteration: 0,
                 iteration_limit: params.max_n_iterations(),
             };
-            report(observer, progress)?;
+            let mut go_on = || report(observer, progress.clone());
+            go_on()?;
             let pool = pool(start);
             let chain = match random {
                 true => index::sample(&mut rng, pool.rows(), clusters).into_vec(),
-                false => plus_plus(pool, clusters, &mut rng),
+                false => plus_plus(pool, clusters, &mut rng, go_on)?,
             };
             let rows = chain
                 .iter()

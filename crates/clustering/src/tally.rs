@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::kernel::Stack;
 use crate::pass::{Assigned, Want};
-use crate::source::BLOCK_ROWS;
+use crate::source::rows_per_block;
 
 /// Sums per cluster of the stack, all runs one after the other. Those not wanted are empty.
 pub(crate) struct Tally {
@@ -53,9 +53,8 @@ impl Tally {
 
     pub(crate) fn add(&mut self, stack: &Stack, want: Want, wave: &[Assigned<'_>]) {
         if want.row_sums {
-            for norm in wave.iter().flat_map(|assigned| assigned.block.norms) {
-                self.energy += f64::from(*norm).powi(2);
-            }
+            wave.iter()
+                .for_each(|assigned| self.energy += assigned.energy);
         }
         for (run, span) in stack.spans().iter().enumerate() {
             for assigned in wave {
@@ -81,11 +80,12 @@ impl Tally {
 }
 
 fn add_rows(sum: &mut [f64], rows: &[u32], wave: &[Assigned<'_>]) {
+    let block_rows = rows_per_block(sum.len());
     pulp::Arch::new().dispatch(
         #[inline(always)]
         || {
             for &row in rows {
-                let (block, row) = (row as usize / BLOCK_ROWS, row as usize % BLOCK_ROWS);
+                let (block, row) = (row as usize / block_rows, row as usize % block_rows);
                 let values = wave[block].block.row(row);
                 for (sum, &value) in sum.iter_mut().zip(values) {
                     *sum += f64::from(value);
@@ -101,7 +101,7 @@ impl Buckets {
         let mut starts = vec![0; clusters + 1];
         let nearest = || {
             wave.iter().enumerate().flat_map(|(block, assigned)| {
-                let first = (block * BLOCK_ROWS) as u32;
+                let first = (block * rows_per_block(assigned.block.width)) as u32;
                 (first..).zip(assigned.of_run(run).0)
             })
         };

@@ -82,23 +82,28 @@ impl<'a> References<'a> {
                     let norm = row_norms[row];
                     let square =
                         norm * norm + self.norms[reference] * self.norms[reference] - 2.0 * product;
-                    if nearby.wants(square) && !is_same(row, reference) {
+                    let error = self.error(norm, reference);
+                    if nearby.wants(square - error) && !is_same(row, reference) {
                         let row = &values[row * width..][..width];
-                        nearby.offer(self.exact(row, norm, reference, square));
+                        nearby.offer(self.exact(row, reference, square, error));
                     }
                 }
             }
         }
     }
 
+    /// Bound on the error of a squared distance from a product.
+    fn error(&self, norm: f32, reference: usize) -> f32 {
+        let terms = self.rows.width as f32 + 8.0;
+        terms * f32::EPSILON * (norm + self.norms[reference]).powi(2)
+    }
+
     /// Where rounding may be a thousandth of a square, the sum of the differences in its stead.
-    fn exact(&self, row: &[f32], norm: f32, reference: usize, square: f32) -> f32 {
-        let width = self.rows.width;
-        let reach = norm.max(self.norms[reference]);
-        let rounding = (width as f32 + 8.0) * f32::EPSILON * reach * reach;
-        if square > 1000.0 * rounding {
+    fn exact(&self, row: &[f32], reference: usize, square: f32, error: f32) -> f32 {
+        if square > 1000.0 * error {
             return square;
         }
+        let width = self.rows.width;
         squared_distance(row, &self.rows.values[reference * width..][..width]) as f32
     }
 }

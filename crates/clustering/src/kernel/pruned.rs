@@ -8,30 +8,23 @@
 //!
 //! A skipped centroid is farther than the best by more than rounding, so the result is the same.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pulp::Arch;
-use rand::SeedableRng;
-use rand_xoshiro::Xoshiro256Plus;
 
+use super::grouping::group;
 use super::tile::{Lanes, PANEL, Panels, STRIP, multiply, scan_strip};
-use super::{Block, Stack, pack, squared_distance};
-use crate::seeding::plus_plus;
-use crate::source::{RowSlice, norms};
+use super::{Block, pack, squared_distance};
+use crate::source::norms;
+use crate::subset::Groups;
 
 /// Clusters from which on, and rows per cluster from which on, grouping can pay.
 const MIN_CLUSTERS: usize = 128;
 const MIN_ROWS_PER_CLUSTER: usize = 8;
 
-/// Centroids per group, on average; half a panel.
-const GROUP_SIZE: usize = 8;
-
-/// Iterations that group the centroids.
-const ITERATIONS: usize = 4;
-
-/// A group is wide if its squared radius is as many times that of the median group.
-const WIDE: f64 = 2.0;
+/// Largest norms of centroids whose squares, and their errors, f32 holds.
+const ORDINARY: RangeInclusive<f32> = 1e-15..=1e15;
 
 /// Panels that are looked at before it is known whether skipping pays.
 const TRIAL: u64 = 50_000;
@@ -90,8 +83,11 @@ impl Grouped {
         if clusters < MIN_CLUSTERS || rows / clusters < MIN_ROWS_PER_CLUSTER {
             return None;
         }
+        let reach = norms(centroids, width).into_iter().fold(0.0, f32::max);
+        if !ORDINARY.contains(&reach) {
+            return None;
+        }
         let (centres, group) = group(width, centroids);
-        let norms = norms(centroids, width);
         let mut grouped = Self {
             width,
             centre_norms: self::norms(&centres, width),
@@ -99,15 +95,14 @@ impl Grouped {
             panels: Vec::new(),
             of_group: Vec::new(),
             clusters: Vec::new(),
-            reach: norms.iter().copied().fold(0.0, f32::max),
+            reach,
             looked_at: AtomicU64::new(0),
             ungrouped: AtomicU64::new(0),
         };
+        let groups = Groups::new(&group, centres.len() / width);
         for (number, centre) in centres.chunks_exact(width).enumerate() {
-            let members = (0..clusters as u32).filter(|&c| group[c as usize] == number as u32);
-            let members: Vec<u32> = members.collect();
             let first = grouped.panels.len();
-            for members in members.chunks(PANEL) {
+            for members in groups.of(number).chunks(PANEL) {
                 grouped.push(number, centre, members, centroids);
             }
             grouped.of_group.push(first..grouped.panels.len());
@@ -115,8 +110,8 @@ impl Grouped {
         Some(grouped)
     }
 
-    fn push(&mut self, group: usize, centre: &[f32], members: &[u32], centroids: &[f32]) {
-        let of = |&cluster: &u32| &centroids[cluster as usize * self.width..][..self.width];
+    fn push(&mut self, group: usize, centre: &[f32], members: &[usize], centroids: &[f32]) {
+        let of = |&cluster: &usize| &centroids[cluster * self.width..][..self.width];
         let values: Vec<f32> = members.iter().flat_map(of).copied().collect();
         let mut squared_norms = [f32::INFINITY; PANEL];
         for (squared, norm) in squared_norms.iter_mut().zip(norms(&values, self.width)) {
@@ -132,7 +127,8 @@ impl Grouped {
             squared_norms,
             radius: radius * (1.0 + 4.0 * f32::EPSILON),
         });
-        self.clusters.extend_from_slice(members);
+        self.clusters
+            .extend(members.iter().map(|&member| member as u32));
         self.clusters.resize(self.panels.len() * PANEL, 0);
     }
 
@@ -191,9 +187,7 @@ impl Grouped {
             .collect();
         let slack = bounds.slack(arch, order, &limits);
         for (number, panel) in self.panels.iter().enumerate() {
-            // A bound that is NaN rules nothing out.
-            let ruled_out = slack[panel.group] > panel.radius;
-            if !ruled_out {
+            if slack[panel.group] <= panel.radius {
                 strip.look_at(arch, number, panel);
             }
         }
@@ -201,14 +195,19 @@ impl Grouped {
 
     /// Upper bound on the distance of a row to the nearest centroid it has looked at.
     fn upper(&self, lanes: &Lanes, norm: f32) -> f32 {
-        let square = lanes.lowest() + norm * norm + self.rounding(norm);
-        square.max(0.0).sqrt() * (1.0 + 4.0 * f32::EPSILON)
+        let square = lanes.lowest() + norm * norm + self.square_error(norm);
+        // A square beyond f32 rules nothing out, whatever it is compared with.
+        if square.is_finite() {
+            square.max(0.0).sqrt() * (1.0 + 4.0 * f32::EPSILON)
+        } else {
+            f32::INFINITY
+        }
     }
 
     /// Bound on the error of ‖x‖² + ‖c‖² − 2x·c in f32.
-    fn rounding(&self, norm: f32) -> f32 {
+    fn square_error(&self, norm: f32) -> f32 {
         let terms = self.width as f32 + 8.0;
-        2.0 * terms * f32::EPSILON * (norm + self.reach).powi(2)
+        2.0 * terms * (f32::EPSILON * (norm + self.reach).powi(2) + f32::MIN_POSITIVE)
     }
 
     fn clusters_in_all(&self) -> usize {
@@ -247,12 +246,13 @@ impl Bounds {
                 #[inline(always)]
                 || {
                     for ((lower, norm), products) in rows.zip(&products) {
-                        let rounding = grouped.rounding(norm);
+                        let error = grouped.square_error(norm);
                         for ((lower, &centre), &product) in
                             lower.iter_mut().zip(norms).zip(products)
                         {
-                            let square = norm * norm + centre * centre - 2.0 * product - rounding;
-                            *lower = if square < 0.0 { 0.0 } else { square.sqrt() };
+                            let square = norm * norm + centre * centre - 2.0 * product - error;
+                            // NaN, from squares beyond f32, is no bound.
+                            *lower = if square > 0.0 { square.sqrt() } else { 0.0 };
                         }
                     }
                 },
@@ -279,8 +279,7 @@ impl Bounds {
                     let lower = &self.lower[row as usize * self.groups..][..self.groups];
                     for (slack, &lower) in slack.iter_mut().zip(lower) {
                         let rest = lower - limit;
-                        // Takes over NaN.
-                        *slack = if rest > *slack { *slack } else { rest };
+                        *slack = if rest < *slack { rest } else { *slack };
                     }
                 }
             },
@@ -297,84 +296,4 @@ fn lowest(values: &[f32]) -> u32 {
         }
     }
     best.0
-}
-
-/// Centres of groups, row-major, and the group of each centroid.
-fn group(width: usize, centroids: &[f32]) -> (Vec<f32>, Vec<u32>) {
-    let clusters = centroids.len() / width;
-    let groups = clusters.div_ceil(GROUP_SIZE);
-    let norms = norms(centroids, width);
-    let block = Block {
-        values: centroids,
-        norms: &norms,
-        width,
-    };
-    let rows = RowSlice {
-        values: centroids,
-        width,
-    };
-    let chosen = plus_plus(rows, groups, &mut Xoshiro256Plus::seed_from_u64(0));
-    let mut centres: Vec<f32> = chosen
-        .into_iter()
-        .flat_map(|row| block.row(row))
-        .copied()
-        .collect();
-    let (mut nearest, mut usual) = (Vec::new(), None);
-    for _ in 0..ITERATIONS {
-        assign(block, &centres, &mut nearest);
-        move_to_means(&mut centres, block, &nearest);
-        split_wide(&mut centres, block, &nearest, &mut usual);
-    }
-    assign(block, &centres, &mut nearest);
-    (centres, nearest)
-}
-
-fn assign(block: Block<'_>, centres: &[f32], nearest: &mut Vec<u32>) {
-    nearest.clear();
-    Stack::ungrouped(block.width, [centres]).nearest(block, nearest);
-}
-
-/// Adds a centre at the farthest member of every group that reaches much farther than most did at
-/// first: a wide group is near to everything, and nothing could skip it.
-fn split_wide(centres: &mut Vec<f32>, block: Block<'_>, nearest: &[u32], usual: &mut Option<f64>) {
-    let mut farthest = vec![(0.0, 0); centres.len() / block.width];
-    for (row, &group) in nearest.iter().enumerate() {
-        let centre = &centres[group as usize * block.width..][..block.width];
-        let square = squared_distance(block.row(row), centre);
-        if square > farthest[group as usize].0 {
-            farthest[group as usize] = (square, row);
-        }
-    }
-    let usual = *usual.get_or_insert_with(|| {
-        let mut squares: Vec<f64> = farthest.iter().map(|(square, _)| *square).collect();
-        squares.sort_by(f64::total_cmp);
-        squares[squares.len() / 2]
-    });
-    for (_, row) in farthest
-        .into_iter()
-        .filter(|(square, _)| *square > WIDE * usual)
-    {
-        centres.extend_from_slice(block.row(row));
-    }
-}
-
-fn move_to_means(centres: &mut [f32], block: Block<'_>, nearest: &[u32]) {
-    let mut sums = vec![0.0; centres.len()];
-    let mut counts = vec![0.0; centres.len() / block.width];
-    for (row, &group) in block.rows().zip(nearest) {
-        counts[group as usize] += 1.0;
-        let sum = &mut sums[group as usize * block.width..][..block.width];
-        sum.iter_mut()
-            .zip(row)
-            .for_each(|(sum, &value)| *sum += f64::from(value));
-    }
-    let means = sums.chunks_exact(block.width).zip(counts);
-    for (centre, (sum, count)) in centres.chunks_exact_mut(block.width).zip(means) {
-        if count > 0.0 {
-            centre
-                .iter_mut()
-                .zip(sum)
-                .for_each(|(value, sum)| *value = (sum / count) as f32);
-        }
-    }
 }

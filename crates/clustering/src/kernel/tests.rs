@@ -143,3 +143,50 @@ fn products_are_the_same_bits_on_every_instruction_set() {
     assert!((f64::from(first[0][10]) - exact).abs() < 1e-2);
     assert_eq!(first[0][11], 0.0, "a lane without a centroid");
 }
+
+/// Centroids in blobs, so that groups of them can be passed over, and rows around them.
+fn blobs(scale: f32) -> (Vec<f32>, Vec<f32>) {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 16_777_216.0 - 0.5
+    };
+    let centres: Vec<f32> = (0..20 * 6).map(|_| 10.0 * next()).collect();
+    let mut around = |count: usize, spread: f32| -> Vec<f32> {
+        let values = (0..count * 6).map(|i| centres[i / 6 % 20 * 6 + i % 6] + spread * next());
+        values.map(|value| value * scale).collect()
+    };
+    (around(200, 0.5), around(1000, 1.0))
+}
+
+#[test]
+fn groups_of_centroids_are_passed_over_without_loss_at_any_scale() {
+    for scale in [1.0, 1e-3, 3e-22, 1e10, 1e14, 1e18] {
+        let (centroids, rows) = blobs(scale);
+        let found = nearest(6, &rows, &[&centroids]);
+        assert_eq!(
+            found,
+            [by_definition(6, &rows, &centroids)],
+            "scale {scale}"
+        );
+    }
+}
+
+#[test]
+fn a_row_beyond_the_squares_of_f32_does_not_mislead_its_strip() {
+    let (centroids, mut rows) = blobs(1e10);
+    for (row, far) in [(5, 2e19_f32), (17, -2e19), (480, 3e37)] {
+        rows[row * 6..][..6].copy_from_slice(&[far, 0.0, 0.0, 0.0, far / 2.0, 0.0]);
+    }
+    let found = nearest(6, &rows, &[&centroids]);
+    assert_eq!(found, [by_definition(6, &rows, &centroids)]);
+}
+
+// ‖c‖² is rounded too: these two centroids are nearer to each other than its last bit.
+#[test]
+fn a_short_row_between_two_long_centroids_is_decided_exactly() {
+    let centroids = [1.020_792, -0.000_348_837_9, 1.020_792, 0.000_348_837_93];
+    let rows = [0.0, 1e-9, 0.0, -1e-9];
+    let found = nearest(2, &rows, &[&centroids]);
+    assert_eq!(found, [by_definition(2, &rows, &centroids)]);
+}

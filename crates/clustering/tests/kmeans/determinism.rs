@@ -61,6 +61,13 @@ fn mini_batches_give_the_same_bytes_for_any_number_of_threads() {
     assert_same_for_all_pools(11_000, Clusters::Fixed(8));
 }
 
+// Many clusters: rows look at groups of centroids, or not, as it pays.
+#[test]
+fn grouped_centroids_give_the_same_bytes_for_any_number_of_threads() {
+    assert_same_for_all_pools(3000, Clusters::Fixed(200));
+    assert_same_for_all_pools(12_000, Clusters::Fixed(150));
+}
+
 #[test]
 fn automatic_k_gives_the_same_bytes_for_any_number_of_threads() {
     assert_same_for_all_pools(2000, Clusters::Auto { min: 2, max: 10 });
@@ -68,14 +75,14 @@ fn automatic_k_gives_the_same_bytes_for_any_number_of_threads() {
 }
 
 #[test]
-fn a_candidate_of_automatic_k_is_what_it_would_be_alone() {
-    for rows in [1500, 10_500] {
+fn a_candidate_of_lloyds_algorithm_is_what_it_would_be_alone() {
+    for seed in 32..36 {
         let rows = Mixture {
-            rows,
+            rows: 1500,
             width: 6,
             components: 5,
             spread: 2.0,
-            seed: 32,
+            seed,
         }
         .rows();
         let auto = Options {

@@ -175,7 +175,7 @@ fn the_cosine_score_is_the_angle_to_the_centroid() {
     let unwatched = &mut |_| ControlFlow::Continue(());
     let mut found = cluster(&rows.view(), &fixed(1), unwatched).unwrap();
     found.centroids = array![[1.0, 1.0]];
-    let scores = score(&rows.view(), &found, Score::Cosine, unwatched).unwrap();
+    let scores = score(&rows.view(), &found, &[], Score::Cosine, unwatched).unwrap();
     let diagonal = 1.0 - 0.5_f32.sqrt();
     for (score, expected) in scores.iter().zip([diagonal, diagonal, 1.0, 1.0]) {
         assert!((score - expected).abs() < 1e-6, "{scores:?}");
@@ -187,7 +187,7 @@ fn the_neighbour_score_is_the_mean_of_the_twenty_nearest_inside_the_cluster() {
     let rows = mixture(5000, 57);
     let unwatched = &mut |_| ControlFlow::Continue(());
     let found = cluster(&rows.view(), &fixed(1), unwatched).unwrap();
-    let scores = score(&rows.view(), &found, Score::Neighbours, unwatched).unwrap();
+    let scores = score(&rows.view(), &found, &[], Score::Neighbours, unwatched).unwrap();
     for row in [0, 17, 4200, 4999] {
         let mut distances: Vec<f64> = (0..5000)
             .filter(|&other| other != row)
@@ -213,6 +213,48 @@ fn neighbours_outside_the_cluster_do_not_count_and_a_row_alone_scores_zero() {
     let mut found = cluster(&rows.view(), &fixed(2), unwatched).unwrap();
     found.assignments = vec![0, 0, 0, 1];
     found.sizes = vec![3, 1];
-    let scores = score(&rows.view(), &found, Score::Neighbours, unwatched).unwrap();
+    let scores = score(&rows.view(), &found, &[], Score::Neighbours, unwatched).unwrap();
     assert_eq!(scores, [1.25, 0.75, 1.0, 0.0]);
+}
+
+#[test]
+fn visitors_are_measured_against_rows_at_home_and_are_nobodys_neighbours() {
+    let rows = array![[0.0_f32], [1.0], [3.0], [9.0], [9.0]];
+    let unwatched = &mut |_| ControlFlow::Continue(());
+    let found = cluster(&rows.view(), &fixed(1), unwatched).unwrap();
+    let visitor = [false, false, false, true, true];
+    let scores = score(&rows.view(), &found, &visitor, Score::Neighbours, unwatched).unwrap();
+    let away = (9.0 + 8.0 + 6.0) / 3.0;
+    assert_eq!(scores, [2.0, 1.5, 2.5, away, away]);
+}
+
+#[test]
+fn near_duplicates_have_exact_neighbours() {
+    let base = mixture(1, 58);
+    let rows = Array2::from_shape_fn((300, 5), |(row, column)| {
+        100.0 * base[[0, column]] + ((row * (column + 3)) % 101) as f32 * 1e-4
+    });
+    let unwatched = &mut |_| ControlFlow::Continue(());
+    let found = cluster(&rows.view(), &fixed(1), unwatched).unwrap();
+    let scores = score(&rows.view(), &found, &[], Score::Neighbours, unwatched).unwrap();
+    for row in [0, 150, 299] {
+        let mut distances: Vec<f64> = (0..300)
+            .filter(|&other| other != row)
+            .map(|other| {
+                let pairs = rows
+                    .row(row)
+                    .to_vec()
+                    .into_iter()
+                    .zip(rows.row(other).to_vec());
+                let squares = pairs.map(|(a, b)| (f64::from(a) - f64::from(b)).powi(2));
+                squares.sum::<f64>().sqrt()
+            })
+            .collect();
+        distances.sort_by(f64::total_cmp);
+        let expected = distances[..20].iter().sum::<f64>() / 20.0;
+        assert!(
+            (f64::from(scores[row]) - expected).abs() < 1e-3 * expected,
+            "row {row}"
+        );
+    }
 }

@@ -70,6 +70,7 @@ impl Groups {
             other => Some(score(
                 source,
                 &self.clustering,
+                &visitor,
                 other,
                 &mut watch.clustering(),
             )?),

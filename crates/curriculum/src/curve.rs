@@ -60,6 +60,18 @@ impl Curve {
         }
     }
 
+    /// Distance from the favoured end within which a share of the samples lies.
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
+        let mut missing = share * self.samples;
+        let reaches = |(_, count): &(&f64, &f64)| {
+            missing -= **count;
+            missing <= 0.0
+        };
+        let last = self.rank.last().copied().unwrap_or_default();
+        let mut points = self.rank.iter().zip(&self.count);
+        points.find(reaches).map_or(last, |(rank, _)| *rank)
+    }
+
     /// Σ exp(−x/τ) over the samples.
     pub(crate) fn normaliser(&mut self, temperature: f64) -> f64 {
         self.masses(inverse(temperature)).0

@@ -17,7 +17,8 @@ pub fn drawn_at_least_once(p: f64, draws: f64) -> f64 {
     if p <= SERIES {
         drawn_at_least_once_series(p, draws)
     } else {
-        -(draws * (-p).ln_1p()).exp_m1()
+        // The bound keeps 0 draws of p = 1 at 0.
+        0.0 - (draws * (-p).ln_1p().max(f64::MIN)).exp_m1()
     }
 }
 
@@ -32,7 +33,8 @@ pub(crate) fn drawn_at_least_once_series(p: f64, draws: f64) -> f64 {
     let low = 1.0 + z * (1.0 / 3.0 + z * (1.0 / 5.0));
     let high = 1.0 / 7.0 + z * (1.0 / 9.0 + z * (1.0 / 11.0 + z * (1.0 / 13.0)));
     let log = -2.0 * s * (low + z * z * z * high);
-    -exp_m1(draws * log)
+    // Not the negation, which would make 0 draws reach −0.
+    0.0 - exp_m1(draws * log)
 }
 
 /// The largest effective fraction, reached by uniform weights: 1 − (1 − 1/N)^M.
@@ -79,5 +81,8 @@ mod tests {
         assert!((ceiling(4, 2) - (1.0 - 0.75f64.powi(2))).abs() < 1e-15);
         assert!((floor(100, 2.0, 3) - 0.02 * (1.0 - 0.125)).abs() < 1e-15);
         assert_eq!(ceiling(10, u64::MAX), 1.0);
+        for samples in [1, 10] {
+            assert_eq!(ceiling(samples, 0).to_bits(), 0.0f64.to_bits());
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! Samples sorted by difficulty, ties by index: eight bytes each.
 
-use crate::CurriculumError;
+use crate::{CurriculumError, sketch::finite};
 use rayon::slice::ParallelSliceMut;
 
-/// A sample and its difficulty, ordered by difficulty (IEEE total order), then index.
+/// A sample and its difficulty, made finite, ordered by difficulty (IEEE total order), then index.
 ///
 /// The upper half holds the difficulty's bits made monotone, the lower half the index, so that
 /// sorting compares one integer and a look-up costs one cache line.
@@ -12,7 +12,7 @@ pub(crate) struct Ranked(u64);
 
 impl Ranked {
     fn new(difficulty: f32, index: u32) -> Self {
-        let bits = difficulty.to_bits();
+        let bits = finite(difficulty).to_bits();
         let monotone = if bits >> 31 == 1 {
             !bits
         } else {
@@ -57,7 +57,7 @@ mod tests {
         fn sorts_stably_by_difficulty(
             difficulty in prop::collection::vec(prop_oneof![any::<f32>(), Just(0.5), Just(-0.0)], 0..100),
         ) {
-            let mut expected: Vec<(u32, u32)> = (0..).zip(&difficulty).map(|(i, d)| (i, d.to_bits())).collect();
+            let mut expected: Vec<(u32, u32)> = (0..).zip(&difficulty).map(|(i, d)| (i, finite(*d).to_bits())).collect();
             expected.sort_by(|a, b| f32::from_bits(a.1).total_cmp(&f32::from_bits(b.1)));
             let ranked = by_difficulty(&difficulty).unwrap();
             let found: Vec<(u32, u32)> =

@@ -5,7 +5,7 @@
 //! it: O(bins) for a [Walker alias table](https://doi.org/10.1145/355744.355749). A draw picks a bin
 //! by its envelope and a sample of it uniformly, and accepts with probability exp(−(x − x₀)/τ), or
 //! else starts again: O(1), and P(sample) ∝ exp(−x/τ) exactly. As bins are narrow near the ends,
-//! some nine of ten picks are accepted at every temperature the solver gives.
+//! some nine of ten picks are accepted at any temperature.
 //!
 //! Randomness is [`Philox`] at the counter (draw, attempt), under a key made from version, seed and
 //! iteration: draw j of an iteration is a pure function of these, on whichever rank or thread.

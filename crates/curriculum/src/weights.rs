@@ -4,7 +4,7 @@
 //! difficulty alone, with the same bits on every instruction set; so any range equals the same range
 //! of the whole, for any number of threads.
 
-use crate::{Order, Sketch, curve::inverse, exp::exp};
+use crate::{Order, Sketch, curve::inverse, exp::exp, sketch::finite};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -40,11 +40,12 @@ impl Weights {
         }
     }
 
-    /// Probability of a sample of this difficulty.
+    /// Probability of a sample of this difficulty, at any τ; [`Sketch::new`] says what values that are
+    /// not finite count as.
     #[must_use]
     #[inline(always)]
     pub fn of(&self, difficulty: f32) -> f64 {
-        self.scale * exp((self.origin - f64::from(difficulty)) * self.slope)
+        self.scale * exp((self.origin - f64::from(finite(difficulty))) * self.slope)
     }
 
     /// Writes the weight of each sample of `difficulty` to `weights`, which is as long.
@@ -118,7 +119,7 @@ mod tests {
         for n in [1, 2, 50_000] {
             for (name, difficulty) in shapes(n) {
                 for order in ORDERS {
-                    for temperature in [1e-6, 0.01, 0.1, 1.0, f64::INFINITY] {
+                    for temperature in [1e-10, 1e-8, 1e-6, 0.01, 0.1, 1.0, f64::INFINITY] {
                         let sum: f64 = weights(&difficulty, order, temperature)
                             .iter()
                             .map(|w| f64::from(*w))
@@ -129,6 +130,32 @@ mod tests {
                         );
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn sum_to_one_for_a_million_samples_far_below_their_spacing() {
+        let cubes = |i: u32| (f64::from(i) / 1e6).powi(3) as f32;
+        let difficulty: Vec<f32> = (0..1_000_000).map(cubes).collect();
+        let sketch = Sketch::new(&difficulty);
+        for order in ORDERS {
+            for temperature in [1e-7, 1e-8, 1e-9, 1e-10, 1e-13, 1e-17] {
+                let weights = Weights::new(&sketch, order, temperature);
+                let sum: f64 = difficulty.iter().map(|d| weights.of(*d)).sum();
+                let error = (sum - 1.0).abs();
+                assert!(error < 1e-8, "{order:?} {temperature}: {error:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn sum_to_one_with_values_that_are_not_finite() {
+        let difficulty = [0.5, f32::NAN, f32::INFINITY, -f32::INFINITY, 0.25];
+        for order in ORDERS {
+            for temperature in [1e-3, 1.0, 1e38, f64::INFINITY] {
+                let sum: f32 = weights(&difficulty, order, temperature).iter().sum();
+                assert!((sum - 1.0).abs() < 1e-6, "{order:?} {temperature}: {sum}");
             }
         }
     }

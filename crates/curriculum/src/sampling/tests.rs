@@ -94,7 +94,7 @@ fn nine_of_ten_picks_are_accepted() {
         let sampler = Sampler::new(&difficulty).unwrap();
         let sketch = Sketch::new(&difficulty);
         for (order, hard) in [(Order::EasyFirst, false), (Order::HardFirst, true)] {
-            for temperature in [1e-6, 1e-4, 0.01, 0.1, 1.0] {
+            for temperature in [1e-10, 1e-8, 1e-6, 1e-4, 0.01, 0.1, 1.0] {
                 let envelope = |bin: &Bin| {
                     let rank = sketch.rank(order, f64::from(bin.best(hard)));
                     f64::from(bin.count) * (-rank / temperature).exp()
@@ -110,6 +110,15 @@ fn nine_of_ten_picks_are_accepted() {
 #[test]
 fn nothing_cannot_be_drawn_from() {
     assert_eq!(Sampler::new(&[]).unwrap_err(), CurriculumError::NoSamples);
+}
+
+#[test]
+fn values_that_are_not_finite_are_drawn_as_the_documented_ones() {
+    let sampler = Sampler::new(&[f32::NAN, 0.5, f32::INFINITY, -f32::INFINITY]).unwrap();
+    for (order, extreme) in [(Order::EasyFirst, &[3][..]), (Order::HardFirst, &[0, 2])] {
+        let draws = sampler.draws(order, 1.0, Stream::new(1, 2, 3));
+        assert!((0..100).all(|j| extreme.contains(&draws.get(j))));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The solver against exact O(N) evaluation and against a closed form.
 
 use super::*;
-use crate::effective;
+use crate::{Weights, effective};
 use proptest::prelude::*;
 
 /// r(τ) by its definition.
@@ -30,7 +30,8 @@ pub(crate) fn exact_effective_fraction(
     difficulty.iter().map(drawn).sum::<f64>() / difficulty.len() as f64
 }
 
-/// Difficulties of the shapes that occur: uniform, skewed both ways, heavy-tailed, two-valued.
+/// Difficulties of the shapes that occur: uniform, skewed both ways, heavy-tailed, two-valued; and
+/// tails over up to 12 decades, as scores without bounds have them, with ranges of one.
 pub(crate) fn shapes(n: usize) -> Vec<(&'static str, Vec<f32>)> {
     let quantile = |f: fn(f64) -> f64| {
         (0..n)
@@ -43,7 +44,29 @@ pub(crate) fn shapes(n: usize) -> Vec<(&'static str, Vec<f32>)> {
         ("mostly hard", quantile(|u| u.powf(0.2))),
         ("heavy tail", quantile(|u| (0.01 / (1.0 - u)).min(1.0))),
         ("two values", quantile(|u| if u < 0.3 { 0.0 } else { 1.0 })),
+        ("cubes", quantile(|u| u.powi(3))),
+        ("Pareto", pareto(n)),
+        ("log-uniform", quantile(|u| 10f64.powf(12.0 * (u - 1.0)))),
+        (
+            "few far",
+            quantile(|u| if u < 0.999 { 1e-9 * u } else { u }),
+        ),
+        ("one far", outlier(n)),
     ]
+}
+
+/// 1/(1 − u), min-max normalised: half of the samples within 1/n of the lowest.
+fn pareto(n: usize) -> Vec<f32> {
+    let score = |i: usize| n as f64 / (n - i) as f64 - 1.0;
+    let highest = score(n - 1).max(f64::MIN_POSITIVE);
+    (0..n).map(|i| (score(i) / highest) as f32).collect()
+}
+
+/// Uniform up to 1e-9, but for one sample at 1.
+fn outlier(n: usize) -> Vec<f32> {
+    let mut difficulty: Vec<f32> = (0..n).map(|i| 1e-9 * i as f32 / n as f32).collect();
+    difficulty[n - 1] = 1.0;
+    difficulty
 }
 
 fn problem(order: Order, target: f64, draws: u64) -> Problem {
@@ -71,6 +94,7 @@ fn check(name: &str, difficulty: &[f32], sketch: &Sketch, problem: &Problem) -> 
         (exact - solution.effective_fraction).abs() <= 1e-7,
         "{context}"
     );
+    assert_ne!(solution.status, Status::Clamped, "{context}");
     if solution.status == Status::Ok {
         assert!((exact - target).abs() <= 1e-7, "{context}");
     }
@@ -109,7 +133,10 @@ fn solutions_hold_for_a_million_samples() {
             (Order::HardFirst, 0.6, 1_000_000),
             (Order::EasyFirst, 0.05, 100_000),
         ] {
-            check(name, &difficulty, &sketch, &problem(order, target, draws));
+            let problem = problem(order, target, draws);
+            let status = check(name, &difficulty, &sketch, &problem);
+            let floored = name == "two values" && target < 0.3;
+            assert_eq!(status == Status::Floor, floored, "{name} {order:?}");
         }
     }
 }
@@ -187,24 +214,67 @@ fn a_target_at_or_below_the_floor_says_so() {
     for target in [0.1, floor] {
         let solution = solve(&sketch, &problem(Order::EasyFirst, target, 1000));
         assert_eq!(solution.status, Status::Floor);
-        assert_eq!(solution.temperature, MIN_TEMPERATURE);
-        assert!((solution.effective_fraction - floor).abs() < 1e-9);
+        assert!((solution.effective_fraction / floor - 1.0).abs() < 1e-13);
     }
     let above = solve(&sketch, &problem(Order::EasyFirst, floor + 1e-6, 1000));
     assert_eq!(above.status, Status::Ok);
 }
 
 #[test]
-fn a_target_that_needs_a_lower_temperature_says_so() {
-    // One sample at 0, half of the others within 1e-7 of it.
-    let difficulty: Vec<f32> = (0..1000)
-        .map(|i| if i < 500 { i as f32 * 2e-10 } else { 1.0 })
-        .collect();
-    let sketch = Sketch::new(&difficulty);
-    let solution = solve(&sketch, &problem(Order::EasyFirst, 0.1, 1000));
-    assert_eq!(solution.status, Status::Clamped);
-    assert_eq!(solution.temperature, MIN_TEMPERATURE);
-    assert!(solution.effective_fraction > 0.4);
+fn any_target_above_the_floor_is_reached_whatever_the_tails() {
+    let decades = |decades: f64, n: usize| -> Vec<f32> {
+        let exponent = |i: usize| (i as f64 / n as f64 - 1.0) * decades;
+        (0..n).map(|i| 10f64.powf(exponent(i)) as f32).collect()
+    };
+    let clusters = (0..1_000).map(|i| if i < 500 { i as f32 * 2e-10 } else { 1.0 });
+    let negative = decades(40.0, 3_000).iter().map(|d| -d).collect();
+    for (name, difficulty) in [
+        ("clusters", clusters.collect()),
+        ("7 decades", decades(7.0, 3_000)),
+        ("40 decades", decades(40.0, 3_000)),
+        ("40 decades below zero", negative),
+        ("all of f32", vec![0.0, 1e-45, 1e-20, 1.0, 1e20, f32::MAX]),
+        (
+            "both ends of f32",
+            vec![f32::MIN, 0.0, 1e-45, 1.0, f32::MAX],
+        ),
+    ] {
+        let sketch = Sketch::new(&difficulty);
+        let samples = difficulty.len() as u64;
+        for (order, draws) in [
+            (Order::EasyFirst, samples),
+            (Order::HardFirst, samples),
+            (Order::EasyFirst, 50 * samples),
+            (Order::HardFirst, 2),
+        ] {
+            let floor = effective::floor(samples, sketch.extreme_count(order), draws);
+            let ceiling = effective::ceiling(samples, draws);
+            for share in [1e-9, 1e-4, 0.1, 0.5, 0.9, 0.999_9] {
+                let target = floor + share * (ceiling - floor);
+                let status = check(name, &difficulty, &sketch, &problem(order, target, draws));
+                assert_eq!(status, Status::Ok, "{name} {order:?} {share} {draws}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_means_nothing_has_its_documented_answer() {
+    let sketch = Sketch::new(&[0.0, 0.3, 1.0]);
+    let free = problem(Order::EasyFirst, 0.5, 3);
+    let uniform = solve(&sketch, &problem(Order::EasyFirst, f64::NAN, 3));
+    assert_eq!(uniform, Solution::uniform(&sketch, 3));
+    let nothing = solve(&sketch, &problem(Order::EasyFirst, 0.5, 0));
+    assert_eq!(nothing.status, Status::Ceiling);
+    assert_eq!(nothing.effective_fraction.to_bits(), 0.0f64.to_bits());
+    for bound in [f64::NAN, 0.0, -1.0] {
+        let bounded = Problem {
+            min_temperature: Some(bound),
+            max_temperature: Some(bound),
+            ..free
+        };
+        assert_eq!(solve(&sketch, &bounded), solve(&sketch, &free));
+    }
 }
 
 #[test]
@@ -272,6 +342,27 @@ proptest! {
             if a.status == Status::Ok {
                 prop_assert!((a.effective_fraction - low).abs() <= 1e-9);
             }
+        }
+    }
+
+    #[test]
+    fn any_values_have_an_answer(
+        difficulty in prop::collection::vec(prop::num::f32::ANY, 0..60),
+        target in prop_oneof![prop::num::f64::ANY, 0.0f64..1.0],
+        draws in prop_oneof![any::<u64>(), 0u64..100],
+    ) {
+        let sketch = Sketch::new(&difficulty);
+        for order in [Order::EasyFirst, Order::HardFirst] {
+            let solution = solve(&sketch, &problem(order, target, draws));
+            prop_assert!(solution.temperature > 0.0);
+            prop_assert!((0.0..=1.0 + 1e-12).contains(&solution.effective_fraction));
+            prop_assert_ne!(solution.status, Status::Clamped);
+            if solution.status == Status::Ok {
+                prop_assert!((solution.effective_fraction / target - 1.0).abs() <= 1e-9);
+            }
+            let weights = Weights::new(&sketch, order, solution.temperature);
+            let sum: f64 = difficulty.iter().map(|d| weights.of(*d)).sum();
+            prop_assert!(difficulty.is_empty() || (sum - 1.0).abs() < 1e-8, "{}", sum);
         }
     }
 }

@@ -115,6 +115,78 @@ async fn read_weights(home: &Home, url: &str, version: &str) -> Array1<f32> {
 }
 
 #[tokio::test]
+async fn every_parameter_of_a_job_is_shown_again() {
+    let home = Home::new();
+    let server = TestServer::start(&home).await;
+    let source = small(&home);
+    let flags = "--clusters auto:4,2,4 --min-cluster-size 70 --normalization cluster-rank --score cosine \
+                 --seed 7 --initial-effective-percentage 0.1 --warmup-iterations 50 --pacing cosine \
+                 --min-temperature 0.01 --max-temperature 9 --max-effective-ratio 0.3 --draws 60";
+    let command = [
+        "submit",
+        &source,
+        "--name",
+        "c",
+        "--wait",
+        "--server",
+        server.url(),
+    ];
+    let submitted = curriculum(command.into_iter().chain(flags.split_whitespace())).await;
+    assert_eq!(submitted.code, Some(0), "{submitted:?}");
+
+    let inspect = ["inspect", "c", "--server", server.url()];
+    let json = curriculum(inspect.into_iter().chain(["--json"]))
+        .await
+        .json();
+    let expected = serde_json::json!({
+        "seed": 7,
+        "by_label": false,
+        "min_cluster_size": 70,
+        "normalization": "cluster-rank",
+        "score": "cosine",
+        "initial_effective_fraction": 0.1,
+        "warmup_iterations": 50,
+        "pacing": "cosine",
+        "min_temperature": 0.01,
+        "max_temperature": 9.0,
+        "max_effective_fraction": 0.3,
+        "draws": 60,
+    });
+    for (field, value) in expected.as_object().unwrap() {
+        assert_eq!(json[field], *value, "{field}");
+    }
+    let tried = [
+        &json["candidates"][0]["clusters"],
+        &json["candidates"][1]["clusters"],
+    ];
+    assert_eq!(tried, [2, 4]);
+    // No cluster of 80 samples in two or four has 70 of them.
+    let warning = json["warnings"][0].as_str().unwrap();
+    let text = curriculum(inspect).await.stdout;
+    for shown in [
+        "numbers of clusters tried",
+        "chosen",
+        warning,
+        "cosine, cluster-rank",
+    ] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+
+    let by_label = ["--clusters", "2", "--by-label"];
+    let by_label = curriculum(command.into_iter().chain(by_label)).await;
+    assert_eq!(by_label.code, Some(0), "{by_label:?}");
+    let json = curriculum(inspect.into_iter().chain(["--json"]))
+        .await
+        .json();
+    assert_eq!(
+        (&json["by_label"], &json["min_cluster_size"]),
+        (&true.into(), &1.into())
+    );
+    let label = json["clusters"][0]["label"].as_str().unwrap();
+    assert!(!label.is_empty() && curriculum(inspect).await.stdout.contains(label));
+}
+
+#[tokio::test]
 async fn bad_input_is_2() {
     let home = Home::new();
     let server = TestServer::start(&home).await;

@@ -10,6 +10,10 @@
 //! | `shutdown` | SIGTERM, and cancelling jobs |
 //! | `overload` | too many calls, calls beside a running job, health and reflection |
 //! | `command_line` | the commands a pipeline runs, with their exit codes |
+//! | `fit` | features and images to difficulties without a server, against the reference |
+//! | `fit_input` | what `fit` refuses, and how it is said |
+//! | `file_weights` | weights of a file of difficulties, against the reference |
+//! | `export` | difficulties as tables |
 //! | `architecture` | which crate may depend on what |
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
@@ -18,6 +22,10 @@ mod architecture;
 mod bad_input;
 mod broken_images;
 mod command_line;
+mod export;
+mod file_weights;
+mod fit;
+mod fit_input;
 mod ingest;
 mod overload;
 mod resume;

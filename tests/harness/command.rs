@@ -26,6 +26,16 @@ impl Outcome {
         assert_eq!(self.code, Some(0), "{self:?}");
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+
+    /// Sees to it that the run was refused as bad input, with `text` in the reason.
+    ///
+    /// # Panics
+    /// When it was not.
+    pub fn refused(&self, text: &str) {
+        assert_eq!(self.code, Some(2), "{text}: {self:?}");
+        assert!(self.stderr.contains(text), "{text}: {self:?}");
+        assert!(self.stdout.is_empty(), "{text}: {self:?}");
+    }
 }
 
 /// Runs `curriculum` with `arguments` and waits for its end.

@@ -25,6 +25,24 @@ pub fn archive() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/fashion_mnist/train-2000.tar")
 }
 
+/// Features, labels, and what the public code returns for them: 3,000 samples of 32 dimensions.
+#[must_use]
+pub fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/golden/reference_a.npz")
+}
+
+/// A `.npy` file of any content, whatever its header claims.
+pub fn write_npy(path: &Path, descr: &str, fortran_order: bool, shape: &str, items: &[u8]) {
+    let order = if fortran_order { "True" } else { "False" };
+    let fields = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
+    let header = format!("{fields:<117}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.into_bytes());
+    bytes.extend(items);
+    fs::write(path, bytes).unwrap();
+}
+
 /// The first `count` images of the archive.
 #[must_use]
 pub fn images(count: usize) -> Vec<Image> {

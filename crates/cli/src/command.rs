@@ -2,6 +2,8 @@
 
 pub(crate) mod check_config;
 pub(crate) mod demo;
+pub(crate) mod export;
+pub(crate) mod fit;
 pub(crate) mod inspect;
 pub(crate) mod jobs;
 pub(crate) mod serve;

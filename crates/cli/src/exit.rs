@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 
 /// Shown below the help text.
 pub(crate) const HELP: &str = "\
-Exit codes: 0 done; 1 internal error; 2 bad input; 3 the job failed; 4 the job was cancelled; \
+Exit codes: 0 done; 1 internal error; 2 bad input; 3 the job failed; 4 cancelled, or interrupted; \
 5 the server cannot be reached.";
 
 /// Why a job that was waited for gave no version.
@@ -53,6 +53,18 @@ impl fmt::Display for BadInput {
 
 impl std::error::Error for BadInput {}
 
+/// Ctrl-C.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// Prints `error` and picks the code.
 #[expect(
     clippy::print_stderr,
@@ -69,6 +81,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 fn code(error: &anyhow::Error) -> u8 {
     if error.is::<BadInput>() {
         return 2;
+    }
+    if error.is::<Interrupted>() {
+        return 4;
     }
     if error.is::<Unreachable>() {
         return 5;
@@ -100,7 +115,8 @@ mod tests {
     #[test]
     fn each_kind_of_failure_has_its_code() {
         let id = "1".to_owned();
-        let cases: [(anyhow::Error, u8); 7] = [
+        let cases: [(anyhow::Error, u8); 8] = [
+            (Interrupted.into(), 4),
             (BadInput(String::new()).into(), 2),
             (Status::invalid_argument("").into(), 2),
             (

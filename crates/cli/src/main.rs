@@ -4,17 +4,25 @@
 //! |---|---|
 //! | `command` | one file per subcommand: its arguments and its `run` |
 //! | `client` | connecting to a server |
-//! | `parameters` | the flags of a job |
-//! | `watch` | a job's progress on the terminal |
-//! | `weights` | one iteration's weights, put together from the stream |
-//! | `table` | tables and bars |
+//! | `parameters` | the flags of the method, shared by the commands that take them |
+//! | `fit` | the method on a file, without a server |
+//! | `weights` | one iteration's weights, from a server's stream or a file |
+//! | `export` | difficulties as a table, to Parquet or NumPy |
+//! | `arrays` | NumPy's files, read and written |
+//! | `watch` | a job on the server, followed to its end |
+//! | `progress` | bars and lines |
+//! | `table` | tables, bars and numbers |
 //! | `report` | the HTML report |
 //! | `exit` | exit codes |
 
+mod arrays;
 mod client;
 mod command;
 mod exit;
+mod export;
+mod fit;
 mod parameters;
+mod progress;
 mod report;
 mod table;
 mod watch;
@@ -37,7 +45,9 @@ enum Command {
     CheckConfig(command::check_config::Args),
     Submit(command::submit::Args),
     Jobs(command::jobs::Args),
+    Fit(command::fit::Args),
     Weights(command::weights::Args),
+    Export(command::export::Args),
     Inspect(command::inspect::Args),
     Demo(command::demo::Args),
 }
@@ -60,7 +70,9 @@ async fn run(command: Command) -> ExitCode {
         Command::CheckConfig(args) => command::check_config::run(&args),
         Command::Submit(args) => command::submit::run(args).await,
         Command::Jobs(args) => command::jobs::run(args).await,
+        Command::Fit(args) => command::fit::run(args).await,
         Command::Weights(args) => command::weights::run(args).await,
+        Command::Export(args) => command::export::run(args).await,
         Command::Inspect(args) => command::inspect::run(args).await,
         Command::Demo(args) => command::demo::run(args).await,
     };

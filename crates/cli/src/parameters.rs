@@ -1,73 +1,49 @@
-//! The flags of a job.
+//! The flags of the method, defined once for every command that takes them.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `clustering` | clusters, scores and normalisation: `fit` and `submit` |
+//! | `schedule` | how temperature follows from the iteration: `weights` and `submit` |
+//! | `order` | which end comes first: `weights` |
 
-use curriculum_proto::v1::{self, clusters::Choice};
-use std::str::FromStr;
+mod clustering;
+mod order;
+mod schedule;
 
-/// Parameters that are not given take the server's defaults.
+pub(crate) use clustering::{ClusteringArgs, normalization_name, score_name};
+pub(crate) use order::OrderArgs;
+pub(crate) use schedule::{ScheduleArgs, pacing_name};
+
+use curriculum_proto::v1;
+
+/// Share of samples that may fail, where nobody says otherwise.
+pub(crate) const MAX_FAILED_FRACTION: f64 = 0.01;
+
+/// The parameters of a job. What is not given takes the server's default.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ParameterArgs {
-    /// Number of clusters: K, `auto` (2 to 20), or `auto:MIN-MAX`.
-    #[arg(long, value_name = "K|auto|auto:MIN-MAX", default_value = "auto")]
-    clusters: ClustersArg,
-    /// Seed of every random choice.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Share of samples, 0 to 1, that may fail before the job fails [default: 0.01].
-    #[arg(long, value_name = "SHARE")]
-    max_failed_fraction: Option<f64>,
-    /// Effective fraction at iteration 0, between 0 and 0.632 [default: by dataset size].
-    #[arg(long, value_name = "FRACTION")]
-    initial_effective_percentage: Option<f64>,
-    /// Iterations until the weights are uniform [default: by dataset size].
-    #[arg(long, value_name = "N")]
-    warmup_iterations: Option<u64>,
+    #[command(flatten)]
+    clustering: ClusteringArgs,
+    #[command(flatten)]
+    failures: FailureArgs,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum ClustersArg {
-    Default,
-    Fixed(u32),
-    Range(u32, u32),
-}
-
-impl FromStr for ClustersArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("`{text}` is neither a number, `auto`, nor `auto:MIN-MAX`");
-        match text.strip_prefix("auto") {
-            Some("") => Ok(Self::Default),
-            Some(range) => {
-                let (min, max) = range
-                    .strip_prefix(':')
-                    .and_then(|range| range.split_once('-'))
-                    .ok_or_else(bad)?;
-                Ok(Self::Range(
-                    min.parse().map_err(|_| bad())?,
-                    max.parse().map_err(|_| bad())?,
-                ))
-            }
-            None => Ok(Self::Fixed(text.parse().map_err(|_| bad())?)),
-        }
-    }
+/// What happens to samples that cannot be used.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct FailureArgs {
+    /// Share of samples, 0 to 1, that may fail before all is given up [default: 0.01].
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub(crate) max_failed_fraction: Option<f64>,
 }
 
 impl ParameterArgs {
     pub(crate) fn to_proto(&self) -> v1::Parameters {
-        let choice = match self.clusters {
-            ClustersArg::Default => None,
-            ClustersArg::Fixed(clusters) => Some(Choice::Fixed(clusters)),
-            ClustersArg::Range(min, max) => Some(Choice::Auto(v1::ClusterRange { min, max })),
-        };
         v1::Parameters {
-            clusters: Some(v1::Clusters { choice }),
-            seed: self.seed,
-            max_failed_fraction: self.max_failed_fraction,
-            schedule: Some(v1::Schedule {
-                initial_effective_fraction: self.initial_effective_percentage,
-                warmup_iterations: self.warmup_iterations,
-                pacing: v1::Pacing::Unspecified.into(),
-            }),
+            max_failed_fraction: self.failures.max_failed_fraction,
+            schedule: Some(self.schedule.to_proto()),
+            ..self.clustering.to_proto()
         }
     }
 }
@@ -75,14 +51,57 @@ impl ParameterArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::{Args as _, FromArgMatches as _};
+
+    fn parsed(flags: &[&str]) -> v1::Parameters {
+        let command = ParameterArgs::augment_args(clap::Command::new("submit"));
+        let flags = ["submit"].iter().chain(flags);
+        let matches = command.try_get_matches_from(flags).unwrap();
+        ParameterArgs::from_arg_matches(&matches)
+            .unwrap()
+            .to_proto()
+    }
 
     #[test]
-    fn clusters_take_three_forms() {
-        assert_eq!("auto".parse(), Ok(ClustersArg::Default));
-        assert_eq!("978".parse(), Ok(ClustersArg::Fixed(978)));
-        assert_eq!("auto:2-20".parse(), Ok(ClustersArg::Range(2, 20)));
-        for bad in ["", "-1", "auto:", "auto:2", "auto2-20", "auto:a-b", "2-20"] {
-            assert!(bad.parse::<ClustersArg>().is_err(), "{bad}");
-        }
+    fn what_is_not_given_is_left_to_the_server() {
+        let expected = v1::Parameters {
+            clusters: Some(v1::Clusters { choice: None }),
+            schedule: Some(v1::Schedule::default()),
+            ..v1::Parameters::default()
+        };
+        assert_eq!(parsed(&[]), expected);
+    }
+
+    #[test]
+    fn every_flag_has_its_field() {
+        let flags = "--clusters auto:9,2 --by-label --min-cluster-size 3 --normalization none \
+                     --score cosine --seed 7 --max-failed-fraction 0.5 \
+                     --initial-effective-percentage 0.25 --warmup-iterations 10 --pacing root \
+                     --min-temperature 0.1 --max-temperature 2 --max-effective-ratio 0.5 --draws 99";
+        let flags: Vec<&str> = flags.split_whitespace().collect();
+        let list = v1::ClusterList {
+            clusters: vec![2, 9],
+        };
+        let expected = v1::Parameters {
+            clusters: Some(v1::Clusters {
+                choice: Some(v1::clusters::Choice::OneOf(list)),
+            }),
+            seed: 7,
+            max_failed_fraction: Some(0.5),
+            schedule: Some(v1::Schedule {
+                initial_effective_fraction: Some(0.25),
+                warmup_iterations: Some(10),
+                pacing: v1::Pacing::Root.into(),
+                min_temperature: Some(0.1),
+                max_temperature: Some(2.0),
+                max_effective_fraction: Some(0.5),
+                draws: Some(99),
+            }),
+            by_label: true,
+            min_cluster_size: Some(3),
+            normalization: v1::Normalization::None.into(),
+            score: v1::Score::Cosine.into(),
+        };
+        assert_eq!(parsed(&flags), expected);
     }
 }

@@ -12,7 +12,7 @@ mod facts;
 mod images;
 mod page;
 
-pub(crate) use facts::{Facts, clipped, collect, grouped, method, temperature};
+pub(crate) use facts::{Facts, clipped, collect, method, temperature};
 pub(crate) use images::Images;
 
 use crate::exit::BadInput;

@@ -2,8 +2,9 @@
 
 use crate::{
     client::ServerArgs,
-    report::{self, Facts, ImageSource, clipped, grouped, method, temperature},
-    table::{bar, number, print, table},
+    parameters::{normalization_name, pacing_name, score_name},
+    report::{self, Facts, ImageSource, clipped, method, temperature},
+    table::{chart, curve, grouped, number, print, table},
     weights::status_name,
 };
 use anyhow::Context;
@@ -12,15 +13,12 @@ use curriculum_proto::v1;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Width of the longest bar of the histogram, in characters.
-const BAR_WIDTH: usize = 40;
-
-/// Lines of the histogram, at most; neighbouring bins share one.
-const HISTOGRAM_LINES: usize = 25;
-
 /// Samples named per cluster and side, and the longest name.
 const NAMED: usize = 3;
 const NAME_CHARACTERS: usize = 24;
+
+/// A warning names samples and classes; `--json` has all of it.
+const WARNING_CHARACTERS: usize = 400;
 
 /// Describe a curriculum: clusters, difficulties, prototypes; without a name, list the curricula.
 #[derive(clap::Args)]
@@ -131,20 +129,23 @@ fn describe(curriculum: &str, version: &v1::Version, json: bool) {
     }
     print(overview(curriculum, version, &summary));
     print(format_args!("\nclusters\n{}", clusters(&summary)));
-    print(format_args!(
-        "\ndifficulty\n{}",
-        histogram(&summary.histogram)
-    ));
+    print(format_args!("\ndifficulty\n{}", chart(&summary.histogram)));
     if !summary.candidates.is_empty() {
         print(format_args!(
             "\nnumbers of clusters tried\n{}",
             candidates(&summary)
         ));
     }
+    for warning in &summary.warnings {
+        print(format_args!(
+            "\nwarning: {}",
+            clipped(warning, WARNING_CHARACTERS)
+        ));
+    }
 }
 
 fn overview(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> String {
-    let parameters = version.parameters.unwrap_or_default();
+    let parameters = version.parameters.clone().unwrap_or_default();
     let schedule = parameters.schedule.unwrap_or_default();
     let index = summary
         .davies_bouldin
@@ -164,24 +165,60 @@ fn overview(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> S
             method(version)
         ),
         format!("Davies–Bouldin  {index}"),
+        format!("difficulty      {}", difficulty(&parameters)),
         format!(
-            "warm-up         {} iterations",
-            grouped(schedule.warmup_iterations.unwrap_or_default())
+            "warm-up         {} iterations, {}",
+            grouped(schedule.warmup_iterations.unwrap_or_default()),
+            pacing_name(schedule.pacing())
         ),
-        format!(
-            "start           effective fraction {}",
-            schedule.initial_effective_fraction.unwrap_or_default()
-        ),
+        format!("effective       {}", fractions(&schedule)),
         format!("seed            {}", parameters.seed),
     ]
     .join("\n")
 }
 
+/// How difficulties came about.
+fn difficulty(parameters: &v1::Parameters) -> String {
+    let scope = match parameters.by_label {
+        true => "by label".to_owned(),
+        false => format!(
+            "clusters of {} or more",
+            parameters.min_cluster_size.unwrap_or_default()
+        ),
+    };
+    format!(
+        "{}, {}, {scope}",
+        score_name(parameters.score()),
+        normalization_name(parameters.normalization())
+    )
+}
+
+/// Effective fractions, draws, and bounds on the temperature.
+fn fractions(schedule: &v1::Schedule) -> String {
+    let mut text = format!(
+        "fraction from {} to {:.6} of {} draws",
+        schedule.initial_effective_fraction.unwrap_or_default(),
+        schedule.max_effective_fraction.unwrap_or_default(),
+        grouped(schedule.draws.unwrap_or_default())
+    );
+    if let Some(min) = schedule.min_temperature {
+        text += &format!(", temperature at least {min}");
+    }
+    if let Some(max) = schedule.max_temperature {
+        text += &format!(", temperature at most {max}");
+    }
+    text
+}
+
 fn clusters(summary: &v1::Summary) -> Table {
     let mut table = table(["cluster", "size", "mean distance", "nearest", "farthest"]);
     for (i, cluster) in summary.clusters.iter().enumerate() {
+        let name = match cluster.label.as_str() {
+            "" => number(i + 1),
+            label => number(format!("{} ({})", i + 1, clipped(label, NAME_CHARACTERS))),
+        };
         table.add_row([
-            number(i + 1),
+            name,
             number(grouped(cluster.size)),
             number(format!("{:.3}", cluster.mean_distance)),
             names(&cluster.nearest).into(),
@@ -207,43 +244,16 @@ fn names(samples: &[v1::SampleSummary]) -> String {
         .join("\n")
 }
 
-fn histogram(counts: &[u64]) -> String {
-    let shared = counts.len().div_ceil(HISTOGRAM_LINES).max(1);
-    let lines: Vec<u64> = counts
-        .chunks(shared)
-        .map(|bins| bins.iter().sum())
-        .collect();
-    let most = lines.iter().copied().max().unwrap_or_default() as f64;
-    let line = |(i, count): (usize, &u64)| {
-        let from = (i * shared) as f64 / counts.len() as f64;
-        format!(
-            "{from:.2}  {count:>9}  {}",
-            bar(*count as f64, most, BAR_WIDTH)
-        )
-    };
-    lines
-        .iter()
-        .enumerate()
-        .map(line)
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
 fn candidates(summary: &v1::Summary) -> Table {
-    let mut table = table(["clusters", "Davies–Bouldin", ""]);
-    for candidate in &summary.candidates {
-        let chosen = candidate.clusters as usize == summary.clusters.len();
-        table.add_row([
-            number(candidate.clusters),
-            number(format!("{:.4}", candidate.davies_bouldin)),
-            if chosen { "chosen" } else { "" }.into(),
-        ]);
-    }
-    table
+    let candidates = summary.candidates.iter();
+    let tried: Vec<(usize, f64)> = candidates
+        .map(|candidate| (candidate.clusters as usize, candidate.davies_bouldin))
+        .collect();
+    curve(&tried, summary.clusters.len())
 }
 
 fn as_json(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> serde_json::Value {
-    let parameters = version.parameters.unwrap_or_default();
+    let parameters = version.parameters.clone().unwrap_or_default();
     let schedule = parameters.schedule.unwrap_or_default();
     let samples = |samples: &[v1::SampleSummary]| -> serde_json::Value {
         let sample = |s: &v1::SampleSummary| json!({"index": s.index, "id": s.id, "label": s.label, "difficulty": s.difficulty});
@@ -252,6 +262,7 @@ fn as_json(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> se
     let cluster = |c: &v1::ClusterSummary| {
         json!({
             "size": c.size,
+            "label": c.label,
             "mean_distance": c.mean_distance,
             "nearest": samples(&c.nearest),
             "farthest": samples(&c.farthest),
@@ -266,8 +277,17 @@ fn as_json(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> se
         "model_digest": version.model_digest,
         "created_at_ms": version.created_at_ms,
         "seed": parameters.seed,
+        "by_label": parameters.by_label,
+        "min_cluster_size": parameters.min_cluster_size,
+        "normalization": normalization_name(parameters.normalization()),
+        "score": score_name(parameters.score()),
         "initial_effective_fraction": schedule.initial_effective_fraction,
         "warmup_iterations": schedule.warmup_iterations,
+        "pacing": pacing_name(schedule.pacing()),
+        "min_temperature": schedule.min_temperature,
+        "max_temperature": schedule.max_temperature,
+        "max_effective_fraction": schedule.max_effective_fraction,
+        "draws": schedule.draws,
         "samples": summary.sample_count,
         "failed": summary.failed_count,
         "dimension": summary.dimension,
@@ -276,6 +296,7 @@ fn as_json(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> se
         "histogram": summary.histogram,
         "clusters": summary.clusters.iter().map(cluster).collect::<Vec<_>>(),
         "candidates": summary.candidates.iter().map(candidate).collect::<Vec<_>>(),
+        "warnings": summary.warnings,
     })
 }
 
@@ -291,46 +312,5 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(names(&[sample]), "\u{fffd}[31mred (a\u{fffd}b)");
-    }
-
-    #[test]
-    fn histograms_without_samples_have_no_bars() {
-        assert_eq!(histogram(&[]), "");
-        assert_eq!(
-            histogram(&[0, 2]),
-            format!("0.00          0  \n0.50          2  {}", "█".repeat(40))
-        );
-    }
-
-    #[test]
-    fn long_histograms_share_lines() {
-        let text = histogram(&[1; 51]);
-        let counts: Vec<u64> = text
-            .lines()
-            .map(|line| line.split_whitespace().nth(1).unwrap().parse().unwrap())
-            .collect();
-        assert!(
-            counts.len() <= HISTOGRAM_LINES && counts.iter().sum::<u64>() == 51,
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn the_chosen_number_of_clusters_is_marked() {
-        let candidate = |clusters| v1::ClusterCandidate {
-            clusters,
-            davies_bouldin: 1.0,
-        };
-        let summary = v1::Summary {
-            clusters: vec![v1::ClusterSummary::default(); 3],
-            candidates: vec![candidate(2), candidate(3)],
-            ..Default::default()
-        };
-        let text = candidates(&summary).to_string();
-        let chosen: Vec<&str> = text
-            .lines()
-            .filter(|line| line.contains("chosen"))
-            .collect();
-        assert!(chosen.len() == 1 && chosen[0].contains('3'), "{text}");
     }
 }

@@ -118,6 +118,9 @@ fn show(job: &v1::Job, errors: &[v1::SampleError]) {
             clipped(&failure.reason, REASON_WIDTH)
         ));
     }
+    for warning in &job.warnings {
+        print(format_args!("warning  {}", clipped(warning, REASON_WIDTH)));
+    }
     if !errors.is_empty() {
         let mut table = table(["index", "sample", "error"]);
         for error in errors {
@@ -144,6 +147,7 @@ fn as_json(job: &v1::Job, errors: &[v1::SampleError]) -> serde_json::Value {
         "version": job.version,
         "reason": job.failure.as_ref().map(|failure| &failure.reason),
         "seconds": seconds(job),
+        "warnings": job.warnings,
         "errors": errors.iter().map(|e| json!({"index": e.index, "id": e.id, "reason": e.reason})).collect::<Vec<_>>(),
     })
 }

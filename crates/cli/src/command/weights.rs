@@ -1,95 +1,174 @@
 //! `curriculum weights`
 
 use crate::{
+    arrays::write_vector,
     client::ServerArgs,
     exit::BadInput,
+    parameters::{OrderArgs, ScheduleArgs},
     table::print,
-    weights::{entry, fetch, status_name, top_tenth},
+    weights::{Computed, Heat, entry, fetch, of_file, status_name, top_tenth},
 };
-use clap::ValueEnum;
 use curriculum_proto::v1;
-use ndarray::ArrayView1;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Fetch the sampler weights of one iteration.
+/// Larger iterations are not exact as numbers of JSON and of floating point.
+const MAX_ITERATION: u64 = 1 << 53;
+
+/// The sampler weights of one iteration, which sum to one.
+///
+/// SOURCE is a .npz that `fit` wrote, or the name of a server's curriculum. A server's curriculum has
+/// its own schedule; for a file the flags below describe it, by default as its number of samples
+/// suggests.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Name of the curriculum.
+    /// File or curriculum.
     source: String,
-    /// The trainer's iteration.
-    #[arg(long, value_name = "T")]
-    iteration: u64,
+    /// The trainer's iteration, 0 to 2^53.
+    #[arg(
+        long,
+        value_name = "T",
+        allow_negative_numbers = true,
+        required_unless_present = "temperature",
+        value_parser = clap::value_parser!(u64).range(..=MAX_ITERATION)
+    )]
+    iteration: Option<u64>,
     /// Write the weights there, as f32 of shape (samples,).
     #[arg(long, value_name = "FILE.npy")]
     out: Option<PathBuf>,
-    /// Which samples are favoured.
-    #[arg(long, value_enum, default_value_t = OrderArg::EasyFirst)]
-    order: OrderArg,
-    /// Version to read [default: the newest].
+    /// For a file: this temperature instead of the schedule's; `inf` for uniform weights.
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    temperature: Option<f64>,
+    /// For a server: version to read [default: the newest].
     #[arg(long = "pin", value_name = "VERSION")]
     version: Option<String>,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    order: OrderArgs,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
+    #[command(flatten)]
     server: ServerArgs,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum OrderArg {
-    EasyFirst,
-    HardFirst,
-}
-
-impl From<OrderArg> for v1::Order {
-    fn from(order: OrderArg) -> Self {
-        match order {
-            OrderArg::EasyFirst => Self::EasyFirst,
-            OrderArg::HardFirst => Self::HardFirst,
-        }
-    }
-}
-
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let mut client = args.server.curricula().await?;
-    let request = v1::GetWeightsRequest {
-        curriculum: args.source,
-        version: args.version.unwrap_or_default(),
-        iteration: args.iteration,
-        order: v1::Order::from(args.order).into(),
-        range: None,
-        encoding: v1::Encoding::F32.into(),
+    let computed = match file(&args.source) {
+        Some(path) => local(&args, path)?,
+        None => remote(&args).await?,
     };
-    let (header, weights) = fetch(&mut client, request).await?;
     if let Some(path) = &args.out {
-        ndarray_npy::write_npy(path, &ArrayView1::from(weights.as_slice()))
-            .map_err(|error| BadInput(format!("cannot write {}: {error}", path.display())))?;
+        write_vector(path, &computed.weights)?;
     }
-    let entry = entry(&header)?;
-    let status = status_name(entry.status());
-    if args.json {
-        print(json!({
-            "version": header.version,
-            "iteration": entry.iteration,
-            // JSON has no infinity: null for uniform weights.
-            "temperature": entry.temperature,
-            "effective_fraction": entry.effective_fraction,
-            "target": entry.target,
-            "status": status,
-            "samples": header.sample_count,
-        }));
-    } else {
-        print(format_args!(
-            "version             {}\nsamples             {}\ntemperature         {:.6}\n\
-             effective fraction  {:.6} (target {:.6}, {status})\neasiest tenth gets  {:.1} % of draws",
-            header.version,
-            header.sample_count,
-            entry.temperature,
-            entry.effective_fraction,
-            entry.target,
-            100.0 * top_tenth(&weights),
-        ));
+    match args.json {
+        true => print(as_json(&computed)),
+        false => print(as_text(&computed)),
     }
     Ok(())
+}
+
+/// A source that is a file on this machine rather than a curriculum's name.
+pub(crate) fn file(source: &str) -> Option<&Path> {
+    let path = Path::new(source);
+    let named = path.extension().is_some_and(|extension| extension == "npz");
+    (named || path.is_file()).then_some(path)
+}
+
+fn local(args: &Args, path: &Path) -> Result<Computed, BadInput> {
+    if args.version.is_some() {
+        return Err(BadInput(format!(
+            "--pin: {} is a file, which has no versions",
+            path.display()
+        )));
+    }
+    let heat = match args.temperature {
+        Some(temperature) if temperature.is_nan() || temperature <= 0.0 => {
+            let bad = format!("--temperature is {temperature}, but must be above 0");
+            return Err(BadInput(bad));
+        }
+        Some(temperature) => Heat::Temperature(temperature),
+        None => Heat::Iteration(args.iteration.unwrap_or_default()),
+    };
+    let computed = of_file(path, args.order, &args.schedule, &heat)?;
+    Ok(Computed {
+        iteration: args.iteration,
+        ..computed
+    })
+}
+
+async fn remote(args: &Args) -> anyhow::Result<Computed> {
+    let temperature = args.temperature.map(|_| "--temperature");
+    if let Some(flag) = args.schedule.given().or(temperature) {
+        let source = &args.source;
+        return Err(BadInput(format!(
+            "{flag}: the schedule of the server's curriculum `{source}` is stored with it; fit \
+             features to a file, or submit with another schedule"
+        ))
+        .into());
+    }
+    let mut client = args.server.curricula().await?;
+    let (order, order_seed) = args.order.to_proto();
+    let request = v1::GetWeightsRequest {
+        curriculum: args.source.clone(),
+        version: args.version.clone().unwrap_or_default(),
+        iteration: args.iteration.unwrap_or_default(),
+        order: order.into(),
+        range: None,
+        encoding: v1::Encoding::F32.into(),
+        order_seed,
+    };
+    let (header, weights) = fetch(&mut client, request).await?;
+    let entry = entry(&header)?;
+    Ok(Computed {
+        weights,
+        version: Some(header.version),
+        iteration: Some(entry.iteration),
+        phase: match entry.phase() {
+            v1::Phase::Unspecified => None,
+            v1::Phase::Warmup => Some("warmup"),
+            v1::Phase::Uniform => Some("uniform"),
+        },
+        temperature: entry.temperature,
+        effective_fraction: entry.effective_fraction,
+        target: Some(entry.target),
+        status: status_name(entry.status()),
+    })
+}
+
+fn as_json(computed: &Computed) -> serde_json::Value {
+    json!({
+        "version": computed.version,
+        "iteration": computed.iteration,
+        "phase": computed.phase,
+        // JSON has no infinity: null for uniform weights.
+        "temperature": computed.temperature,
+        "effective_fraction": computed.effective_fraction,
+        "target": computed.target,
+        "status": computed.status,
+        "samples": computed.weights.len(),
+    })
+}
+
+fn as_text(computed: &Computed) -> String {
+    let target = computed
+        .target
+        .map_or_else(String::new, |target| format!("target {target:.6}, "));
+    let version = computed.version.iter();
+    version
+        .map(|version| format!("version             {version}"))
+        .chain([
+            format!("samples             {}", computed.weights.len()),
+            format!("temperature         {:.6}", computed.temperature),
+            format!(
+                "effective fraction  {:.6} ({target}{})",
+                computed.effective_fraction, computed.status
+            ),
+            format!(
+                "top tenth gets      {:.1} % of draws",
+                100.0 * top_tenth(&computed.weights)
+            ),
+        ])
+        .collect::<Vec<_>>()
+        .join("\n")
 }

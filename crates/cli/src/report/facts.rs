@@ -51,6 +51,7 @@ pub(crate) async fn collect(
         version: version.id.clone(),
         iterations: curve_iterations(warmup),
         order: v1::Order::EasyFirst.into(),
+        order_seed: 0,
     };
     let curve = client.get_schedule(schedule).await?.into_inner().entries;
     let mut milestones = Vec::new();
@@ -79,6 +80,7 @@ async fn milestone(
         order: v1::Order::EasyFirst.into(),
         range: None,
         encoding: v1::Encoding::F32.into(),
+        order_seed: 0,
     };
     let (header, weights) = fetch(client, request).await?;
     Ok(Milestone {
@@ -91,6 +93,7 @@ async fn milestone(
 pub(crate) fn warmup_iterations(version: &v1::Version) -> u64 {
     let schedule = version
         .parameters
+        .as_ref()
         .and_then(|parameters| parameters.schedule);
     schedule
         .and_then(|schedule| schedule.warmup_iterations)
@@ -101,10 +104,12 @@ pub(crate) fn warmup_iterations(version: &v1::Version) -> u64 {
 pub(crate) fn method(version: &v1::Version) -> String {
     match version
         .parameters
-        .and_then(|p| p.clusters)
-        .and_then(|clusters| clusters.choice)
+        .as_ref()
+        .and_then(|parameters| parameters.clusters.as_ref())
+        .and_then(|clusters| clusters.choice.as_ref())
     {
         Some(Choice::Auto(range)) => format!("chosen in {}–{}", range.min, range.max),
+        Some(Choice::OneOf(list)) => format!("chosen of {}", list.clusters.len()),
         Some(Choice::Fixed(_)) => "given".to_owned(),
         None => "by default".to_owned(),
     }
@@ -126,19 +131,6 @@ fn milestone_iterations(warmup: u64) -> Vec<u64> {
     let mut iterations: Vec<u64> = (0..=4).map(quarter).collect();
     iterations.dedup();
     iterations
-}
-
-/// `value` with a comma between groups of three digits.
-pub(crate) fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Four significant digits or so; the infinite temperature of uniform weights as a sign.
@@ -189,11 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_grouped_and_texts_clipped() {
-        assert_eq!(
-            [0, 999, 1000, 1234567].map(grouped),
-            ["0", "999", "1,000", "1,234,567"]
-        );
+    fn texts_are_clipped() {
         assert_eq!(clipped("abc", 3), "abc");
         assert_eq!(clipped("train/00042.png", 6), "…2.png");
         assert_eq!(clipped("\u{1b}[2Jx", 9), "\u{fffd}[2Jx");

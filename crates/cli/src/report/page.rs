@@ -2,10 +2,10 @@
 
 use super::{
     chart::{self, Axis, Chart, Frame, Value},
-    facts::{Facts, Milestone, clipped, grouped, method, temperature, warmup_iterations},
+    facts::{Facts, Milestone, clipped, method, temperature, warmup_iterations},
     images::{Images, Thumbnail},
 };
-use crate::weights::status_name;
+use crate::{table::grouped, weights::status_name};
 use askama::Template;
 use curriculum_proto::v1;
 
@@ -133,7 +133,7 @@ fn headline(facts: &Facts) -> Vec<Fact> {
 
 fn details(facts: &Facts) -> Vec<Fact> {
     let version = &facts.version;
-    let parameters = version.parameters.unwrap_or_default();
+    let parameters = version.parameters.clone().unwrap_or_default();
     let schedule = parameters.schedule.unwrap_or_default();
     let start = schedule.initial_effective_fraction.unwrap_or_default();
     vec![

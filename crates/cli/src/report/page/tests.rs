@@ -15,6 +15,7 @@ fn facts(id: &str, label: &str, clusters: usize) -> Facts {
         mean_distance: 0.5,
         nearest: vec![sample.clone()],
         farthest: vec![sample],
+        label: String::new(),
     };
     Facts {
         curriculum: label.to_owned(),

@@ -1,0 +1,124 @@
+//! The `.npy` format, version 1.0, little-endian, C order.
+//!
+//! Source: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
+
+use super::Output;
+use crate::exit::BadInput;
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+/// Items are encoded in pieces of about this many bytes.
+const PIECE: usize = 1 << 16;
+
+/// Data begin at a multiple of this, as NumPy wants it.
+const ALIGNMENT: usize = 64;
+
+/// A number of an array.
+pub(crate) trait Item: Copy {
+    /// NumPy's name of the type.
+    const DESCR: &'static str;
+
+    /// Appends its bytes, little-endian.
+    fn append_to(self, bytes: &mut Vec<u8>);
+}
+
+impl Item for f32 {
+    const DESCR: &'static str = "<f4";
+
+    fn append_to(self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.to_le_bytes());
+    }
+}
+
+impl Item for u32 {
+    const DESCR: &'static str = "<u4";
+
+    fn append_to(self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.to_le_bytes());
+    }
+}
+
+impl Item for u64 {
+    const DESCR: &'static str = "<u8";
+
+    fn append_to(self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.to_le_bytes());
+    }
+}
+
+/// Everything before the items of an array of this type and shape.
+pub(crate) fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
+    let lengths: Vec<String> = shape.iter().map(usize::to_string).collect();
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let shape = format!("({}{comma})", lengths.join(", "));
+    let fields = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    let before = b"\x93NUMPY\x01\x00".len() + size_of::<u16>();
+    let end = (before + fields.len() + 1).next_multiple_of(ALIGNMENT);
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    // At most a few hundred bytes: a shape has two lengths.
+    bytes.extend(((end - before) as u16).to_le_bytes());
+    bytes.extend(fields.as_bytes());
+    bytes.resize(end - 1, b' ');
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Writes items as they lie in an array.
+pub(super) fn write_items<T: Item>(
+    out: &mut impl Write,
+    items: impl Iterator<Item = T>,
+) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(PIECE + size_of::<T>());
+    for item in items {
+        item.append_to(&mut bytes);
+        if bytes.len() >= PIECE {
+            out.write_all(&bytes)?;
+            bytes.clear();
+        }
+    }
+    out.write_all(&bytes)
+}
+
+/// Writes `values` to `path`, shape (values,).
+///
+/// # Errors
+/// [`BadInput`] when that cannot be written.
+pub(crate) fn write_vector(path: &Path, values: &[f32]) -> Result<(), BadInput> {
+    let output = Output::create(path)?;
+    let mut file = output.writer()?;
+    let written = file
+        .write_all(&header(f32::DESCR, &[values.len()]))
+        .and_then(|()| write_items(&mut file, values.iter().copied()))
+        .and_then(|()| file.flush());
+    written.map_err(|error| output.failed(&error))?;
+    output.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_as_numpy_writes_them() {
+        let bytes = header("<f4", &[3]);
+        assert_eq!(bytes.len(), 128);
+        assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
+        let text = std::str::from_utf8(&bytes[10..]).unwrap();
+        assert!(text.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), } "));
+        assert!(text.ends_with(" \n"));
+        let matrix = String::from_utf8_lossy(&header("<f4", &[2, 5])).into_owned();
+        assert!(matrix.contains("'shape': (2, 5), }"));
+    }
+
+    #[test]
+    fn pieces_join_without_a_seam() {
+        let values: Vec<u32> = (0..PIECE as u32 / 2).collect();
+        let mut bytes = Vec::new();
+        write_items(&mut bytes, values.iter().copied()).unwrap();
+        let (read, rest) = bytes.as_chunks::<4>();
+        assert!(rest.is_empty());
+        assert!(read.iter().map(|x| u32::from_le_bytes(*x)).eq(values));
+    }
+}

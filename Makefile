@@ -28,9 +28,10 @@ lint: ## formatting and warnings
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 
-bench: onnxruntime $(PEERS)/.installed ## speed and accuracy, beside numpy, scikit-learn, faiss and linfa
+bench: build $(PEERS)/.installed ## speed and accuracy, beside numpy, scikit-learn, faiss and linfa
 	PEERS_PYTHON=$(PEERS)/bin/python $(CARGO) bench --bench weights --bench accuracy --bench numpy --bench kmeans \
 		--bench peers --bench grpc
+	$(PEERS)/bin/python tests/bench/fit_memory.py $(TARGET)/release/curriculum --folder $(TARGET)
 
 # A throw-away environment, for `make bench` alone.
 $(PEERS)/.installed:

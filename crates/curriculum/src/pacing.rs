@@ -1,11 +1,9 @@
 //! How the target fraction grows during warm-up.
 //!
-//! With p = t/T the share of the warm-up that has passed and b the start as a share of the ceiling,
-//! a pacing gives a value v(p) in [b, 1], and the target fraction is ceiling·v. Most are v =
-//! b + (1 − b)·g(p); then ceiling·v is the same as r₀ + (ceiling − r₀)·g(p) with r₀ = ceiling·b, so
-//! one formula serves all nine.
+//! With p = t/T the share of the warm-up that has passed, the target fraction r(p) rises from r₀ at
+//! p = 0 to the ceiling r₁. Most pacings are r = r₀ + (r₁ − r₀)·g(p).
 //!
-//! | name | g(p), or v(p, b) |
+//! | name | g(p), or r(p) |
 //! |---|---|
 //! | linear | p |
 //! | quadratic | p² |
@@ -14,8 +12,8 @@
 //! | exponential | (e¹⁰ᵖ − 1)/(e¹⁰ − 1) |
 //! | logarithmic | 1 + ln(p + e⁻¹⁰)/10 |
 //! | step | 0 until p = 1 |
-//! | geometric | v = b^(1 − p) |
-//! | competence | v = √(p(1 − b²) + b²), from Platanios et al. 2019 |
+//! | geometric | r = r₀·(r₁/r₀)ᵖ |
+//! | competence | r = √(r₀² + p(r₁² − r₀²)), from Platanios et al. 2019 |
 
 use crate::CurriculumError;
 use std::{f64::consts::PI, fmt, str::FromStr};
@@ -77,19 +75,21 @@ impl Pacing {
         }
     }
 
-    /// v(p) in [`start`, 1], as a share of the ceiling.
+    /// r(p) in [`start`, `end`]: exactly the one at progress 0 and the other at 1.
     ///
-    /// `progress` is clipped to [0, 1]; `start` lies in (0, 1].
+    /// `progress` is clipped to [0, 1]; `start` is greater than 0 and at most `end`.
     #[must_use]
-    pub fn value(self, progress: f64, start: f64) -> f64 {
+    pub fn value(self, progress: f64, start: f64, end: f64) -> f64 {
         let p = progress.clamp(0.0, 1.0);
         let value = match self {
-            Self::Geometric => start.powf(1.0 - p),
-            Self::Competence => (p * (1.0 - start * start) + start * start).sqrt(),
-            _ => start + (1.0 - start) * self.growth(p),
+            _ if p == 0.0 => start,
+            _ if p == 1.0 => end,
+            Self::Geometric => start * (end / start).powf(p),
+            Self::Competence => (start * start + p * (end * end - start * start)).sqrt(),
+            _ => start + (end - start) * self.growth(p),
         };
         // Rounding, and the logarithmic pacing's last 5e-6, would leave the range.
-        value.clamp(start, 1.0)
+        value.clamp(start, end)
     }
 
     fn growth(self, p: f64) -> f64 {
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn halfway_values_follow_the_table() {
-        let halfway = |pacing: Pacing| pacing.value(0.5, 0.2);
+        let halfway = |pacing: Pacing| pacing.value(0.5, 0.2, 1.0);
         let expected = [
             (Pacing::Linear, 0.6),
             (Pacing::Quadratic, 0.4),
@@ -165,24 +165,37 @@ mod tests {
         }
     }
 
+    /// A start and an end.
+    fn ends() -> impl Strategy<Value = (f64, f64)> {
+        (1e-6f64..=1.0).prop_flat_map(|end| (1e-7..=end, Just(end)))
+    }
+
     proptest! {
         #[test]
-        fn starts_at_the_start_and_ends_at_one(pacing in any(), start in 1e-6f64..=1.0) {
-            prop_assert!((pacing.value(0.0, start) - start).abs() < 1e-12);
-            prop_assert!((pacing.value(1.0, start) - 1.0).abs() < 1e-12);
-            prop_assert_eq!(pacing.value(-1.0, start), pacing.value(0.0, start));
-            prop_assert_eq!(pacing.value(2.0, start), pacing.value(1.0, start));
+        fn starts_at_the_start_and_ends_at_the_end(pacing in any(), (start, end) in ends()) {
+            for progress in [0.0, -1.0] {
+                prop_assert_eq!(pacing.value(progress, start, end), start);
+            }
+            for progress in [1.0, 2.0] {
+                prop_assert_eq!(pacing.value(progress, start, end), end);
+            }
         }
 
         #[test]
         fn rises_within_its_range(
             pacing in any(),
-            start in 1e-6f64..=1.0,
+            (start, end) in ends(),
             (p, q) in (0.0f64..=1.0).prop_flat_map(|p| (Just(p), p..=1.0)),
         ) {
-            let (low, high) = (pacing.value(p, start), pacing.value(q, start));
+            let (low, high) = (pacing.value(p, start, end), pacing.value(q, start, end));
             prop_assert!(low <= high * (1.0 + 1e-15), "{} {}", low, high);
-            prop_assert!(start <= low && high <= 1.0);
+            prop_assert!(start <= low && high <= end);
+        }
+
+        #[test]
+        fn only_the_scale_of_the_range_matters(pacing in any(), (start, end) in ends(), p in 0.0f64..=1.0) {
+            let share = pacing.value(p, start / end, 1.0);
+            prop_assert!((pacing.value(p, start, end) - end * share).abs() < 1e-12);
         }
     }
 }

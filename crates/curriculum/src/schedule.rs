@@ -160,7 +160,7 @@ impl Schedule {
             return self.uniform;
         }
         let progress = iteration as f64 / self.warmup as f64;
-        self.ceiling * self.pacing.value(progress, self.initial / self.ceiling)
+        self.pacing.value(progress, self.initial, self.ceiling)
     }
 
     /// Solves for the temperature at `iteration`; the cost does not depend on the dataset's size.

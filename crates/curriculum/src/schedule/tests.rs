@@ -30,7 +30,7 @@ fn every_pacing_meets_its_targets() {
         let schedule = Schedule::new(&options, 5000).unwrap();
         for t in [0, 1, 250, 500, 999] {
             let entry = schedule.entry(&sketch, Order::EasyFirst, t);
-            let target = ceiling * pacing.value(t as f64 / 1000.0, 0.2 / ceiling);
+            let target = pacing.value(t as f64 / 1000.0, 0.2, ceiling);
             assert_eq!(entry.target, target);
             assert!((entry.effective_fraction - target).abs() < 1e-9);
             assert_eq!((entry.status, entry.phase), (Status::Ok, Phase::Warmup));

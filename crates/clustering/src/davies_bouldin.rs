@@ -6,9 +6,11 @@
 //! scikit-learn takes the means of the assigned rows: the same after Lloyd's algorithm has
 //! converged, and close to it after mini-batches.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::kernel::squared_distance;
+use crate::vectorize::vectorize;
 
 /// The index from centroids (row-major, `width` columns), counts and sums of distances. Empty
 /// clusters are left out, as are pairs of coincident centroids; `None` with fewer than two clusters.
@@ -36,7 +38,8 @@ pub(crate) fn davies_bouldin(
 
 /// Of one cluster with any other, each a centroid and its scatter.
 fn worst_ratio((centroid, scatter): (&[f32], f64), clusters: &[(&[f32], f64)]) -> f64 {
-    pulp::Arch::new().dispatch(
+    vectorize(
+        Arch::new(),
         #[inline(always)]
         || {
             let mut worst = 0.0_f64;

@@ -16,6 +16,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::source::norms;
+use crate::vectorize::vectorize;
 pub(crate) use nearby::{Nearby, References};
 use pruned::Grouped;
 use tile::{Lanes, Panels, scan};
@@ -209,12 +210,13 @@ impl Centroids {
     }
 
     /// By distances in f64; the lowest number of equals.
-    fn nearest_of(&self, arch: Arch, row: &[f32], clusters: impl Iterator<Item = u32>) -> u32 {
+    fn nearest_of(&self, arch: Arch, row: &[f32], mut clusters: impl Iterator<Item = u32>) -> u32 {
         let mut best = (f64::INFINITY, u32::MAX);
-        arch.dispatch(
+        vectorize(
+            arch,
             #[inline(always)]
             || {
-                for cluster in clusters {
+                for cluster in clusters.by_ref() {
                     let centroid = &self.values[cluster as usize * row.len()..][..row.len()];
                     let distance = squared_distance(row, centroid);
                     if (distance, cluster) < best {

@@ -29,6 +29,7 @@
 //! | `davies_bouldin` | the index, from the sums of an assignment pass |
 //! | `pass`, `tally` | one read of the rows in parallel, summed up in order |
 //! | `kernel` | one block against many centroids: product, arg-min, exact distance |
+//! | `vectorize` | plain loops, compiled for this machine's vectors |
 //! | `source` | [`Source`]: where rows come from, and their check |
 //!
 //! Nothing here opens files, logs or knows what a sample is.
@@ -56,6 +57,7 @@ mod source;
 mod starts;
 mod subset;
 mod tally;
+mod vectorize;
 
 pub use classes::{ClassClustering, cluster_classes};
 pub use cluster::{Clustering, Clusters, FULL_LLOYD_LIMIT, Options, cluster};

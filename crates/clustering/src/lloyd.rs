@@ -59,13 +59,7 @@ pub(crate) fn fit(
     let room = SAMPLE_BYTES / (source.width() * size_of::<f32>());
     let amount = POOL_ROWS.max(largest.saturating_mul(8)).min(room);
     let pool = sample(source, amount.max(largest), &mut params.rng().clone())?;
-    let starts = Starts::new(
-        |_| pool.all(),
-        params.n_runs(),
-        candidates,
-        params,
-        observer,
-    )?;
+    let starts = Starts::new(pool.all(), params.n_runs(), candidates, params, observer)?;
     let mut reporter = Reporter {
         observer,
         total: candidates.len() * starts.count(),

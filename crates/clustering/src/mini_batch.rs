@@ -4,8 +4,8 @@
 //!
 //! The batches are the beginnings of one random sample in memory, at most [`SAMPLE_BYTES`] large
 //! unless a row per cluster is more.
-//! Starts are drawn from slices of it. Several starts are refined by a few iterations of Lloyd's
-//! algorithm on the first slice and judged there; unrefined, the distances to raw rows hide which
+//! Starts are drawn from its beginning. Several starts are refined by a few iterations of Lloyd's
+//! algorithm on the same rows and judged there; unrefined, the distances to raw rows hide which
 //! start has missed a cluster. The first batch has [`BATCH_ROWS_PER_CLUSTER`] rows per cluster:
 //! centroids that settled on fewer stay where they are, at a local minimum up to one percent worse.
 //! On every batch a run moves until its inertia falls by less than a thousandth, on the last until
@@ -23,15 +23,19 @@ use crate::pass::{Want, pass};
 use crate::progress::{Observer, Stage};
 use crate::runs::{Candidates, Reporter, Run};
 use crate::selection::{Settled, best_of_starts};
-use crate::source::{RowSlice, Rows, Source};
+use crate::source::{Rows, Source};
 use crate::starts::{Starts, sample};
 
 /// Memory for the sample, unless a row per cluster needs more.
 pub(crate) const SAMPLE_BYTES: usize = 256 << 20;
 
-/// Rows of the sample, at least and per cluster of the largest candidate.
-const SAMPLE_ROWS: usize = 32_768;
-const SAMPLE_ROWS_PER_CLUSTER: usize = 256;
+/// Rows of the sample: this share of all within these limits, and at least so many per cluster of
+/// the largest candidate. Where a pass over all rows costs little, it mends what a small sample
+/// has missed; where it costs much, the sample is large enough to do without.
+const SAMPLE_SHARE: usize = 12;
+const FEWEST_SAMPLE_ROWS: usize = 8192;
+const MOST_SAMPLE_ROWS: usize = 32_768;
+const SAMPLE_ROWS_PER_CLUSTER: usize = 128;
 
 /// Rows per cluster of the last batch from which on the pass over all rows would gain less than
 /// one part in as many.
@@ -44,15 +48,15 @@ const GROWTH: usize = 4;
 /// Rows from which a start is drawn: at least, per cluster if starts are to be compared, and per
 /// cluster of a start without rivals.
 const POOL_ROWS: usize = 2048;
-const COMPARED_ROWS_PER_CLUSTER: usize = 32;
+const COMPARED_ROWS_PER_CLUSTER: usize = 20;
 const DRAWN_ROWS_PER_CLUSTER: usize = 4;
 
 /// Iterations before starts are compared.
-const REFINEMENT: u64 = 5;
+const REFINEMENT: u64 = 4;
 
-/// Clusters, over all candidates, for which starts are drawn: the more clusters there are, the less
+/// Clusters of the largest candidate over all its starts: the more clusters there are, the less
 /// starts differ and the more they cost.
-const STARTED_CLUSTERS: usize = 500;
+const STARTED_CLUSTERS: usize = 250;
 
 /// Fits every candidate from the best of its starts.
 pub(crate) fn fit(
@@ -65,8 +69,13 @@ pub(crate) fn fit(
     let mut rng = params.rng().clone();
     rng.long_jump();
     let rows = sample(source, plan.sample, &mut rng)?;
-    let pool = |start| plan.pool(&rows, start);
-    let starts = Starts::new(pool, plan.starts, candidates, params, observer)?;
+    let starts = Starts::new(
+        rows.prefix(plan.pool),
+        plan.starts,
+        candidates,
+        params,
+        observer,
+    )?;
     let mut reporter = Reporter {
         observer,
         total: candidates.len(),
@@ -98,8 +107,7 @@ struct Plan {
 impl Plan {
     fn new(source: &dyn Source, candidates: &Candidates, params: &KMeansParameters) -> Self {
         let largest = candidates.largest();
-        let clusters: usize = candidates.numbers().iter().sum();
-        let starts = params.n_runs().min((STARTED_CLUSTERS / clusters).max(1));
+        let starts = params.n_runs().min((STARTED_CLUSTERS / largest).max(1));
         let drawn = match starts {
             1 => DRAWN_ROWS_PER_CLUSTER,
             _ => COMPARED_ROWS_PER_CLUSTER,
@@ -110,18 +118,15 @@ impl Plan {
             .min(room)
             .max(largest)
             .min(source.rows());
-        let wanted = SAMPLE_ROWS.max(largest.saturating_mul(SAMPLE_ROWS_PER_CLUSTER));
+        let share = source.rows() / SAMPLE_SHARE;
+        let wanted = share
+            .clamp(FEWEST_SAMPLE_ROWS, MOST_SAMPLE_ROWS)
+            .max(largest.saturating_mul(SAMPLE_ROWS_PER_CLUSTER));
         Self {
             sample: wanted.min(room).max(pool).min(source.rows()),
             pool,
             starts,
         }
-    }
-
-    /// Each start has a slice of the sample of its own, as long as there are any.
-    fn pool<'a>(&self, rows: &'a Rows, start: usize) -> RowSlice<'a> {
-        let slices = (rows.len() / self.pool).max(1);
-        rows.slice(start % slices * self.pool, self.pool)
     }
 
     /// For each run of the stack its best start, refined if it had rivals.

@@ -6,12 +6,14 @@
 
 use std::ops::Range;
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::ClusteringError;
-use crate::kernel::{Block, Stack, squared_distance, squared_norm};
+use crate::kernel::{Block, Stack, squared_distance};
 use crate::source::{Source, check, rows_per_block};
 use crate::tally::Tally;
+use crate::vectorize::vectorize;
 
 /// Memory for the rows of a wave and what is found for them, unless a block per thread needs more.
 const WAVE_BYTES: usize = 24 << 20;
@@ -32,7 +34,7 @@ pub(crate) struct Assigned<'a> {
     pub(crate) nearest: &'a [u32],
     /// Squared Euclidean distance to it; empty unless wanted.
     pub(crate) squares: &'a [f64],
-    /// Σ‖x‖² of the block; 0 unless row sums are wanted.
+    /// Σ‖x‖² of the block.
     pub(crate) energy: f64,
 }
 
@@ -114,7 +116,10 @@ impl Slot {
     ) -> Result<Assigned<'a>, ClusteringError> {
         let first = range.start;
         let values = source.block(range, &mut self.buffer)?;
-        self.norms = check(values, stack.width(), first)?;
+        let squared = check(values, stack.width(), first)?;
+        self.norms.clear();
+        let norms = squared.iter().map(|square| square.sqrt() as f32);
+        self.norms.extend(norms);
         let block = Block {
             values,
             norms: &self.norms,
@@ -122,10 +127,6 @@ impl Slot {
         };
         self.nearest.clear();
         stack.nearest(block, &mut self.nearest);
-        let mut energy = 0.0;
-        if want.row_sums {
-            energy = sum_of_squares(block);
-        }
         self.squares.clear();
         if want.distances {
             measure(block, stack, &self.nearest, &mut self.squares);
@@ -134,21 +135,15 @@ impl Slot {
             block,
             nearest: &self.nearest,
             squares: &self.squares,
-            energy,
+            energy: squared.iter().sum(),
         })
     }
 }
 
-fn sum_of_squares(block: Block<'_>) -> f64 {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || block.rows().map(squared_norm).sum(),
-    )
-}
-
 /// Appends each row's squared distance to its cluster, run by run.
 fn measure(block: Block<'_>, stack: &Stack, nearest: &[u32], squares: &mut Vec<f64>) {
-    pulp::Arch::new().dispatch(
+    vectorize(
+        Arch::new(),
         #[inline(always)]
         || {
             for (run, nearest) in nearest.chunks_exact(block.len()).enumerate() {

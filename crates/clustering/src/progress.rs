@@ -21,9 +21,9 @@ pub struct Progress {
     pub stage: Stage,
     /// Smallest and largest number of clusters among the runs at work.
     pub clusters: RangeInclusive<usize>,
-    /// Runs that have settled; while starts are drawn, starts.
+    /// Runs that have settled; while starts are drawn, centroids of each.
     pub done: usize,
-    /// All runs of the fit; while starts are drawn, all starts.
+    /// All runs of the fit; while starts are drawn, the largest number of clusters.
     pub total: usize,
     /// Iterations the runs at work have finished: passes over the rows, or batches.
     pub iteration: u64,

@@ -45,10 +45,6 @@ impl Candidates {
         Self::list(vec![clusters], rows)
     }
 
-    pub(crate) fn numbers(&self) -> &[usize] {
-        &self.0
-    }
-
     pub(crate) fn smallest(&self) -> usize {
         self.0[0]
     }
@@ -130,7 +126,7 @@ mod tests {
     #[test]
     fn a_list_is_sorted_and_checked() {
         let list = |numbers: &[usize]| Candidates::list(numbers.to_vec(), 50);
-        assert_eq!(list(&[7, 2, 7]).unwrap().numbers(), [2, 7]);
+        assert_eq!(list(&[7, 2, 7]).unwrap().0, [2, 7]);
         assert!(matches!(list(&[]), Err(ClusteringError::NoCandidates)));
         assert!(matches!(list(&[3, 0]), Err(ClusteringError::NoClusters)));
         assert!(matches!(

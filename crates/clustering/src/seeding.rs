@@ -6,6 +6,7 @@
 //! candidate of automatic k.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use pulp::Arch;
 use rand::Rng;
@@ -15,23 +16,25 @@ use rayon::prelude::*;
 use crate::ClusteringError;
 use crate::kernel::{PANEL, multiply, pack, squared_distance};
 use crate::source::{BLOCK_ROWS, RowSlice, norms};
+use crate::vectorize::vectorize;
 
 /// Choices between two looks at whether to go on.
 const CHOICES_PER_LOOK: usize = 64;
 
-/// `count` row numbers. Each is the best of several rows drawn with probability proportional to
-/// the squared distance to the nearest one chosen before: the one that leaves the lowest sum of
-/// squares, the earlier of equals. Once every row coincides with a chosen one, the rest are row 0.
-/// `go_on` is asked every now and then.
+/// For each generator, `count` row numbers. Each is the best of several rows drawn with probability
+/// proportional to the squared distance to the nearest one chosen before: the one that leaves the
+/// lowest sum of squares, the earlier of equals. Once every row coincides with a chosen one, the
+/// rest are row 0. The chains do not depend on each other; they grow side by side, so that one read
+/// of the rows serves a choice of each. `go_on` is told every now and then how long they are.
 ///
 /// # Errors
 /// That of `go_on`.
 pub(crate) fn plus_plus(
     rows: RowSlice<'_>,
     count: usize,
-    rng: &mut Xoshiro256Plus,
-    mut go_on: impl FnMut() -> Result<(), ClusteringError>,
-) -> Result<Vec<usize>, ClusteringError> {
+    generators: &mut [Xoshiro256Plus],
+    mut go_on: impl FnMut(usize) -> Result<(), ClusteringError>,
+) -> Result<Vec<Vec<usize>>, ClusteringError> {
     let width = rows.width;
     let scaled = ordinary(rows);
     let rows = RowSlice {
@@ -39,20 +42,18 @@ pub(crate) fn plus_plus(
         width,
     };
     let pool = Pool::new(rows);
-    let first = rng.gen_range(0..pool.norms.len());
-    let mut chosen = vec![first];
-    let mut squares = Squares::infinite(pool.norms.len());
-    pool.lower(&mut squares, &[first]);
-    while chosen.len() < count {
-        if chosen.len() % CHOICES_PER_LOOK == 0 {
-            go_on()?;
+    let mut chains: Vec<Chain<'_>> = generators
+        .iter_mut()
+        .map(|rng| Chain::new(pool.norms.len(), rng))
+        .collect();
+    for length in 0..count {
+        if length % CHOICES_PER_LOOK == 0 {
+            go_on(length)?;
         }
-        let drawn: Vec<usize> = (0..trials(chosen.len()))
-            .map(|_| squares.draw(rng.r#gen()))
-            .collect();
-        chosen.push(drawn[pool.lower(&mut squares, &drawn)]);
+        let drawn: Vec<Vec<usize>> = chains.iter_mut().map(Chain::draw).collect();
+        pool.choose(&mut chains, &drawn);
     }
-    Ok(chosen)
+    Ok(chains.into_iter().map(|chain| chain.chosen).collect())
 }
 
 /// The rows themselves, or scaled so that the largest norm is 1 where squares would leave f32:
@@ -70,7 +71,21 @@ fn ordinary(rows: RowSlice<'_>) -> Cow<'_, [f32]> {
 
 /// scikit-learn's 2 + ln k, with the centroid's own place for k, so that chains share prefixes.
 fn trials(place: usize) -> usize {
-    (2 + (place as f64 + 1.0).ln() as usize).min(PANEL)
+    2 + (place as f64 + 1.0).ln() as usize
+}
+
+/// One start.
+struct Chain<'a> {
+    rng: &'a mut Xoshiro256Plus,
+    chosen: Vec<usize>,
+    squares: Squares,
+}
+
+/// Squared distance of each row to the nearest chosen row, and its sums.
+struct Squares {
+    by_row: Vec<f32>,
+    by_block: Vec<f64>,
+    total: f64,
 }
 
 /// The rows to draw from.
@@ -81,40 +96,73 @@ struct Pool<'a> {
     reach: f32,
 }
 
-/// Drawn rows, at most [`PANEL`].
+/// The drawn rows of all chains, one after the other.
 struct Drawn {
     rows: Vec<usize>,
-    panel: Vec<f32>,
-    /// Infinite where there is no row.
-    squared_norms: [f32; PANEL],
+    /// Where each chain's begin, and the end of the last.
+    starts: Vec<usize>,
+    panels: Vec<f32>,
+    /// Infinite where a panel has no row.
+    squared_norms: Vec<f32>,
 }
 
-impl Drawn {
-    fn new(pool: &Pool<'_>, rows: &[usize]) -> Self {
-        let values = rows.iter().flat_map(|&row| pool.row(row));
-        let mut squared_norms = [f32::INFINITY; PANEL];
-        for (squared, &row) in squared_norms.iter_mut().zip(rows) {
-            *squared = pool.norms[row] * pool.norms[row];
-        }
+/// What choosing each of the drawn rows would make of one block's squares.
+struct Lowered {
+    /// Panel by panel, the block's rows in each.
+    by_row: Vec<[f32; PANEL]>,
+    totals: Vec<f64>,
+}
+
+impl<'a> Chain<'a> {
+    fn new(rows: usize, rng: &'a mut Xoshiro256Plus) -> Self {
         Self {
-            rows: rows.to_vec(),
-            panel: pack(pool.rows.width, &values.copied().collect::<Vec<f32>>()),
-            squared_norms,
+            rng,
+            chosen: Vec::new(),
+            squares: Squares {
+                by_row: vec![f32::INFINITY; rows],
+                by_block: Vec::new(),
+                total: 0.0,
+            },
+        }
+    }
+
+    fn draw(&mut self) -> Vec<usize> {
+        match self.chosen.len() {
+            0 => vec![self.rng.gen_range(0..self.squares.by_row.len())],
+            place => (0..trials(place))
+                .map(|_| self.squares.draw(self.rng.r#gen()))
+                .collect(),
         }
     }
 }
 
-/// Squared distance of each row to the nearest chosen row, and its sums.
-struct Squares {
-    by_row: Vec<f32>,
-    by_block: Vec<f64>,
-    total: f64,
-}
+impl Drawn {
+    fn new(pool: &Pool<'_>, by_chain: &[Vec<usize>]) -> Self {
+        let rows = by_chain.concat();
+        let mut starts = vec![0];
+        for drawn in by_chain {
+            starts.push(starts[starts.len() - 1] + drawn.len());
+        }
+        let values: Vec<f32> = rows
+            .iter()
+            .flat_map(|&row| pool.row(row))
+            .copied()
+            .collect();
+        let mut squared_norms = vec![f32::INFINITY; rows.len().next_multiple_of(PANEL)];
+        for (squared, &row) in squared_norms.iter_mut().zip(&rows) {
+            *squared = pool.norms[row] * pool.norms[row];
+        }
+        Self {
+            rows,
+            starts,
+            panels: pack(pool.rows.width, &values),
+            squared_norms,
+        }
+    }
 
-/// What choosing each of a panel of rows would make of one block's squares.
-struct Lowered {
-    by_row: Vec<[f32; PANEL]>,
-    totals: [f64; PANEL],
+    fn of_chain(&self, chain: usize) -> Range<usize> {
+        self.starts[chain]..self.starts[chain + 1]
+    }
 }
 
 impl<'a> Pool<'a> {
@@ -131,46 +179,57 @@ impl<'a> Pool<'a> {
         &self.rows.values[row * self.rows.width..][..self.rows.width]
     }
 
-    /// Chooses the drawn row that leaves the lowest sum of squares; returns its place.
-    fn lower(&self, squares: &mut Squares, rows: &[usize]) -> usize {
-        let drawn = Drawn::new(self, rows);
-        let blocks: Vec<Lowered> = squares
-            .by_row
-            .par_chunks(BLOCK_ROWS)
-            .enumerate()
-            .map(|(block, squares)| self.lower_block(block * BLOCK_ROWS, squares, &drawn))
+    /// Adds to each chain that of its drawn rows which leaves the lowest sum of squares.
+    fn choose(&self, chains: &mut [Chain<'_>], by_chain: &[Vec<usize>]) {
+        let drawn = Drawn::new(self, by_chain);
+        let (held, rows) = (&*chains, self.norms.len());
+        let blocks: Vec<Lowered> = (0..rows)
+            .into_par_iter()
+            .step_by(BLOCK_ROWS)
+            .map(|first| self.lower(first..rows.min(first + BLOCK_ROWS), held, &drawn))
             .collect();
-        let total = |lane: usize| blocks.iter().map(|block| block.totals[lane]).sum::<f64>();
-        let best = (0..rows.len())
-            .min_by(|&a, &b| total(a).total_cmp(&total(b)))
-            .unwrap_or_default();
-        squares.by_block = blocks.iter().map(|block| block.totals[best]).collect();
-        squares.total = squares.by_block.iter().sum();
-        let lowered = blocks.iter().flat_map(|block| &block.by_row);
-        for (square, lowered) in squares.by_row.iter_mut().zip(lowered) {
-            *square = lowered[best];
+        let total = |place: usize| blocks.iter().map(|block| block.totals[place]).sum::<f64>();
+        for (number, chain) in chains.iter_mut().enumerate() {
+            let totals = drawn.of_chain(number).map(|place| (place, total(place)));
+            let best = totals.min_by(|a, b| a.1.total_cmp(&b.1));
+            let (best, total) = best.unwrap_or_default();
+            chain.chosen.push(drawn.rows[best]);
+            chain.squares.total = total;
+            chain.squares.by_block = blocks.iter().map(|block| block.totals[best]).collect();
+            let (panel, lane) = (best / PANEL, best % PANEL);
+            let by_block = chain.squares.by_row.chunks_mut(BLOCK_ROWS);
+            for (squares, block) in by_block.zip(&blocks) {
+                let lowered = &block.by_row[panel * squares.len()..][..squares.len()];
+                for (square, lowered) in squares.iter_mut().zip(lowered) {
+                    *square = square.min(lowered[lane]);
+                }
+            }
         }
-        best
     }
 
-    fn lower_block(&self, first: usize, squares: &[f32], drawn: &Drawn) -> Lowered {
-        let width = self.rows.width;
-        let values = &self.rows.values[first * width..][..squares.len() * width];
-        let mut by_row = vec![[0.0; PANEL]; squares.len()];
-        multiply(Arch::new(), values, width, &drawn.panel, &mut by_row);
-        let mut totals = [0.0; PANEL];
-        Arch::new().dispatch(
+    fn lower(&self, range: Range<usize>, chains: &[Chain<'_>], drawn: &Drawn) -> Lowered {
+        let (width, rows) = (self.rows.width, range.len());
+        let values = &self.rows.values[range.start * width..range.end * width];
+        let panels = drawn.panels.chunks_exact(PANEL * width);
+        let mut by_row = vec![[0.0; PANEL]; panels.len() * rows];
+        let mut totals = vec![0.0; drawn.rows.len()];
+        for (panel, products) in panels.zip(by_row.chunks_exact_mut(rows)) {
+            multiply(Arch::new(), values, width, panel, products);
+        }
+        vectorize(
+            Arch::new(),
             #[inline(always)]
             || {
-                for (place, (lanes, &square)) in by_row.iter_mut().zip(squares).enumerate() {
-                    self.square(first + place, drawn, lanes);
-                    for lane in 0..PANEL {
-                        lanes[lane] = if lanes[lane] < square {
-                            lanes[lane]
-                        } else {
-                            square
-                        };
-                        totals[lane] += f64::from(lanes[lane]);
+                for (panel, products) in by_row.chunks_exact_mut(rows).enumerate() {
+                    for (row, lanes) in range.clone().zip(products) {
+                        self.square(row, drawn, panel * PANEL, lanes);
+                    }
+                }
+                for (number, chain) in chains.iter().enumerate() {
+                    for place in drawn.of_chain(number) {
+                        let lowered = &by_row[place / PANEL * rows..][..rows];
+                        let squares = &chain.squares.by_row[range.clone()];
+                        totals[place] = sum_of_lower(squares, lowered, place % PANEL);
                     }
                 }
             },
@@ -178,13 +237,13 @@ impl<'a> Pool<'a> {
         Lowered { by_row, totals }
     }
 
-    /// Turns products a·b into ‖a‖² + ‖b‖² − 2a·b, or sums the differences in f64 where rounding
-    /// would be a large part.
+    /// Turns products a·b with a panel's rows, which begin at `first`, into ‖a‖² + ‖b‖² − 2a·b, or
+    /// sums the differences in f64 where rounding would be a large part.
     #[inline(always)]
-    fn square(&self, row: usize, drawn: &Drawn, lanes: &mut [f32; PANEL]) {
+    fn square(&self, row: usize, drawn: &Drawn, first: usize, lanes: &mut [f32; PANEL]) {
         let norm = self.norms[row];
         let mut lowest = f32::INFINITY;
-        for (lane, squared_norm) in lanes.iter_mut().zip(drawn.squared_norms) {
+        for (lane, squared_norm) in lanes.iter_mut().zip(&drawn.squared_norms[first..]) {
             *lane = norm * norm + squared_norm - 2.0 * *lane;
             lowest = if *lane < lowest { *lane } else { lowest };
         }
@@ -194,7 +253,7 @@ impl<'a> Pool<'a> {
         if lowest > trusted {
             return;
         }
-        for (lane, &other) in lanes.iter_mut().zip(&drawn.rows) {
+        for (lane, &other) in lanes.iter_mut().zip(&drawn.rows[first..]) {
             let far = *lane > trusted;
             if !far {
                 *lane = squared_distance(self.row(row), self.row(other)) as f32;
@@ -203,15 +262,16 @@ impl<'a> Pool<'a> {
     }
 }
 
-impl Squares {
-    fn infinite(rows: usize) -> Self {
-        Self {
-            by_row: vec![f32::INFINITY; rows],
-            by_block: Vec::new(),
-            total: 0.0,
-        }
-    }
+/// The sum of the lower of each row's square and what one lane has for it.
+#[inline(always)]
+fn sum_of_lower(squares: &[f32], lowered: &[[f32; PANEL]], lane: usize) -> f64 {
+    let pairs = squares.iter().zip(lowered);
+    pairs
+        .map(|(&square, lowered)| f64::from(square.min(lowered[lane])))
+        .sum()
+}
 
+impl Squares {
     /// The row at which the running sum passes `share` of the total, found by block, then by row.
     fn draw(&self, share: f64) -> usize {
         let mut left = share * self.total;
@@ -264,6 +324,11 @@ mod tests {
         }
     }
 
+    fn chain(rows: RowSlice<'_>, count: usize, rng: &Xoshiro256Plus) -> Vec<usize> {
+        let chains = plus_plus(rows, count, &mut [rng.clone()], |_| Ok(()));
+        chains.unwrap().remove(0)
+    }
+
     #[test]
     fn draws_in_proportion_to_the_squares() {
         let four = squares(vec![0.0, 1.0, 0.0, 3.0], vec![4.0]);
@@ -297,13 +362,25 @@ mod tests {
             width: 2,
         };
         let base = Xoshiro256Plus::seed_from_u64(3);
-        let long = plus_plus(rows, 30, &mut base.clone(), || Ok(())).unwrap();
-        assert_eq!(
-            long[..7],
-            plus_plus(rows, 7, &mut base.clone(), || Ok(())).unwrap()
-        );
+        let long = chain(rows, 30, &base);
+        assert_eq!(long[..7], chain(rows, 7, &base));
         let distinct: std::collections::BTreeSet<_> = long.iter().collect();
         assert_eq!(distinct.len(), 30);
+    }
+
+    #[test]
+    fn chains_side_by_side_are_what_each_would_be_alone() {
+        let values: Vec<f32> = (0..2 * BLOCK_ROWS + 9)
+            .map(|row| (row as f32 * 0.7).sin())
+            .collect();
+        let rows = RowSlice {
+            values: &values,
+            width: 3,
+        };
+        let generators: Vec<_> = (0..7).map(Xoshiro256Plus::seed_from_u64).collect();
+        let together = plus_plus(rows, 40, &mut generators.clone(), |_| Ok(())).unwrap();
+        let alone = generators.iter().map(|rng| chain(rows, 40, rng));
+        assert_eq!(together, alone.collect::<Vec<_>>());
     }
 
     // 1000 and 1000 + 2⁻⁹ differ by less than the rounding of their squares.
@@ -316,7 +393,7 @@ mod tests {
             values: &values,
             width: 1,
         };
-        let chain = plus_plus(rows, 20, &mut Xoshiro256Plus::seed_from_u64(1), || Ok(())).unwrap();
+        let chain = chain(rows, 20, &Xoshiro256Plus::seed_from_u64(1));
         let distinct: std::collections::BTreeSet<_> = chain.iter().map(|row| row / 2).collect();
         assert_eq!(distinct.len(), 20);
     }
@@ -332,7 +409,7 @@ mod tests {
                 values: &values,
                 width: 1,
             };
-            plus_plus(rows, 4, &mut Xoshiro256Plus::seed_from_u64(5), || Ok(())).unwrap()
+            chain(rows, 4, &Xoshiro256Plus::seed_from_u64(5))
         });
         let groups = chains.map(|chain| {
             chain
@@ -350,8 +427,16 @@ mod tests {
             values: &values,
             width: 1,
         };
-        let rng = &mut Xoshiro256Plus::seed_from_u64(5);
-        let stopped = plus_plus(rows, 900, rng, || Err(ClusteringError::Cancelled));
+        let mut generators = [5, 6].map(Xoshiro256Plus::seed_from_u64);
+        let mut lengths = Vec::new();
+        let stopped = plus_plus(rows, 900, &mut generators, |length| {
+            lengths.push(length);
+            match length {
+                0..500 => Ok(()),
+                _ => Err(ClusteringError::Cancelled),
+            }
+        });
+        assert_eq!(lengths, [0, 64, 128, 192, 256, 320, 384, 448, 512]);
         assert!(matches!(stopped, Err(ClusteringError::Cancelled)));
     }
 }

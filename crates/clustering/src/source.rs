@@ -4,10 +4,12 @@ use std::error::Error;
 use std::ops::Range;
 
 use ndarray::ArrayView2;
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::ClusteringError;
 use crate::kernel::STRIP;
+use crate::vectorize::vectorize;
 
 /// Rows per block, unless they are wide: the unit in which a source is read and rows are compared
 /// with centroids.
@@ -124,14 +126,6 @@ impl Rows {
         }
     }
 
-    /// `count` rows from row `start` on.
-    pub(crate) fn slice(&self, start: usize, count: usize) -> RowSlice<'_> {
-        RowSlice {
-            values: &self.values[start * self.width..(start + count) * self.width],
-            width: self.width,
-        }
-    }
-
     pub(crate) fn all(&self) -> RowSlice<'_> {
         self.prefix(self.len())
     }
@@ -212,15 +206,17 @@ pub(crate) fn check_shape(source: &dyn Source) -> Result<(), ClusteringError> {
     }
 }
 
-/// Norms of the rows of a block that begins at row `first` of its source, all of them usable.
+/// Squared norms of the rows of a block that begins at row `first` of its source, all of them
+/// usable.
 pub(crate) fn check(
     values: &[f32],
     width: usize,
     first: usize,
-) -> Result<Vec<f32>, ClusteringError> {
-    let norms = norms(values, width);
-    let Some(place) = norms.iter().position(|&norm| !is_usable(norm)) else {
-        return Ok(norms);
+) -> Result<Vec<f64>, ClusteringError> {
+    let squared = squared_norms(values, width);
+    let unusable = |square: &f64| !is_usable(square.sqrt() as f32);
+    let Some(place) = squared.iter().position(unusable) else {
+        return Ok(squared);
     };
     let row = first + place;
     let finite = values[place * width..][..width]
@@ -237,18 +233,25 @@ pub(crate) fn is_usable(norm: f32) -> bool {
     norm <= NORM_LIMIT
 }
 
-/// Euclidean norms, summed in f64, which squares of f32 cannot overflow.
+/// Euclidean norms, from sums in f64.
 pub(crate) fn norms(values: &[f32], width: usize) -> Vec<f32> {
-    let mut norms = Vec::with_capacity(values.len() / width.max(1));
-    pulp::Arch::new().dispatch(
+    let squared = squared_norms(values, width);
+    squared.iter().map(|square| square.sqrt() as f32).collect()
+}
+
+/// Summed in f64, which squares of f32 cannot overflow.
+fn squared_norms(values: &[f32], width: usize) -> Vec<f64> {
+    let mut squared = Vec::with_capacity(values.len() / width.max(1));
+    vectorize(
+        Arch::new(),
         #[inline(always)]
         || {
             for row in values.chunks_exact(width.max(1)) {
-                norms.push(crate::kernel::squared_norm(row).sqrt() as f32);
+                squared.push(crate::kernel::squared_norm(row));
             }
         },
     );
-    norms
+    squared
 }
 
 #[cfg(test)]

@@ -27,16 +27,16 @@ pub(crate) enum Starts {
 }
 
 impl Starts {
-    /// Draws `count` starts, each from a pool of its own or of all.
-    pub(crate) fn new<'a>(
-        pool: impl Fn(usize) -> RowSlice<'a>,
+    /// Draws `count` starts from the pool.
+    pub(crate) fn new(
+        pool: RowSlice<'_>,
         count: usize,
         candidates: &Candidates,
         params: &KMeansParameters,
         observer: &mut Observer<'_>,
     ) -> Result<Self, ClusteringError> {
         let clusters = candidates.largest();
-        let width = pool(0).width();
+        let width = pool.width();
         let random = match params.init_method() {
             KMeansInit::KMeansPlusPlus => false,
             KMeansInit::Random => true,
@@ -47,28 +47,32 @@ impl Starts {
                 )));
             }
         };
-        let mut chains = Vec::with_capacity(count);
-        for (start, mut rng) in streams(params.rng()).take(count).enumerate() {
+        let go_on = |drawn| {
             let progress = Progress {
                 stage: Stage::Seeding,
                 clusters: candidates.smallest()..=clusters,
-                done: start,
-                total: count,
+                done: drawn,
+                total: clusters,
                 iteration: 0,
                 iteration_limit: params.max_n_iterations(),
             };
-            let mut go_on = || report(observer, progress.clone());
-            go_on()?;
-            let pool = pool(start);
-            let chain = match random {
-                true => index::sample(&mut rng, pool.rows(), clusters).into_vec(),
-                false => plus_plus(pool, clusters, &mut rng, go_on)?,
-            };
+            report(observer, progress)
+        };
+        let mut generators: Vec<_> = streams(params.rng()).take(count).collect();
+        let chains = match random {
+            true => generators
+                .iter_mut()
+                .map(|rng| index::sample(rng, pool.rows(), clusters).into_vec())
+                .collect(),
+            false => plus_plus(pool, clusters, &mut generators, go_on)?,
+        };
+        let values = |chain: Vec<usize>| {
             let rows = chain
                 .iter()
                 .flat_map(|&row| &pool.values[row * width..][..width]);
-            chains.push(rows.copied().collect());
-        }
+            rows.copied().collect()
+        };
+        let chains = chains.into_iter().map(values).collect();
         Ok(Self::Drawn { chains, width })
     }
 
@@ -154,7 +158,7 @@ mod tests {
             .check()
             .unwrap();
         let unwatched = &mut |_| ControlFlow::Continue(());
-        let pool = |_| RowSlice {
+        let pool = RowSlice {
             values: values.as_slice().unwrap(),
             width: 2,
         };

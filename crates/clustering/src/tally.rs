@@ -1,17 +1,19 @@
 //! What a pass sums up, per cluster.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::kernel::Stack;
 use crate::pass::{Assigned, Want};
 use crate::source::rows_per_block;
+use crate::vectorize::vectorize;
 
 /// Sums per cluster of the stack, all runs one after the other. Those not wanted are empty.
 pub(crate) struct Tally {
     pub(crate) counts: Vec<u64>,
     /// Sum of the rows of each cluster, shape (clusters, width).
     pub(crate) row_sums: Vec<f64>,
-    /// Σ‖x‖² over all rows; 0 unless row sums are wanted.
+    /// Σ‖x‖² over all rows.
     pub(crate) energy: f64,
     /// Sum of Euclidean distances to the centroid.
     pub(crate) distances: Vec<f64>,
@@ -52,10 +54,6 @@ impl Tally {
     }
 
     pub(crate) fn add(&mut self, stack: &Stack, want: Want, wave: &[Assigned<'_>]) {
-        if want.row_sums {
-            wave.iter()
-                .for_each(|assigned| self.energy += assigned.energy);
-        }
         for (run, span) in stack.spans().iter().enumerate() {
             for assigned in wave {
                 let (nearest, squares) = assigned.of_run(run);
@@ -67,21 +65,38 @@ impl Tally {
                     self.distances[span.start + number as usize] += square.sqrt();
                 }
             }
-            if want.row_sums {
-                let buckets = Buckets::new(wave, run, span.len());
-                let sums = &mut self.row_sums[span.start * stack.width()..span.end * stack.width()];
-                sums.par_chunks_exact_mut(stack.width())
-                    .with_max_len(span.len().div_ceil(64))
-                    .enumerate()
-                    .for_each(|(cluster, sum)| add_rows(sum, buckets.of(cluster), wave));
-            }
         }
+        for assigned in wave {
+            self.energy += assigned.energy;
+        }
+        if want.row_sums {
+            self.add_rows(stack, wave);
+        }
+    }
+
+    fn add_rows(&mut self, stack: &Stack, wave: &[Assigned<'_>]) {
+        let runs: Vec<(usize, Buckets)> = stack
+            .spans()
+            .par_iter()
+            .enumerate()
+            .map(|(run, span)| (span.start, Buckets::new(wave, run, span.len())))
+            .collect();
+        self.row_sums
+            .par_chunks_exact_mut(stack.width())
+            .with_max_len(stack.clusters().div_ceil(64))
+            .enumerate()
+            .for_each(|(cluster, sum)| {
+                let run = runs.partition_point(|(first, _)| *first <= cluster) - 1;
+                let (first, buckets) = &runs[run];
+                add_rows(sum, buckets.of(cluster - first), wave);
+            });
     }
 }
 
 fn add_rows(sum: &mut [f64], rows: &[u32], wave: &[Assigned<'_>]) {
     let block_rows = rows_per_block(sum.len());
-    pulp::Arch::new().dispatch(
+    vectorize(
+        Arch::new(),
         #[inline(always)]
         || {
             for &row in rows {

@@ -31,10 +31,11 @@ pub(super) fn group(width: usize, centroids: &[f32]) -> (Vec<f32>, Vec<u32>) {
         values: centroids,
         width,
     };
-    let mut rng = Xoshiro256Plus::seed_from_u64(0);
-    let chosen = plus_plus(rows, groups, &mut rng, || Ok(())).unwrap_or_default();
+    let mut generators = [Xoshiro256Plus::seed_from_u64(0)];
+    let chosen = plus_plus(rows, groups, &mut generators, |_| Ok(())).unwrap_or_default();
     let mut centres: Vec<f32> = chosen
         .into_iter()
+        .flatten()
         .flat_map(|row| block.row(row))
         .copied()
         .collect();

@@ -18,6 +18,7 @@ use super::tile::{Lanes, PANEL, Panels, STRIP, multiply, scan_strip};
 use super::{Block, pack, squared_distance};
 use crate::source::norms;
 use crate::subset::Groups;
+use crate::vectorize::vectorize;
 
 /// Clusters from which on, and rows per cluster from which on, grouping can pay.
 const MIN_CLUSTERS: usize = 128;
@@ -240,12 +241,13 @@ impl Bounds {
         let norms = grouped.centre_norms.chunks(PANEL);
         for (number, (panel, norms)) in panels.zip(norms).enumerate() {
             multiply(arch, block.values, block.width, panel, &mut products);
-            let rows = lower.chunks_exact_mut(groups).zip(block.norms);
-            let rows = rows.map(|(lower, &norm)| (&mut lower[number * PANEL..], norm));
-            arch.dispatch(
+            vectorize(
+                arch,
                 #[inline(always)]
                 || {
-                    for ((lower, norm), products) in rows.zip(&products) {
+                    let rows = lower.chunks_exact_mut(groups).zip(block.norms);
+                    for ((lower, &norm), products) in rows.zip(&products) {
+                        let lower = &mut lower[number * PANEL..];
                         let error = grouped.square_error(norm);
                         for ((lower, &centre), &product) in
                             lower.iter_mut().zip(norms).zip(products)
@@ -272,7 +274,8 @@ impl Bounds {
     /// For each group the least that any of the rows is farther from its centre than its limit.
     fn slack(&self, arch: Arch, order: &[u32], limits: &[f32]) -> Vec<f32> {
         let mut slack = vec![f32::INFINITY; self.groups];
-        arch.dispatch(
+        vectorize(
+            arch,
             #[inline(always)]
             || {
                 for (&row, &limit) in order.iter().zip(limits) {

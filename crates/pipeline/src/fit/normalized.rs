@@ -4,6 +4,7 @@ use super::Watch;
 use crate::FitError;
 use curriculum::features::{Moments, Normalizer};
 use curriculum_clustering::{BLOCK_ROWS, Source, SourceError};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::{
     ops::Range,
@@ -118,21 +119,27 @@ fn block_moments(
     Ok(moments)
 }
 
-/// Multiplied by zero, finite values alone sum to zero: no branch in the loop.
 fn all_finite(values: &[f32]) -> bool {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let (lanes, rest) = values.as_chunks::<16>();
-            let mut sums = [0.0f32; 16];
-            for chunk in lanes {
-                for (sum, x) in sums.iter_mut().zip(chunk) {
-                    *sum += x * 0.0;
-                }
+    pulp::Arch::new().dispatch(AllFinite(values))
+}
+
+struct AllFinite<'a>(&'a [f32]);
+
+impl WithSimd for AllFinite<'_> {
+    type Output = bool;
+
+    /// Multiplied by zero, finite values alone sum to zero: no branch in the loop.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        let (lanes, rest) = self.0.as_chunks::<16>();
+        let mut sums = [0.0f32; 16];
+        for chunk in lanes {
+            for (sum, x) in sums.iter_mut().zip(chunk) {
+                *sum += x * 0.0;
             }
-            sums.iter().chain(rest).all(|x| x.is_finite())
-        },
-    )
+        }
+        sums.iter().chain(rest).all(|x| x.is_finite())
+    }
 }
 
 #[cfg(test)]

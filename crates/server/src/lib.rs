@@ -21,3 +21,4 @@ mod to_proto;
 
 pub use config::{Config, Overrides};
 pub use serve::{ServeError, Server};
+pub use to_proto::pacing;

@@ -8,6 +8,7 @@ use curriculum_proto::v1;
 use curriculum_store::{
     Candidate, ClusterRecord, Digest, JobState, Stage, SummaryRecord, SummarySample, VersionRecord,
 };
+pub use parameters::pacing;
 use parameters::parameters;
 
 pub(crate) fn entry(entry: Entry) -> v1::ScheduleEntry {

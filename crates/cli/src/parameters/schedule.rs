@@ -4,6 +4,7 @@ use crate::exit::BadInput;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use curriculum::{CurriculumError, Pacing, Schedule, ScheduleOptions};
 use curriculum_proto::v1;
+use curriculum_server::pacing;
 
 /// The schedule. What is not given follows from the number of samples.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -99,20 +100,6 @@ fn by_flag(error: CurriculumError) -> BadInput {
         }
         other => other.to_string(),
     })
-}
-
-fn pacing(pacing: Pacing) -> v1::Pacing {
-    match pacing {
-        Pacing::Linear => v1::Pacing::Linear,
-        Pacing::Quadratic => v1::Pacing::Quadratic,
-        Pacing::Root => v1::Pacing::Root,
-        Pacing::Cosine => v1::Pacing::Cosine,
-        Pacing::Exponential => v1::Pacing::Exponential,
-        Pacing::Logarithmic => v1::Pacing::Logarithmic,
-        Pacing::Step => v1::Pacing::Step,
-        Pacing::Geometric => v1::Pacing::Geometric,
-        Pacing::Competence => v1::Pacing::Competence,
-    }
 }
 
 /// As in the flag.

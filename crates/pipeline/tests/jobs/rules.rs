@@ -3,7 +3,7 @@
 use crate::support::*;
 use curriculum_pipeline::{PipelineError, Request};
 use curriculum_store::{Clusters, Column, JobState, Stage};
-use std::{fs, sync::Arc, sync::mpsc};
+use std::{fs, sync::Arc};
 
 #[test]
 fn equal_submissions_are_one_job() {
@@ -130,14 +130,7 @@ fn a_file_that_is_gone_is_a_broken_sample() {
 fn a_source_that_changes_while_the_job_waits_fails_it() {
     let ((first, _a), (second, files)) = (source(), source());
     let (store, _folder) = store();
-    let (open, gate) = mpsc::channel();
-    let pipeline = pipeline(
-        &store,
-        CountingExtractor {
-            gate: Some(gate),
-            ..Default::default()
-        },
-    );
+    let (pipeline, open) = gated_pipeline(&store);
     pipeline.submit(&request(&first)).unwrap();
     let waiting = pipeline.submit(&request(&second)).unwrap();
     fs::write(files.path().join("3.png"), "another length").unwrap();
@@ -154,14 +147,7 @@ fn a_source_that_changes_while_the_job_waits_fails_it() {
 fn running_and_waiting_jobs_can_be_cancelled_and_taken_up_again() {
     let (source, _files) = source();
     let (store, _folder) = store();
-    let (open, gate) = mpsc::channel();
-    let pipeline = pipeline(
-        &store,
-        CountingExtractor {
-            gate: Some(gate),
-            ..Default::default()
-        },
-    );
+    let (pipeline, open) = gated_pipeline(&store);
     let running = pipeline.submit(&request(&source)).unwrap();
     let waiting = pipeline
         .submit(&Request {
@@ -239,14 +225,7 @@ fn a_panic_in_the_extractor_fails_one_job_only() {
 fn a_source_that_is_away_for_a_while_fails_the_job_and_not_its_samples() {
     let (source, files) = source();
     let (store, _folder) = store();
-    let (open, gate) = mpsc::channel();
-    let pipeline = pipeline(
-        &store,
-        CountingExtractor {
-            gate: Some(gate),
-            ..Default::default()
-        },
-    );
+    let (pipeline, open) = gated_pipeline(&store);
     let submitted = pipeline.submit(&request(&source)).unwrap();
     let at_work = |view: &curriculum_pipeline::JobView| view.record.stage == Stage::Enumerated;
     wait_until(pipeline.watch(submitted.job.record.id).unwrap(), at_work);

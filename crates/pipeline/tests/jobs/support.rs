@@ -102,6 +102,16 @@ fn fill(row: &mut [f32], group: usize, number: usize) {
     row[(group + 1) % 3] = (number as f32 * 0.11).cos();
 }
 
+/// A pipeline whose extraction waits until the sender is dropped.
+pub(crate) fn gated_pipeline(store: &Arc<Store>) -> (Pipeline, std::sync::mpsc::Sender<()>) {
+    let (open, gate) = std::sync::mpsc::channel();
+    let extractor = CountingExtractor {
+        gate: Some(gate),
+        ..Default::default()
+    };
+    (pipeline(store, extractor), open)
+}
+
 pub(crate) fn request(source: &Path) -> Request {
     Request {
         curriculum: "c".to_owned(),

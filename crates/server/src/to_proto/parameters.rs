@@ -57,7 +57,9 @@ fn schedule(schedule: ScheduleRecord) -> v1::Schedule {
     }
 }
 
-fn pacing(pacing: Pacing) -> v1::Pacing {
+/// Its number on the wire.
+#[must_use]
+pub fn pacing(pacing: Pacing) -> v1::Pacing {
     match pacing {
         Pacing::Linear => v1::Pacing::Linear,
         Pacing::Quadratic => v1::Pacing::Quadratic,

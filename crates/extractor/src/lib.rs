@@ -28,5 +28,5 @@ mod session;
 
 pub use error::{ExtractorError, ImageError};
 pub use extractor::{Extractor, ImageFailure};
-pub use model::{DEFAULT_MODEL, Interpolation, Model, ModelEntry, Preprocessing};
+pub use model::{DEFAULT_MODEL, Interpolation, Layout, Model, ModelEntry, Preprocessing, Tokens};
 pub use options::{ExecutionProvider, Options};

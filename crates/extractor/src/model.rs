@@ -16,8 +16,11 @@ pub const DEFAULT_MODEL: &str = "dino_fashion";
 /// An example entry, shown where one is missing.
 pub(crate) const ENTRY_SCHEMA: &str = r#"name = "my_model"
 description = "What it is and where it comes from."
-input = "pixel_values"   # f32, (batch, 3, crop, crop)
+input = "pixel_values"   # f32 or f16, (batch, 3, crop, crop)
+layout = "nchw"          # or "nhwc": (batch, crop, crop, 3)
 output = "class_token"   # (batch, D), (batch, tokens, D) or (batch, D, h, w)
+tokens = "cls"           # of (batch, tokens, D): "cls", "mean" or "cls+mean"
+prefix_tokens = 1        # tokens before those of patches: class token and registers
 [preprocessing]
 resize = 256             # shorter side, pixels
 crop = 224               # centre crop, pixels
@@ -46,10 +49,19 @@ pub struct ModelEntry {
     pub name: String,
     /// For people; no effect on features.
     pub description: String,
-    /// The graph's only input: f32 (B, 3, crop, crop).
+    /// The graph's only input, f32 or f16.
     pub input: String,
+    /// Order of its dimensions.
+    #[serde(default)]
+    pub layout: Layout,
     /// The output that holds the features.
     pub output: String,
+    /// What becomes of its tokens, if it has any.
+    #[serde(default)]
+    pub tokens: Tokens,
+    /// Tokens before those of patches, the class token first, then registers; 0 to 64.
+    #[serde(default = "one")]
+    pub prefix_tokens: u32,
     /// From RGB pixels to the input.
     pub preprocessing: Preprocessing,
 }
@@ -70,6 +82,32 @@ pub struct Preprocessing {
     /// Per channel RGB, of values in [0, 1].
     #[serde(deserialize_with = "per_channel")]
     pub std: [f32; 3],
+}
+
+/// Order of an image's dimensions in the graph's input.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// (batch, 3, crop, crop)
+    #[default]
+    Nchw,
+    /// (batch, crop, crop, 3)
+    Nhwc,
+}
+
+/// One vector from an output (batch, tokens, D).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tokens {
+    /// The class token, the first.
+    #[default]
+    #[serde(rename = "cls")]
+    Class,
+    /// The mean of the patch tokens.
+    #[serde(rename = "mean")]
+    Mean,
+    /// The class token and then the mean, 2·D values.
+    #[serde(rename = "cls+mean")]
+    ClassAndMean,
 }
 
 /// Resampling filter, always antialiased.
@@ -210,6 +248,12 @@ impl ModelEntry {
                 return Some((field, "must be 1 to 256 printable bytes".to_owned()));
             }
         }
+        let prefix = self.prefix_tokens;
+        let without = self.tokens != Tokens::Mean && prefix == 0;
+        if prefix > 64 || without {
+            let reason = format!("must be 1 to 64, or 0 with tokens = \"mean\", not {prefix}");
+            return Some(("prefix_tokens", reason));
+        }
         self.preprocessing.out_of_range()
     }
 }
@@ -247,6 +291,10 @@ impl Preprocessing {
     }
 }
 
+fn one() -> u32 {
+    1
+}
+
 /// Read as a list first, since an array alone would ignore a fourth value.
 fn per_channel<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[f32; 3], D::Error> {
     let values = Vec::<f32>::deserialize(deserializer)?;
@@ -271,7 +319,7 @@ fn digest(entry: &ModelEntry, onnx: &[u8]) -> [u8; 32] {
         mean,
         std,
     } = &entry.preprocessing;
-    let mut hasher = blake3::Hasher::new_derive_key("curriculum model v1");
+    let mut hasher = blake3::Hasher::new_derive_key("curriculum model v2");
     for part in [onnx, entry.input.as_bytes(), entry.output.as_bytes()] {
         hasher
             .update(&(part.len() as u64).to_le_bytes())
@@ -287,6 +335,8 @@ fn digest(entry: &ModelEntry, onnx: &[u8]) -> [u8; 32] {
     for value in mean.iter().chain(std) {
         hasher.update(&value.to_le_bytes());
     }
+    hasher.update(&[entry.layout as u8, entry.tokens as u8]);
+    hasher.update(&entry.prefix_tokens.to_le_bytes());
     *hasher.finalize().as_bytes()
 }
 

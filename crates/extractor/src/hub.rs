@@ -67,7 +67,8 @@ pub enum Outcome {
     DownloadedUnchecked,
     /// In the cache, and still what the hub has.
     UpToDate,
-    /// In the cache; the hub was not or could not be asked.
+    /// In the cache; not compared with the hub, which was not asked, did not answer, or names no
+    /// checksum.
     Cached,
 }
 
@@ -102,6 +103,9 @@ pub fn pull(
         }
         (Ok(remote), Some(pin)) if remote.is(&pin) => {
             return Ok(slot.pulled(pin, Outcome::UpToDate));
+        }
+        (Ok(remote), Some(pin)) if remote.sha256.is_none() && !options.refresh => {
+            return Ok(slot.pulled(pin, Outcome::Cached));
         }
         (remote, _) => remote?,
     };
@@ -169,6 +173,9 @@ pub fn cached(name: &str, cache: &Path) -> Result<Option<Pin>, HubError> {
 }
 
 /// The bytes of a cached model, which are those that were pinned.
-pub(crate) fn load(registered: &'static Registered, cache: &Path) -> Result<Vec<u8>, ExtractorError> {
+pub(crate) fn load(
+    registered: &'static Registered,
+    cache: &Path,
+) -> Result<Vec<u8>, ExtractorError> {
     Slot::at(cache, registered).load()
 }

@@ -16,8 +16,8 @@ use crate::onnx::{Graph, GraphSummary};
 pub(crate) use entry::ENTRY_SCHEMA;
 pub use entry::{Interpolation, Layout, ModelEntry, Preprocessing, Tokens};
 pub use layer::Layer;
-pub(crate) use registry::{REGISTRY, Registered};
 pub use registry::{KnownModel, ModelSource, known_models};
+pub(crate) use registry::{REGISTRY, Registered};
 
 /// The embedded model used when a user names none.
 pub const DEFAULT_MODEL: &str = "dino_fashion";

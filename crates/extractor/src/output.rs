@@ -41,7 +41,10 @@ impl Output<'_> {
 
     /// Vectors of one image's features; none where there are no patch tokens to take the mean of.
     fn parts(&self, tokens: i64) -> Option<i64> {
-        let Pooling { tokens: part, prefix } = self.pooling;
+        let Pooling {
+            tokens: part,
+            prefix,
+        } = self.pooling;
         let patches = usize::try_from(tokens).is_ok_and(|tokens| tokens > prefix);
         match part {
             Tokens::Class => Some(1),
@@ -135,7 +138,9 @@ mod tests {
         assert_eq!(pooled(Tokens::Mean, 2), [7.5, 8.5, 9.5, 19.5, 20.5, 21.5]);
         assert_eq!(
             pooled(Tokens::ClassAndMean, 1),
-            [0.0, 1.0, 2.0, 6.0, 7.0, 8.0, 12.0, 13.0, 14.0, 18.0, 19.0, 20.0]
+            [
+                0.0, 1.0, 2.0, 6.0, 7.0, 8.0, 12.0, 13.0, 14.0, 18.0, 19.0, 20.0
+            ]
         );
     }
 

@@ -58,7 +58,9 @@ impl Client {
             return Err(HubError::BadEndpoint { endpoint });
         };
         let token = options.token.as_ref().map(|token| token.reveal());
-        if token.is_some_and(|token| token.len() > 1024 || !token.chars().all(|c| c.is_ascii_graphic())) {
+        if token
+            .is_some_and(|token| token.len() > 1024 || !token.chars().all(|c| c.is_ascii_graphic()))
+        {
             return Err(HubError::BadToken);
         }
         let mut config = Agent::config_builder()
@@ -93,7 +95,11 @@ impl Client {
     ) -> Result<Remote, HubError> {
         let path = |revision: &str| {
             let repository = registered.repository;
-            format!("{}/{repository}/resolve/{revision}/{}", self.endpoint, Registered::FILE)
+            format!(
+                "{}/{repository}/resolve/{revision}/{}",
+                self.endpoint,
+                Registered::FILE
+            )
         };
         let url = path(Registered::REVISION);
         let mut attempts = self.patience.attempts();
@@ -131,7 +137,9 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             let response = self.send(Method::HEAD, &url, 0)?;
             match redirect(&url, &response)? {
-                Some(next) if self.is_own(&next) && !response.headers().contains_key(LINKED_ETAG) => {
+                Some(next)
+                    if self.is_own(&next) && !response.headers().contains_key(LINKED_ETAG) =>
+                {
                     url = next;
                 }
                 Some(_) => return Ok(response.into_parts().0.headers),
@@ -153,12 +161,14 @@ impl Client {
         }
         let request = request.body(()).map_err(|error| refused(url, error))?;
         self.agent.run(request).map_err(|error| match error {
-            Error::BadUri(_) | Error::Http(_) | Error::Tls(_) | Error::Rustls(_) | Error::InvalidProxyUrl => {
-                Failure::Final(HubError::Unreachable {
-                    url: url.to_owned(),
-                    reason: error.to_string(),
-                })
-            }
+            Error::BadUri(_)
+            | Error::Http(_)
+            | Error::Tls(_)
+            | Error::Rustls(_)
+            | Error::InvalidProxyUrl => Failure::Final(HubError::Unreachable {
+                url: url.to_owned(),
+                reason: error.to_string(),
+            }),
             error => Failure::Transient(error.to_string()),
         })
     }
@@ -190,7 +200,12 @@ impl Remote {
     fn read(url: String, headers: &HeaderMap) -> Self {
         let header = |name: &str| {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
-            value.map(|value| value.trim_start_matches("W/").trim_matches('"').to_ascii_lowercase())
+            value.map(|value| {
+                value
+                    .trim_start_matches("W/")
+                    .trim_matches('"')
+                    .to_ascii_lowercase()
+            })
         };
         let hexadecimal = |digits: usize| {
             move |text: &String| text.len() == digits && text.chars().all(|c| c.is_ascii_hexdigit())
@@ -248,7 +263,11 @@ impl Attempts {
             return Err(HubError::Unreachable { url, reason });
         }
         progress(Progress::Retrying { reason });
-        thread::sleep(self.patience.backoff.saturating_mul(1 << self.failed.min(6)));
+        thread::sleep(
+            self.patience
+                .backoff
+                .saturating_mul(1 << self.failed.min(6)),
+        );
         self.failed += 1;
         Ok(())
     }
@@ -291,7 +310,9 @@ fn resolve(location: &str, base: &str) -> Option<String> {
 /// Scheme, host and port: who is talked to. None for what is no address of a web server, or one
 /// with a password in it.
 fn origin(uri: &Uri) -> Option<String> {
-    let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
+    let scheme = uri
+        .scheme_str()
+        .filter(|scheme| matches!(*scheme, "http" | "https"))?;
     let authority = uri.authority()?.as_str().to_ascii_lowercase();
     (!authority.contains('@')).then(|| format!("{scheme}://{authority}"))
 }

@@ -119,9 +119,15 @@ mod tests {
     fn the_cache_is_where_the_hubs_tools_have_theirs() {
         for (variables, cache) in [
             (&[("HOME", "/h")][..], "/h/.cache/huggingface/curriculum"),
-            (&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")], "/x/huggingface/curriculum"),
+            (
+                &[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")],
+                "/x/huggingface/curriculum",
+            ),
             (&[("HOME", "/h"), ("HF_HOME", "/f")], "/f/curriculum"),
-            (&[("HF_HOME", "/f"), ("HF_HUB_CACHE", "/c")], "/c/curriculum"),
+            (
+                &[("HF_HOME", "/f"), ("HF_HUB_CACHE", "/c")],
+                "/c/curriculum",
+            ),
             (&[("HF_HOME", "/f"), ("HF_HUB_CACHE", "")], "/f/curriculum"),
         ] {
             assert_eq!(options(variables).cache(), Path::new(cache));
@@ -139,7 +145,10 @@ mod tests {
         for (variables, token) in [
             (&[("HF_HOME", home)][..], Some("hf_home")),
             (&[("HF_HOME", home), path], Some("hf_other")),
-            (&[("HF_HOME", home), path, ("HF_TOKEN", "hf_env")], Some("hf_env")),
+            (
+                &[("HF_HOME", home), path, ("HF_TOKEN", "hf_env")],
+                Some("hf_env"),
+            ),
             (&[("HF_HOME", "/nowhere")], None),
         ] {
             let options = options(variables);

@@ -143,9 +143,8 @@ impl Slot {
     }
 
     pub(super) fn load(&self) -> Result<Vec<u8>, ExtractorError> {
-        let unreadable = |path: PathBuf| {
-            move |source| ExtractorError::ModelUnreadable { path, source }
-        };
+        let unreadable =
+            |path: PathBuf| move |source| ExtractorError::ModelUnreadable { path, source };
         let pin = self.read_pin().map_err(unreadable(self.pin_file()))?;
         let path = self.model();
         let (Some(pin), true) = (pin, path.exists()) else {

@@ -5,9 +5,9 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
+use ureq::Body;
 use ureq::http::Response;
 use ureq::http::header::CONTENT_RANGE;
-use ureq::Body;
 
 use super::http::{Client, Failure, Remote};
 use super::slot::{cannot_write, digest_of, hex};
@@ -134,7 +134,8 @@ impl Transfer {
                 let range = response.headers().get(CONTENT_RANGE);
                 let range = range.and_then(|range| range.to_str().ok());
                 let (start, total) = range.and_then(parse_range).unwrap_or_default();
-                start == self.done && (total.is_none() || self.total.is_none() || total == self.total)
+                start == self.done
+                    && (total.is_none() || self.total.is_none() || total == self.total)
             }
             _ => false,
         }
@@ -152,7 +153,9 @@ impl Transfer {
                 None => too_large(url, done),
             });
         }
-        self.file.write_all(bytes).map_err(cannot_write(&self.path))?;
+        self.file
+            .write_all(bytes)
+            .map_err(cannot_write(&self.path))?;
         self.hasher.update(bytes);
         self.done = done;
         Ok(())

@@ -31,4 +31,3 @@ pub(super) fn digest(entry: &ModelEntry, onnx: &[u8]) -> [u8; 32] {
     hasher.update(&entry.prefix_tokens.to_le_bytes());
     *hasher.finalize().as_bytes()
 }
-

@@ -241,4 +241,3 @@ fn per_channel<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[f32; 3], D
         .try_into()
         .map_err(|_| D::Error::invalid_length(count, &"3 values"))
 }
-

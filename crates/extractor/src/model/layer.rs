@@ -102,7 +102,12 @@ mod tests {
 
     #[test]
     fn layers_are_blocks_or_tensors() {
-        for text in ["block:0", "block:11", "/encoder/layer.8/Add_1_output_0", "add_3"] {
+        for text in [
+            "block:0",
+            "block:11",
+            "/encoder/layer.8/Add_1_output_0",
+            "add_3",
+        ] {
             assert_eq!(text.parse::<Layer>().unwrap().to_string(), text);
         }
         assert_eq!("block:7".parse(), Ok(Layer::Block(7)));

@@ -133,7 +133,11 @@ impl<'a, 'g> Stream<'a, 'g> {
                 }
                 continue;
             };
-            let node = self.graph.nodes.get(producer).filter(|_| producer < before)?;
+            let node = self
+                .graph
+                .nodes
+                .get(producer)
+                .filter(|_| producer < before)?;
             // A shape carries no values.
             if matches!(node.op, "Shape" | "Size") || !seen.insert(producer) {
                 continue;
@@ -169,7 +173,10 @@ impl<'a, 'g> Stream<'a, 'g> {
 
 /// ONNX Runtime's fusion of the sum and the normalisation after it; its fourth output is the sum.
 fn is_fused_sum(op: &str) -> bool {
-    matches!(op, "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization")
+    matches!(
+        op,
+        "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization"
+    )
 }
 
 fn attends(op: &str) -> bool {

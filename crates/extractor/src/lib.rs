@@ -4,7 +4,9 @@
 //! not yet normalised. The features of an image depend on its bytes and the model only: never on
 //! the other images of the call, nor on the number of threads.
 //!
-//! - `model`: what a model is (graph, preprocessing), and where it comes from
+//! - `model`: what a model is (graph, preprocessing), where it comes from, and its layers
+//! - `onnx`: what an ONNX file holds, read in place
+//! - [`hub`]: fetching models by name, once
 //! - `decode`: encoded bytes to RGB pixels, within limits
 //! - `preprocess`: RGB pixels to the model's input, as torchvision does it
 //! - `library`: finding and loading ONNX Runtime's shared library
@@ -19,8 +21,10 @@
 mod decode;
 mod error;
 mod extractor;
+pub mod hub;
 mod library;
 mod model;
+mod onnx;
 mod options;
 mod output;
 mod preprocess;
@@ -28,5 +32,9 @@ mod session;
 
 pub use error::{ExtractorError, ImageError};
 pub use extractor::{Extractor, ImageFailure};
-pub use model::{DEFAULT_MODEL, Interpolation, Layout, Model, ModelEntry, Preprocessing, Tokens};
+pub use model::{
+    DEFAULT_MODEL, Interpolation, KnownModel, Layer, Layout, Model, ModelEntry, ModelSource,
+    Preprocessing, Tokens, known_models,
+};
+pub use onnx::{GraphSummary, TensorSummary};
 pub use options::{ExecutionProvider, Options};

@@ -6,7 +6,8 @@
 //!
 //! - `model`: what a model is (graph, preprocessing), and where it comes from
 //! - `decode`: encoded bytes to RGB pixels, within limits
-//! - `preprocess`: RGB pixels to the model's input, as torchvision does it
+//! - `preprocess`: encoded images to the model's input, as torchvision does it
+//! - `vectorize`: plain loops for the machine's widest vectors
 //! - `library`: finding and loading ONNX Runtime's shared library
 //! - `options`: where and how a graph runs
 //! - `session`: the loaded graph
@@ -25,8 +26,10 @@ mod options;
 mod output;
 mod preprocess;
 mod session;
+mod vectorize;
 
 pub use error::{ExtractorError, ImageError};
 pub use extractor::{Extractor, ImageFailure};
 pub use model::{DEFAULT_MODEL, Interpolation, Layout, Model, ModelEntry, Preprocessing, Tokens};
 pub use options::{ExecutionProvider, Options};
+pub use preprocess::{Preprocessor, Scratch};

@@ -11,7 +11,7 @@ use crate::ImageError;
 use crate::decode::{self, Rgb};
 use crate::model::{Interpolation, Layout, ModelEntry};
 use axis::{Axis, AxisKey};
-use resample::Buffers;
+use resample::{Buffers, Pixel};
 use crate::vectorize::vectorize;
 
 /// Channels of an image in the model's input.
@@ -37,7 +37,7 @@ pub struct Scratch {
     buffers: Buffers,
     /// Of the last image: the next one often has its size.
     axes: Option<(Axis, Axis)>,
-    row: Vec<u8>,
+    row: Vec<Pixel>,
 }
 
 impl Preprocessor {
@@ -79,11 +79,11 @@ impl Preprocessor {
         let Scratch { decoded, buffers, axes, row } = scratch;
         let image = decode::decode(encoded, decoded)?;
         let (horizontal, vertical) = self.axes(image, axes);
-        row.resize(resample::stride(self.side()), 0);
+        row.resize(self.side().next_multiple_of(8), Pixel::default());
         vectorize(
             #[inline(always)]
             || {
-                buffers.along_rows(image, horizontal, vertical, self.side());
+                buffers.along_rows(image, horizontal, vertical);
                 self.fill(buffers, vertical, row, pixels);
             },
         );
@@ -111,21 +111,22 @@ impl Preprocessor {
     }
 
     #[inline(always)]
-    fn fill(&self, buffers: &Buffers, vertical: &Axis, row: &mut [u8], pixels: &mut [f32]) {
+    fn fill(&self, buffers: &Buffers, vertical: &Axis, row: &mut [Pixel], pixels: &mut [f32]) {
         let side = self.side();
         let first = vertical.range().start;
         for (y, (start, weights)) in vertical.windows().enumerate() {
             buffers.along_columns(start - first, weights, row);
-            for (channel, values) in row.chunks_exact(side).take(CHANNELS).enumerate() {
-                let normalised = values.iter().map(|value| self.normalised(channel, *value));
+            for channel in 0..CHANNELS {
+                let values = row.iter().map(|pixel| self.normalised(channel, pixel[channel]));
                 match self.layout {
                     Layout::Nchw => {
                         let places = &mut pixels[(channel * side + y) * side..][..side];
-                        places.iter_mut().zip(normalised).for_each(|(place, value)| *place = value);
+                        places.iter_mut().zip(values).for_each(|(place, value)| *place = value);
                     }
                     Layout::Nhwc => {
-                        let places = pixels[y * side * CHANNELS..][..side * CHANNELS].as_chunks_mut::<CHANNELS>().0;
-                        places.iter_mut().zip(normalised).for_each(|(place, value)| place[channel] = value);
+                        let places = &mut pixels[y * side * CHANNELS..][..side * CHANNELS];
+                        let places = places.as_chunks_mut::<CHANNELS>().0.iter_mut();
+                        places.zip(values).for_each(|(place, value)| place[channel] = value);
                     }
                 }
             }

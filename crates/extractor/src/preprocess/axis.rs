@@ -6,8 +6,6 @@ use crate::model::Interpolation;
 
 /// Bits after the point of a weight: 32, less 8 of a value and 2 of overshoot and sign.
 pub(crate) const PRECISION: u32 = 22;
-/// Windows along a row are padded with zero weights to a multiple of this.
-pub(crate) const TAPS: usize = 4;
 
 /// What an axis depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +27,9 @@ pub(crate) struct Axis {
     key: AxisKey,
     /// First source pixel of each window.
     starts: Vec<usize>,
-    /// Taps of each window, without padding.
-    counts: Vec<usize>,
-    /// (keep, taps), padded with zeros.
+    /// Where each window's weights start, and where the last one's end.
+    offsets: Vec<usize>,
     weights: Vec<i32>,
-    taps: usize,
 }
 
 impl Axis {
@@ -41,17 +37,15 @@ impl Axis {
         let scale = f64::from(key.from) / key.to as f64;
         let stretch = scale.max(1.0);
         let support = support(key.filter) * stretch;
-        let taps = (support.ceil() as usize * 2 + 1).next_multiple_of(TAPS);
         let mut axis = Self {
             key,
             starts: Vec::with_capacity(key.keep),
-            counts: Vec::with_capacity(key.keep),
-            weights: vec![0; key.keep * taps],
-            taps,
+            offsets: vec![0],
+            weights: Vec::new(),
         };
-        let mut exact = Vec::with_capacity(taps);
-        for (place, weights) in axis.weights.chunks_exact_mut(taps).enumerate() {
-            let center = ((key.skip + place as u64) as f64 + 0.5) * scale;
+        let mut exact = Vec::new();
+        for place in key.skip..key.skip + key.keep as u64 {
+            let center = (place as f64 + 0.5) * scale;
             // Casts cut towards zero and negative values to it, as Pillow's do.
             let start = (center - support + 0.5) as usize;
             let end = ((center + support + 0.5) as usize).min(key.from as usize);
@@ -60,11 +54,9 @@ impl Axis {
                 weight(key.filter, (source as f64 - center + 0.5) / stretch)
             }));
             let sum: f64 = exact.iter().sum();
-            for (weight, exact) in weights.iter_mut().zip(&exact) {
-                *weight = fixed(exact / sum);
-            }
+            axis.weights.extend(exact.iter().map(|exact| fixed(exact / sum)));
             axis.starts.push(start);
-            axis.counts.push(end - start);
+            axis.offsets.push(axis.weights.len());
         }
         axis
     }
@@ -75,23 +67,14 @@ impl Axis {
 
     /// Source pixels that any window touches.
     pub(crate) fn range(&self) -> Range<usize> {
-        let ends = self.starts.iter().zip(&self.counts).map(|(start, count)| start + count);
-        self.starts.iter().copied().min().unwrap_or(0)..ends.max().unwrap_or(0)
+        let end = self.windows().map(|(start, weights)| start + weights.len()).max();
+        self.starts.first().copied().unwrap_or(0)..end.unwrap_or(0)
     }
 
-    /// Length of every padded window, a multiple of [`TAPS`].
-    pub(crate) fn taps(&self) -> usize {
-        self.taps
-    }
-
-    /// First source pixel and padded weights of each kept pixel.
-    pub(crate) fn padded(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        self.starts.iter().copied().zip(self.weights.chunks_exact(self.taps))
-    }
-
-    /// The same without padding, so that every tap is a source pixel.
+    /// First source pixel and weights of each kept pixel.
     pub(crate) fn windows(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        self.padded().zip(&self.counts).map(|((start, weights), count)| (start, &weights[..*count]))
+        let weights = self.offsets.windows(2).map(|ends| &self.weights[ends[0]..ends[1]]);
+        self.starts.iter().copied().zip(weights)
     }
 }
 

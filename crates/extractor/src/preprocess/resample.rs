@@ -6,110 +6,102 @@
 //! thousands of times the crop. Loops are plain; run them through [`super::vectorize`].
 
 use super::CHANNELS;
-use super::axis::{Axis, PRECISION, TAPS};
+use super::axis::{Axis, PRECISION};
 use crate::decode::Rgb;
 
 const HALF: i32 = 1 << (PRECISION - 1);
-/// A pixel while rows are resampled: RGB and a zero, so that pixels fill vectors.
-const LANES: usize = 4;
-const STEP: usize = TAPS * LANES;
-/// Values of a resampled row that are summed side by side.
-pub(crate) const TILE: usize = 32;
+/// RGB and a value that is never used, so that pixels fill vectors.
+pub(crate) type Pixel = [u8; 4];
+/// Rows that are resampled side by side.
+const ROWS: usize = 8;
+/// Pixels of as many rows, one below the other.
+type Column = [Pixel; ROWS];
 
 /// Buffers of the passes, for one image after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
-    /// One source row, (pixels, LANES), and zeros after it as far as padded windows reach.
-    wide: Vec<i32>,
-    /// (kept columns, taps, LANES): each weight once per lane.
-    weights: Vec<i32>,
-    /// (needed source rows, stride): kept columns of red, then of green, then of blue.
-    narrowed: Vec<u8>,
+    /// [`ROWS`] rows of the source, as far as windows reach.
+    columns: Vec<Column>,
+    /// The same rows, resampled.
+    kept: Vec<Column>,
+    /// (needed source rows, stride), resampled along rows.
+    narrowed: Vec<Pixel>,
+    stride: usize,
 }
 
 impl Buffers {
     /// Bytes held between images.
     pub(crate) fn bytes(&self) -> usize {
-        self.narrowed.capacity() + 4 * (self.wide.capacity() + self.weights.capacity())
+        let columns = self.columns.capacity() + self.kept.capacity();
+        columns * size_of::<Column>() + self.narrowed.capacity() * size_of::<Pixel>()
     }
 
-    /// Weights the kept columns of all rows that `vertical` needs.
+    /// Weighs the kept columns of all rows that `vertical` needs.
     #[inline(always)]
-    pub(crate) fn along_rows(&mut self, image: Rgb<'_>, horizontal: &Axis, vertical: &Axis, keep: usize) {
-        let (columns, rows) = (horizontal.range(), vertical.range());
-        let Self { wide, weights, narrowed } = self;
-        weights.clear();
-        for (_, window) in horizontal.padded() {
-            weights.extend(window.iter().flat_map(|weight| [*weight; LANES]));
-        }
-        wide.clear();
-        wide.resize((columns.len() + horizontal.taps()) * LANES, 0);
-        let stride = stride(keep);
-        narrowed.clear();
-        narrowed.resize(rows.len() * stride, 0);
-        let source = image.pixels.chunks_exact(image.width * CHANNELS).skip(rows.start);
-        for (row, narrowed) in source.zip(narrowed.chunks_exact_mut(stride)) {
-            widen(&row[columns.start * CHANNELS..columns.end * CHANNELS], wide);
-            let windows = horizontal.padded().zip(weights.chunks_exact(horizontal.taps() * LANES));
-            let (red, rest) = narrowed.split_at_mut(keep);
-            let (green, blue) = rest.split_at_mut(keep);
-            let places = red.iter_mut().zip(green).zip(blue);
-            for (((start, _), weights), ((red, green), blue)) in windows.zip(places) {
-                let pixels = &wide[(start - columns.start) * LANES..][..weights.len()];
-                [*red, *green, *blue] = weighed_pixel(pixels, weights);
+    pub(crate) fn along_rows(&mut self, image: Rgb<'_>, horizontal: &Axis, vertical: &Axis) {
+        let (across, rows) = (horizontal.range(), vertical.range());
+        let keep = horizontal.key().keep;
+        self.stride = keep.next_multiple_of(ROWS);
+        self.columns.resize(across.len(), Column::default());
+        self.kept.resize(keep, Column::default());
+        self.narrowed.clear();
+        self.narrowed.resize(rows.len().next_multiple_of(ROWS) * self.stride, Pixel::default());
+        let length = CHANNELS * image.width;
+        let source = image.pixels[rows.start * length..rows.end * length].chunks(ROWS * length);
+        for (source, narrowed) in source.zip(self.narrowed.chunks_exact_mut(ROWS * self.stride)) {
+            for (place, row) in source.chunks_exact(length).enumerate() {
+                gather(&row[CHANNELS * across.start..CHANNELS * across.end], &mut self.columns, place);
             }
-        }
-    }
-
-    /// Weights the rows of one window into `row`, of [`stride`] values.
-    #[inline(always)]
-    pub(crate) fn along_columns(&self, first: usize, weights: &[i32], row: &mut [u8]) {
-        let rows = &self.narrowed[first * row.len()..][..weights.len() * row.len()];
-        for (tile, out) in row.as_chunks_mut::<TILE>().0.iter_mut().enumerate() {
-            let mut sums = [HALF; TILE];
-            for (weight, row) in weights.iter().zip(rows.chunks_exact(rows.len() / weights.len())) {
-                let values = &row.as_chunks::<TILE>().0[tile];
-                for (sum, value) in sums.iter_mut().zip(values) {
-                    *sum += i32::from(*value) * weight;
+            for (kept, (start, weights)) in self.kept.iter_mut().zip(horizontal.windows()) {
+                let window = &self.columns[start - across.start..][..weights.len()];
+                *kept = weighed(window.iter(), weights);
+            }
+            for (place, row) in narrowed.chunks_exact_mut(self.stride).enumerate() {
+                for (pixel, kept) in row.iter_mut().zip(&self.kept) {
+                    *pixel = kept[place];
                 }
             }
-            for (out, sum) in out.iter_mut().zip(sums) {
-                *out = rounded(sum);
-            }
+        }
+    }
+
+    /// Weighs a window of rows, of which `first` is the first, into `row`, of a multiple of 8 pixels.
+    #[inline(always)]
+    pub(crate) fn along_columns(&self, first: usize, weights: &[i32], row: &mut [Pixel]) {
+        let rows = &self.narrowed[first * self.stride..][..weights.len() * self.stride];
+        for (tile, out) in row.as_chunks_mut().0.iter_mut().enumerate() {
+            let window = rows.chunks_exact(self.stride).map(|row| &row.as_chunks().0[tile]);
+            *out = weighed(window, weights);
         }
     }
 }
 
-/// Length of a resampled row: three times `keep`, and up to a whole tile.
-pub(crate) fn stride(keep: usize) -> usize {
-    (CHANNELS * keep).next_multiple_of(TILE)
-}
-
+/// Makes a source row the one at `place` of all columns.
 #[inline(always)]
-fn widen(row: &[u8], wide: &mut [i32]) {
-    let pixels = row.as_chunks::<CHANNELS>().0.iter();
-    for (lanes, [red, green, blue]) in wide.as_chunks_mut::<LANES>().0.iter_mut().zip(pixels) {
-        *lanes = [i32::from(*red), i32::from(*green), i32::from(*blue), 0];
+fn gather(row: &[u8], columns: &mut [Column], place: usize) {
+    let last = row.len() - CHANNELS;
+    // Four bytes at once: the fourth is the next pixel's.
+    let pixels = row.windows(size_of::<Pixel>()).step_by(CHANNELS);
+    for (column, pixel) in columns.iter_mut().zip(pixels) {
+        column[place] = [pixel[0], pixel[1], pixel[2], pixel[3]];
+    }
+    if let (Some(column), [red, green, blue]) = (columns.last_mut(), &row[last..]) {
+        column[place] = [*red, *green, *blue, 0];
     }
 }
 
+/// Sums of 8-bit values by weights whose absolute values add up to less than 1.5 of 2²²: no sum
+/// overflows.
 #[inline(always)]
-fn weighed_pixel(pixels: &[i32], weights: &[i32]) -> [u8; CHANNELS] {
-    let mut sums = [0; STEP];
-    let steps = pixels.as_chunks::<STEP>().0.iter().zip(weights.as_chunks::<STEP>().0);
-    for (pixels, weights) in steps {
-        for ((sum, pixel), weight) in sums.iter_mut().zip(pixels).zip(weights) {
-            *sum += pixel * weight;
+fn weighed<'a>(window: impl Iterator<Item = &'a Column>, weights: &[i32]) -> Column {
+    let mut sums = [HALF; size_of::<Column>()];
+    for (values, weight) in window.zip(weights) {
+        for (sum, value) in sums.iter_mut().zip(values.as_flattened()) {
+            *sum += i32::from(*value) * weight;
         }
     }
-    std::array::from_fn(|channel| {
-        let sum: i32 = (0..TAPS).map(|tap| sums[tap * LANES + channel]).sum();
-        rounded(sum + HALF)
-    })
-}
-
-/// The sum of weights, negative ones too, is at most 1.5 of 2²², so that no sum overflows.
-#[inline(always)]
-fn rounded(sum: i32) -> u8 {
-    (sum >> PRECISION).clamp(0, 255) as u8
+    let mut column = Column::default();
+    for (value, sum) in column.as_flattened_mut().iter_mut().zip(sums) {
+        *value = (sum >> PRECISION).clamp(0, 255) as u8;
+    }
+    column
 }

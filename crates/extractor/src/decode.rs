@@ -43,6 +43,11 @@ impl Rgb<'_> {
 }
 
 impl Buffer {
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
     /// Gives memory back that only an unusually large image needed.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         self.0.clear();
@@ -53,7 +58,11 @@ impl Buffer {
 /// Decodes an image of any size within the limits.
 pub(crate) fn decode<'a>(bytes: &[u8], buffer: &'a mut Buffer) -> Result<Rgb<'a>, ImageError> {
     if bytes.len() > MAX_ENCODED_BYTES {
-        let reason = format!("{} bytes; at most {} MiB encoded", bytes.len(), MAX_ENCODED_BYTES >> 20);
+        let reason = format!(
+            "{} bytes; at most {} MiB encoded",
+            bytes.len(),
+            MAX_ENCODED_BYTES >> 20
+        );
         return Err(ImageError::TooLarge { reason });
     }
     let width = guarded(|| {

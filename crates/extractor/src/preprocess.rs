@@ -10,9 +10,9 @@ mod resample;
 use crate::ImageError;
 use crate::decode::{self, Rgb};
 use crate::model::{Interpolation, Layout, ModelEntry};
+use crate::vectorize::vectorize;
 use axis::{Axis, AxisKey};
 use resample::{Buffers, Pixel};
-use crate::vectorize::vectorize;
 
 /// Channels of an image in the model's input.
 pub(crate) const CHANNELS: usize = 3;
@@ -47,7 +47,10 @@ impl Preprocessor {
     /// If the crop is larger than `resize`; an entry that was read from a file never says so.
     pub fn new(entry: &ModelEntry) -> Self {
         let preprocessing = &entry.preprocessing;
-        assert!(preprocessing.crop <= preprocessing.resize, "the crop fits the resized image");
+        assert!(
+            preprocessing.crop <= preprocessing.resize,
+            "the crop fits the resized image"
+        );
         Self {
             resize: preprocessing.resize,
             crop: preprocessing.crop,
@@ -74,9 +77,23 @@ impl Preprocessor {
     ///
     /// # Panics
     /// If `pixels` has not [`Self::len`] values.
-    pub fn run(&self, encoded: &[u8], scratch: &mut Scratch, pixels: &mut [f32]) -> Result<(), ImageError> {
-        assert_eq!(pixels.len(), self.len(), "pixels has the length of one image");
-        let Scratch { decoded, buffers, axes, row } = scratch;
+    pub fn run(
+        &self,
+        encoded: &[u8],
+        scratch: &mut Scratch,
+        pixels: &mut [f32],
+    ) -> Result<(), ImageError> {
+        assert_eq!(
+            pixels.len(),
+            self.len(),
+            "pixels has the length of one image"
+        );
+        let Scratch {
+            decoded,
+            buffers,
+            axes,
+            row,
+        } = scratch;
         let image = decode::decode(encoded, decoded)?;
         let (horizontal, vertical) = self.axes(image, axes);
         row.resize(self.side().next_multiple_of(8), Pixel::default());
@@ -106,7 +123,9 @@ impl Preprocessor {
             filter: self.filter,
         };
         let keys = (key(width, to_width), key(height, to_height));
-        let usable = last.take().filter(|(horizontal, vertical)| (horizontal.key(), vertical.key()) == keys);
+        let usable = last
+            .take()
+            .filter(|(horizontal, vertical)| (horizontal.key(), vertical.key()) == keys);
         last.insert(usable.unwrap_or_else(|| (Axis::new(keys.0), Axis::new(keys.1))))
     }
 
@@ -117,16 +136,23 @@ impl Preprocessor {
         for (y, (start, weights)) in vertical.windows().enumerate() {
             buffers.along_columns(start - first, weights, row);
             for channel in 0..CHANNELS {
-                let values = row.iter().map(|pixel| self.normalised(channel, pixel[channel]));
+                let values = row
+                    .iter()
+                    .map(|pixel| self.normalised(channel, pixel[channel]));
                 match self.layout {
                     Layout::Nchw => {
                         let places = &mut pixels[(channel * side + y) * side..][..side];
-                        places.iter_mut().zip(values).for_each(|(place, value)| *place = value);
+                        places
+                            .iter_mut()
+                            .zip(values)
+                            .for_each(|(place, value)| *place = value);
                     }
                     Layout::Nhwc => {
                         let places = &mut pixels[y * side * CHANNELS..][..side * CHANNELS];
                         let places = places.as_chunks_mut::<CHANNELS>().0.iter_mut();
-                        places.zip(values).for_each(|(place, value)| place[channel] = value);
+                        places
+                            .zip(values)
+                            .for_each(|(place, value)| place[channel] = value);
                     }
                 }
             }

@@ -33,7 +33,10 @@ struct Case {
 }
 
 fn main() {
-    let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted: Vec<_> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     let python = std::env::var_os("PEERS_PYTHON").map(PathBuf::from);
     for case in cases() {
         if !wanted.is_empty() && !wanted.iter().any(|part| case.name.contains(part.as_str())) {
@@ -55,12 +58,19 @@ fn cases() -> Vec<Case> {
         name,
         resize: 256,
         crop: 224,
-        files: photographs.iter().map(|(_, image)| jpeg(image, width, height)).collect(),
+        files: photographs
+            .iter()
+            .map(|(_, image)| jpeg(image, width, height))
+            .collect(),
     };
     let small = |(_, image): &(_, DynamicImage)| {
         let mut bytes = Cursor::new(Vec::new());
-        let small = image.resize_exact(28, 28, FilterType::Triangle).into_luma8();
-        small.write_to(&mut bytes, image::ImageFormat::Png).expect("a PNG can be written");
+        let small = image
+            .resize_exact(28, 28, FilterType::Triangle)
+            .into_luma8();
+        small
+            .write_to(&mut bytes, image::ImageFormat::Png)
+            .expect("a PNG can be written");
         bytes.into_inner()
     };
     vec![
@@ -83,16 +93,21 @@ fn cases() -> Vec<Case> {
 
 fn photograph(name: &str) -> (Vec<u8>, DynamicImage) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/images");
-    let bytes = fs::read(folder.join(format!("{name}.jpg"))).expect("the photographs are in the repository");
+    let bytes = fs::read(folder.join(format!("{name}.jpg")))
+        .expect("the photographs are in the repository");
     let image = image::load_from_memory(&bytes).expect("the photographs can be decoded");
     (bytes, image)
 }
 
 fn jpeg(image: &DynamicImage, width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let resized = image.resize_exact(width, height, FilterType::Lanczos3).into_rgb8();
+    let resized = image
+        .resize_exact(width, height, FilterType::Lanczos3)
+        .into_rgb8();
     let encoder = JpegEncoder::new_with_quality(&mut bytes, 90);
-    resized.write_with_encoder(encoder).expect("a JPEG can be written");
+    resized
+        .write_with_encoder(encoder)
+        .expect("a JPEG can be written");
     bytes
 }
 
@@ -105,7 +120,9 @@ fn ours(case: &Case) -> f64 {
         let (start, mut images) = (Instant::now(), 0);
         while start.elapsed().as_secs_f64() < ROUND_SECONDS {
             for file in &case.files {
-                preprocessor.run(file, &mut scratch, &mut pixels).expect("the images can be decoded");
+                preprocessor
+                    .run(file, &mut scratch, &mut pixels)
+                    .expect("the images can be decoded");
                 std::hint::black_box(&pixels);
             }
             images += case.files.len();
@@ -149,5 +166,7 @@ fn peers(python: &Path, case: &Case) -> f64 {
         .output()
         .expect("PEERS_PYTHON can be run");
     let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+    text.trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
 }

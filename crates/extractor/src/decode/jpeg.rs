@@ -44,7 +44,11 @@ pub(super) fn decode(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<usize, ImageErro
     let pixels = u64::from(width) * u64::from(height);
     // Two bytes for each coefficient, unless one scan has all.
     let buffered = scans > 1 || !info.sof.is_sequential_dct();
-    let coefficients = if buffered { 2 * u64::from(info.components) } else { 0 };
+    let coefficients = if buffered {
+        2 * u64::from(info.components)
+    } else {
+        0
+    };
     check_size(width, height, pixels * (3 + coefficients))?;
 
     rgb.clear();
@@ -70,7 +74,9 @@ fn check_scans(bytes: &[u8]) -> Result<usize, ImageError> {
         #[inline(always)]
         || {
             let pairs = scans.iter().zip(following);
-            pairs.filter(|(first, second)| [**first, **second] == START_OF_SCAN).count()
+            pairs
+                .filter(|(first, second)| [**first, **second] == START_OF_SCAN)
+                .count()
         },
     );
     if count > MAX_SCANS {

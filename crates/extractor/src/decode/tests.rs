@@ -1,7 +1,18 @@
-use image::{ImageFormat, Luma, LumaA, Rgba};
+use std::io::Cursor;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
 use proptest::prelude::*;
 
-use super::*;
+use super::{Buffer, guarded};
+use crate::ImageError;
+
+fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
+    let mut buffer = Buffer::default();
+    let image = super::decode(bytes, &mut buffer)?;
+    let (width, height) = (image.width as u32, image.height() as u32);
+    Ok(RgbImage::from_raw(width, height, image.pixels.to_vec()).unwrap())
+}
 
 fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
@@ -58,7 +69,7 @@ fn grey_is_repeated_alpha_dropped_and_16_bit_cut() {
 #[test]
 fn bombs_are_refused_before_decoding() {
     let header = |side: u32| [b"P6\n", format!("{side} {side}\n255\n").as_bytes()].concat();
-    for side in [10_000, 20_000, 1_000_000] {
+    for side in [10_000, 70_000, 1_000_000] {
         let error = decode(&header(side)).unwrap_err();
         assert!(
             matches!(error, ImageError::TooLarge { .. }),
@@ -87,6 +98,63 @@ fn no_image_is_an_error() {
 fn a_panic_in_a_decoder_is_an_error() {
     let failed = guarded::<()>(|| panic!("defect"));
     assert!(matches!(failed, Err(ImageError::DecoderPanicked)));
+}
+
+/// A JPEG whose header says otherwise.
+fn jpeg_of_size(width: u16, height: u16, start_of_frame: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    picture()
+        .write_with_encoder(JpegEncoder::new(&mut bytes))
+        .unwrap();
+    let frame = bytes
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xc0])
+        .unwrap();
+    bytes[frame + 1] = start_of_frame;
+    bytes[frame + 5..frame + 7].copy_from_slice(&height.to_be_bytes());
+    bytes[frame + 7..frame + 9].copy_from_slice(&width.to_be_bytes());
+    bytes
+}
+
+#[test]
+fn jpegs_are_bounded_by_all_that_the_decoder_holds() {
+    let error = decode(&jpeg_of_size(65_535, 65_535, 0xc0)).unwrap_err();
+    let shown =
+        "too large: 65535×65535 pixels take 12287 MiB; at most 65535 a side and 256 MiB decoded";
+    assert_eq!(error.to_string(), shown);
+    // 36 million pixels fit as RGB, but not together with their coefficients.
+    let error = decode(&jpeg_of_size(6000, 6000, 0xc2)).unwrap_err();
+    assert!(matches!(error, ImageError::TooLarge { .. }), "{error}");
+}
+
+#[test]
+fn jpegs_have_a_limited_number_of_scans() {
+    let mut bytes = encode(picture(), ImageFormat::Jpeg);
+    let scan = bytes
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xda])
+        .unwrap();
+    let scans = bytes[scan..bytes.len() - 2].repeat(101);
+    bytes.splice(scan..bytes.len() - 2, scans);
+    let error = decode(&bytes).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "too large: 101 scans; a JPEG may have at most 100"
+    );
+}
+
+#[test]
+fn truncated_jpegs_are_errors_even_behind_a_preview() {
+    let whole = encode(picture(), ImageFormat::Jpeg);
+    // The preview, itself whole, in a segment of the header.
+    let length = (whole.len() as u16 + 2).to_be_bytes();
+    let segment = [&[0xff, 0xe1], &length[..], &whole].concat();
+    let previewed = [&whole[..2], &segment, &whole[2..]].concat();
+    for bytes in [whole, previewed] {
+        decode(&bytes).unwrap();
+        let error = decode(&bytes[..bytes.len() - 2]).unwrap_err();
+        assert!(error.to_string().contains("truncated"), "{error}");
+    }
 }
 
 proptest! {

@@ -50,11 +50,13 @@ impl Axis {
             let start = (center - support + 0.5) as usize;
             let end = ((center + support + 0.5) as usize).min(key.from as usize);
             exact.clear();
-            exact.extend((start..end).map(|source| {
-                weight(key.filter, (source as f64 - center + 0.5) / stretch)
-            }));
+            exact.extend(
+                (start..end)
+                    .map(|source| weight(key.filter, (source as f64 - center + 0.5) / stretch)),
+            );
             let sum: f64 = exact.iter().sum();
-            axis.weights.extend(exact.iter().map(|exact| fixed(exact / sum)));
+            axis.weights
+                .extend(exact.iter().map(|exact| fixed(exact / sum)));
             axis.starts.push(start);
             axis.offsets.push(axis.weights.len());
         }
@@ -67,13 +69,19 @@ impl Axis {
 
     /// Source pixels that any window touches.
     pub(crate) fn range(&self) -> Range<usize> {
-        let end = self.windows().map(|(start, weights)| start + weights.len()).max();
+        let end = self
+            .windows()
+            .map(|(start, weights)| start + weights.len())
+            .max();
         self.starts.first().copied().unwrap_or(0)..end.unwrap_or(0)
     }
 
     /// First source pixel and weights of each kept pixel.
     pub(crate) fn windows(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        let weights = self.offsets.windows(2).map(|ends| &self.weights[ends[0]..ends[1]]);
+        let weights = self
+            .offsets
+            .windows(2)
+            .map(|ends| &self.weights[ends[0]..ends[1]]);
         self.starts.iter().copied().zip(weights)
     }
 }

@@ -45,12 +45,19 @@ impl Buffers {
         self.columns.resize(across.len(), Column::default());
         self.kept.resize(keep, Column::default());
         self.narrowed.clear();
-        self.narrowed.resize(rows.len().next_multiple_of(ROWS) * self.stride, Pixel::default());
+        self.narrowed.resize(
+            rows.len().next_multiple_of(ROWS) * self.stride,
+            Pixel::default(),
+        );
         let length = CHANNELS * image.width;
         let source = image.pixels[rows.start * length..rows.end * length].chunks(ROWS * length);
         for (source, narrowed) in source.zip(self.narrowed.chunks_exact_mut(ROWS * self.stride)) {
             for (place, row) in source.chunks_exact(length).enumerate() {
-                gather(&row[CHANNELS * across.start..CHANNELS * across.end], &mut self.columns, place);
+                gather(
+                    &row[CHANNELS * across.start..CHANNELS * across.end],
+                    &mut self.columns,
+                    place,
+                );
             }
             for (kept, (start, weights)) in self.kept.iter_mut().zip(horizontal.windows()) {
                 let window = &self.columns[start - across.start..][..weights.len()];
@@ -69,7 +76,9 @@ impl Buffers {
     pub(crate) fn along_columns(&self, first: usize, weights: &[i32], row: &mut [Pixel]) {
         let rows = &self.narrowed[first * self.stride..][..weights.len() * self.stride];
         for (tile, out) in row.as_chunks_mut().0.iter_mut().enumerate() {
-            let window = rows.chunks_exact(self.stride).map(|row| &row.as_chunks().0[tile]);
+            let window = rows
+                .chunks_exact(self.stride)
+                .map(|row| &row.as_chunks().0[tile]);
             *out = weighed(window, weights);
         }
     }

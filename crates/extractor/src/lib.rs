@@ -8,7 +8,8 @@
 //! - `onnx`: what an ONNX file holds, read in place
 //! - [`hub`]: fetching models by name, once
 //! - `decode`: encoded bytes to RGB pixels, within limits
-//! - `preprocess`: RGB pixels to the model's input, as torchvision does it
+//! - `preprocess`: encoded images to the model's input, as torchvision does it
+//! - `vectorize`: plain loops for the machine's widest vectors
 //! - `library`: finding and loading ONNX Runtime's shared library
 //! - `options`: where and how a graph runs
 //! - `session`: the loaded graph
@@ -29,6 +30,7 @@ mod options;
 mod output;
 mod preprocess;
 mod session;
+mod vectorize;
 
 pub use error::{ExtractorError, ImageError};
 pub use extractor::{Extractor, ImageFailure};
@@ -38,3 +40,4 @@ pub use model::{
 };
 pub use onnx::{GraphSummary, TensorSummary};
 pub use options::{ExecutionProvider, Options};
+pub use preprocess::{Preprocessor, Scratch};

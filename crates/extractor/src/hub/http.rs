@@ -279,4 +279,42 @@ mod tests {
             assert_eq!(resolve(location, base).as_deref(), next, "{location}");
         }
     }
+
+    #[test]
+    fn checksum_and_size_are_those_of_the_file() {
+        let read = |headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(*name, value.parse().unwrap());
+            }
+            let remote = Remote::read(String::new(), &map);
+            (remote.sha256, remote.bytes)
+        };
+        let (file, redirect) = ("A1".repeat(32), "b2".repeat(32));
+        let known = Some(file.to_lowercase());
+        let (etag, linked) = (format!("W/\"{file}\""), format!("\"{file}\""));
+        // A mirror that answers itself.
+        assert_eq!(
+            read(&[("etag", &etag), ("content-length", "7")]),
+            (known.clone(), Some(7))
+        );
+        let location = ("location", "/blob");
+        let own = [
+            location,
+            ("etag", redirect.as_str()),
+            ("content-length", "9"),
+        ];
+        assert_eq!(read(&own), (None, None));
+        let hub = [
+            &own[..],
+            &[("x-linked-etag", &linked), ("x-linked-size", "7")],
+        ]
+        .concat();
+        assert_eq!(read(&hub), (known, Some(7)));
+        // Git's hash of a small file is no checksum of it.
+        assert_eq!(
+            read(&[("etag", "\"0123456789abcdef0123456789abcdef01234567\"")]),
+            (None, None)
+        );
+    }
 }

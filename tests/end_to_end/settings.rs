@@ -53,7 +53,7 @@ async fn bad_settings_name_the_key() {
     for (toml, key) in [
         ("[grpc]\nadr = \"x\"\n", "adr"),
         ("[model]\nthreads = \"many\"\n", "threads"),
-        ("[model]\nbatch_size = 0\n", "model.batch_size"),
+        ("[model]\nbatch_size = 5000\n", "model.batch_size"),
         ("[model\n", "TOML"),
     ] {
         text(toml);

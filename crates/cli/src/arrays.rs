@@ -14,4 +14,4 @@ mod output;
 
 pub(crate) use npy::{Item, header, write_vector};
 pub(crate) use npz::{NpzReader, NpzWriter};
-pub(crate) use output::{Output, folder};
+pub(crate) use output::{Output, folder, writable};

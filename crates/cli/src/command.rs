@@ -3,6 +3,7 @@
 pub(crate) mod check_config;
 pub(crate) mod demo;
 pub(crate) mod export;
+pub(crate) mod extract;
 pub(crate) mod fit;
 pub(crate) mod inspect;
 pub(crate) mod jobs;

@@ -4,20 +4,19 @@
 //! |---|---|
 //! | `dataset` | what is fitted: a mapped file of features, classes, failed samples |
 //! | `extract` | features of a manifest's images, in a temporary file of the same kind |
-//! | `watch` | progress and interruption |
 //! | `result` | the fit by sample: the `.npz`, the JSON object, the tables |
 
 mod dataset;
 mod extract;
 mod result;
-mod watch;
 
 pub(crate) use dataset::{Dataset, Labels};
-pub(crate) use extract::{Extraction, extract};
 pub(crate) use result::FitResult;
-pub(crate) use watch::Watch;
 
-use crate::exit::{BadInput, Interrupted};
+use crate::{
+    exit::{BadInput, Interrupted},
+    work::Watch,
+};
 use curriculum_pipeline::{
     FitError,
     fit::{Fit, Options, Step, fit},

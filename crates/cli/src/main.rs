@@ -20,6 +20,7 @@ mod client;
 mod command;
 mod exit;
 mod export;
+mod extraction;
 mod fit;
 mod parameters;
 mod progress;
@@ -27,6 +28,7 @@ mod report;
 mod table;
 mod watch;
 mod weights;
+mod work;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -45,6 +47,7 @@ enum Command {
     CheckConfig(command::check_config::Args),
     Submit(command::submit::Args),
     Jobs(command::jobs::Args),
+    Extract(command::extract::Args),
     Fit(command::fit::Args),
     Weights(command::weights::Args),
     Export(command::export::Args),
@@ -71,6 +74,7 @@ async fn run(command: Command) -> ExitCode {
         Command::CheckConfig(args) => command::check_config::run(&args),
         Command::Submit(args) => command::submit::run(args).await,
         Command::Jobs(args) => command::jobs::run(args).await,
+        Command::Extract(args) => command::extract::run(args).await,
         Command::Fit(args) => command::fit::run(args).await,
         Command::Weights(args) => command::weights::run(args).await,
         Command::Export(args) => command::export::run(args).await,

@@ -4,17 +4,28 @@
 //! |---|---|
 //! | `clustering` | clusters, scores and normalisation: `fit` and `submit` |
 //! | `schedule` | how temperature follows from the iteration: `weights` and `submit` |
+//! | `model` | the model, its layer, and where it runs: `extract`, `fit` and `serve` |
 //! | `order` | which end comes first: `weights` |
 
 mod clustering;
+mod model;
 mod order;
 mod schedule;
 
 pub(crate) use clustering::{ClusteringArgs, normalization_name, score_name};
+pub(crate) use model::ModelArgs;
 pub(crate) use order::OrderArgs;
 pub(crate) use schedule::{ScheduleArgs, pacing_name};
 
 use curriculum_proto::v1;
+
+const MAX_THREADS: usize = 1024;
+
+/// `--threads`; 0 is one per core.
+pub(crate) fn parse_threads(text: &str) -> Result<usize, String> {
+    let threads = text.parse().ok().filter(|threads| *threads <= MAX_THREADS);
+    threads.ok_or_else(|| format!("must be a number, 0 to {MAX_THREADS}"))
+}
 
 /// Share of samples that may fail, where nobody says otherwise.
 pub(crate) const MAX_FAILED_FRACTION: f64 = 0.01;

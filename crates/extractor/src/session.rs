@@ -15,7 +15,6 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{NoSelectedOutputs, RunOptions};
-use ort::value::{TensorRef, Value, ValueTypeMarker};
 
 use crate::ExtractorError;
 use crate::library;
@@ -119,7 +118,7 @@ impl Session {
         &self.placement
     }
 
-    /// Images of a batch. The first call finds out, if nobody has said.
+    /// Images of a run. The first call finds out, if nobody has said; less once memory ran out.
     pub(crate) fn batch_size(&mut self) -> Result<usize, ExtractorError> {
         if let Batch::Probed(most) = self.batch {
             let images = self.tune(most).map_err(|reason| self.failed(reason))?;
@@ -130,7 +129,7 @@ impl Session {
         | Batch::UpTo(images)
         | Batch::Padded(images)
         | Batch::Fixed(images)) = self.batch;
-        Ok(images)
+        Ok(images.min(self.limit))
     }
 
     /// Takes what another device has found out.
@@ -180,7 +179,7 @@ impl Session {
         };
         let pixels = self.allocate(images)?;
         let name = self.output_name.clone();
-        let dimension = self.with_output((&pixels.tensor, images), None, |output| {
+        let dimension = self.with_output(&pixels, None, |output| {
             let expected = "must be (batch, D), (batch, tokens, D) or (batch, D, h, w)";
             let refused = || format!("output {name} {expected}, not {:?}", output.shape);
             output.dimension().ok_or_else(refused)
@@ -222,7 +221,7 @@ impl Session {
         images: usize,
         features: &mut [f32],
     ) -> Result<(), String> {
-        let (dimension, length) = (self.dimension, self.input.shape.iter().product::<usize>());
+        let dimension = self.dimension;
         let (all, fixed) = match self.batch {
             Batch::Padded(_) => (pixels.capacity(), false),
             Batch::Fixed(_) => (pixels.capacity(), true),
@@ -240,20 +239,11 @@ impl Session {
                 Ok(())
             };
             let ran = if piece.len() == pixels.capacity() {
-                self.with_output((&pixels.tensor, piece.len()), None, read)
+                self.with_output(pixels, None, read)
             } else {
-                let values = piece.start * length..piece.end * length;
-                let [a, b, c] = self.input.shape;
-                let shape = [piece.len(), a, b, c];
-                if let Ok((_, all)) = pixels.tensor.try_extract_tensor::<f32>() {
-                    let part = TensorRef::from_array_view((shape, &all[values]));
-                    self.with_output((&*part.map_err(PieceError::ort)?, piece.len()), None, read)
-                } else {
-                    let all = pixels.tensor.try_extract_tensor::<f16>();
-                    let (_, all) = all.map_err(PieceError::ort)?;
-                    let part = TensorRef::from_array_view((shape, &all[values]));
-                    self.with_output((&*part.map_err(PieceError::ort)?, piece.len()), None, read)
-                }
+                let mut part = self.allocate(piece.len()).map_err(PieceError::Failed)?;
+                part.copy_from(pixels, piece.start);
+                self.with_output(&part, None, read)
             };
             // A batch that the graph fixes cannot be cut.
             ran.map_err(|error| match fixed {
@@ -265,9 +255,10 @@ impl Session {
         outcome
     }
 
-    fn with_output<T, V: ValueTypeMarker + ?Sized>(
+    /// Binds all of `pixels`: a part of a tensor could not be bound without being copied.
+    fn with_output<T>(
         &mut self,
-        (tensor, images): (&Value<V>, usize),
+        pixels: &Pixels,
         options: Option<&RunOptions<NoSelectedOutputs>>,
         read: impl FnOnce(Output<'_>) -> Result<T, String>,
     ) -> Result<T, PieceError> {
@@ -276,7 +267,7 @@ impl Session {
             .map_err(PieceError::ort)?;
         let mut binding = self.session.create_binding().map_err(PieceError::ort)?;
         binding
-            .bind_input(self.input_name.as_str(), tensor)
+            .bind_input(self.input_name.as_str(), &pixels.tensor)
             .and_then(|()| binding.bind_output_to_device(self.output_name.as_str(), &memory))
             .map_err(PieceError::ort)?;
         let outputs = match options {
@@ -298,7 +289,7 @@ impl Session {
             }
         };
         read(Output {
-            images,
+            images: pixels.capacity(),
             pooling: self.pooling,
             shape,
             values,
@@ -349,7 +340,7 @@ impl Session {
         });
         let options = options.map_err(|error| error.to_string())?;
         let pixels = self.allocate(images)?;
-        self.with_output((&pixels.tensor, images), Some(&options), |_| Ok(()))
+        self.with_output(&pixels, Some(&options), |_| Ok(()))
             .map_err(PieceError::reason)
     }
 }

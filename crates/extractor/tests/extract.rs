@@ -339,6 +339,6 @@ fn a_batch_size_is_found_and_memory_given_back_between_runs() {
             > 0.0
     );
     let mut fixed = open("fixed_batch");
-    assert_eq!(fixed.batch_size().unwrap(), 2);
+    assert_eq!(fixed.batch_size().unwrap(), 3);
     fixed.release().unwrap();
 }

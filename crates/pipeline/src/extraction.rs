@@ -1,6 +1,6 @@
 //! The seam to the model.
 
-use curriculum_extractor::{Extractor, ExtractorError, Model, Options};
+use curriculum_extractor::{Extractor, ExtractorError, Model, Options, Read, Sink};
 use curriculum_store::Digest;
 
 /// Turns encoded images into features. The real one runs a model; tests count calls.
@@ -14,17 +14,20 @@ pub trait FeatureExtractor: Send {
     /// Length of a feature vector.
     fn dimension(&self) -> usize;
 
-    /// Fills `features`, row-major, one row per image. An image's row depends on that image alone.
-    ///
-    /// Returns the positions of images that could not be used, with the reason; their rows are zero.
+    /// Reads the samples at the given indices, and hands each one's features to `sink`, in that
+    /// order. A sample's features depend on its bytes alone.
     ///
     /// # Errors
-    /// When the model itself fails.
+    /// When the model itself fails, or `read` says that a sample must not be left out.
     fn extract(
         &mut self,
-        images: &[Vec<u8>],
-        features: &mut [f32],
-    ) -> Result<Vec<(usize, String)>, String>;
+        samples: &mut (dyn Iterator<Item = usize> + Send),
+        read: &Read<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), String>;
+
+    /// Gives memory that only extraction needed back to the device.
+    fn release(&mut self) {}
 }
 
 /// A model on ONNX Runtime.
@@ -46,6 +49,12 @@ impl OnnxExtractor {
             extractor: Extractor::open(model, options)?,
         })
     }
+
+    /// The model on its devices.
+    #[must_use]
+    pub fn extractor(&self) -> &Extractor {
+        &self.extractor
+    }
 }
 
 impl FeatureExtractor for OnnxExtractor {
@@ -63,16 +72,24 @@ impl FeatureExtractor for OnnxExtractor {
 
     fn extract(
         &mut self,
-        images: &[Vec<u8>],
-        features: &mut [f32],
-    ) -> Result<Vec<(usize, String)>, String> {
-        let failures = self
-            .extractor
-            .extract(images, features)
-            .map_err(|error| error.to_string())?;
-        Ok(failures
-            .into_iter()
-            .map(|failure| (failure.position, failure.error.to_string()))
-            .collect())
+        samples: &mut (dyn Iterator<Item = usize> + Send),
+        read: &Read<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), String> {
+        let timing = self.extractor.run(samples, read, sink);
+        let timing = timing.map_err(|error| error.to_string())?;
+        tracing::info!(
+            session_s = timing.session.as_secs_f64(),
+            load_s = timing.load.as_secs_f64(),
+            total_s = timing.total.as_secs_f64(),
+            "extracted"
+        );
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        if let Err(error) = self.extractor.release() {
+            tracing::warn!(%error, "memory was not given back");
+        }
     }
 }

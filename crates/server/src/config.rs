@@ -1,6 +1,5 @@
 //! Every setting: defaults, then the TOML file, then `CURRICULUM__SECTION__KEY`, then flags.
 
-use curriculum_extractor::{DEFAULT_MODEL, ExecutionProvider};
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -10,6 +9,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
+
+mod model;
+
+pub use model::{Model, ModelOverrides};
 
 const ENV_PREFIX: &str = "CURRICULUM__";
 
@@ -54,20 +57,6 @@ pub struct Storage {
     pub cache_bytes: u64,
 }
 
-/// The model and where it runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Model {
-    /// Name of an embedded model, or path of an ONNX file with a TOML of the same name beside it.
-    pub name: String,
-    /// `cpu` or `cuda`; `cuda` refuses to start when CUDA cannot be used.
-    pub execution_provider: ExecutionProvider,
-    /// Threads of one run of the model, 0 for one per core.
-    pub threads: usize,
-    /// Images per run of the model.
-    pub batch_size: usize,
-}
-
 /// Logs, on standard error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -96,12 +85,8 @@ pub struct Overrides {
     pub grpc_addr: Option<SocketAddr>,
     /// `storage.data_dir`
     pub data_dir: Option<PathBuf>,
-    /// `model.name`
-    pub model: Option<String>,
-    /// `model.execution_provider`
-    pub execution_provider: Option<ExecutionProvider>,
-    /// `model.threads`
-    pub threads: Option<usize>,
+    /// `model.…`
+    pub model: ModelOverrides,
 }
 
 /// Settings that cannot be used; the text names the key and where it came from.
@@ -184,7 +169,7 @@ impl Config {
                 86_400,
             ),
             ("grpc.drain_seconds", self.grpc.drain_seconds, 0, 86_400),
-            ("model.batch_size", self.model.batch_size as u64, 1, 4096),
+            ("model.batch_size", self.model.batch_size as u64, 0, 4096),
             ("model.threads", self.model.threads as u64, 0, 1024),
         ];
         match limits
@@ -212,13 +197,7 @@ impl Overrides {
         }
         let figment = set(figment, "grpc.addr", self.grpc_addr.as_ref());
         let figment = set(figment, "storage.data_dir", self.data_dir.as_ref());
-        let figment = set(figment, "model.name", self.model.as_ref());
-        let figment = set(
-            figment,
-            "model.execution_provider",
-            self.execution_provider.as_ref(),
-        );
-        set(figment, "model.threads", self.threads.as_ref())
+        set(figment, "model", Some(&self.model))
     }
 }
 
@@ -238,17 +217,6 @@ impl Default for Storage {
         Self {
             data_dir: PathBuf::from("curriculum-data"),
             cache_bytes: 1 << 30,
-        }
-    }
-}
-
-impl Default for Model {
-    fn default() -> Self {
-        Self {
-            name: DEFAULT_MODEL.to_owned(),
-            execution_provider: ExecutionProvider::Cpu,
-            threads: 0,
-            batch_size: 64,
         }
     }
 }
@@ -275,7 +243,10 @@ mod tests {
     #[test]
     fn flags_win_over_the_file() {
         let overrides = Overrides {
-            threads: Some(3),
+            model: ModelOverrides {
+                threads: Some(3),
+                ..ModelOverrides::default()
+            },
             ..Overrides::default()
         };
         let config = load("[model]\nthreads = 2\nbatch_size = 8\n", &overrides).unwrap();
@@ -292,7 +263,7 @@ mod tests {
                 "[model]\nexecution_provider = \"tpu\"",
                 "execution_provider",
             ),
-            ("[model]\nbatch_size = 0", "model.batch_size"),
+            ("[model]\nbatch_size = 5000", "model.batch_size"),
             (
                 "[grpc]\nmax_concurrent_requests = 9000000000000000000",
                 "grpc.max_concurrent_requests",

@@ -1,12 +1,12 @@
 //! Open, listen, drain.
 
 use crate::{
-    config::{Config, Model as ModelConfig},
+    config::Config,
     layers,
     published::Published,
     service::{curriculum::Curricula, ingest::Ingest},
 };
-use curriculum_extractor::{ExtractorError, Model, Options};
+use curriculum_extractor::ExtractorError;
 use curriculum_pipeline::{Pipeline, extraction::OnnxExtractor};
 use curriculum_proto::v1::{
     FILE_DESCRIPTOR_SET, curriculum_service_server::CurriculumServiceServer,
@@ -65,8 +65,8 @@ impl Server {
     /// When the data folder is in use, or the model cannot run as configured.
     pub fn open(config: Config) -> Result<Self, ServeError> {
         let store = Arc::new(Store::open(&config.storage.data_dir)?);
-        let model = Model::resolve(&config.model.name)?;
-        let extractor = OnnxExtractor::open(&model, &options(&config.model))?;
+        let (model, options) = config.model.load()?;
+        let extractor = OnnxExtractor::open(&model, &options)?;
         let pipeline = Arc::new(Pipeline::start(Arc::clone(&store), Box::new(extractor))?);
         Ok(Self {
             store,
@@ -172,14 +172,6 @@ impl Server {
         self.store.flush()?;
         tracing::info!("stopped");
         outcome
-    }
-}
-
-fn options(config: &ModelConfig) -> Options {
-    Options {
-        execution_provider: config.execution_provider,
-        intra_threads: Some(config.threads).filter(|threads| *threads > 0),
-        batch_size: config.batch_size,
     }
 }
 

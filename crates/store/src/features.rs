@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Features of consecutive samples.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FeatureChunk {
     /// Length of a row.
     pub dimension: usize,

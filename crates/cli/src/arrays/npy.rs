@@ -4,6 +4,7 @@
 
 use super::Output;
 use crate::exit::BadInput;
+use half::f16;
 use std::{
     io::{self, Write},
     path::Path,
@@ -26,6 +27,14 @@ pub(crate) trait Item: Copy {
 
 impl Item for f32 {
     const DESCR: &'static str = "<f4";
+
+    fn append_to(self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.to_le_bytes());
+    }
+}
+
+impl Item for f16 {
+    const DESCR: &'static str = "<f2";
 
     fn append_to(self, bytes: &mut Vec<u8>) {
         bytes.extend(self.to_le_bytes());

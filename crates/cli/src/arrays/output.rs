@@ -69,6 +69,20 @@ pub(crate) fn folder(path: &Path) -> &Path {
     }
 }
 
+/// Looks before long work whether there is a place for its result, given by `--out`.
+///
+/// # Errors
+/// [`BadInput`] if there is none.
+pub(crate) fn writable(out: &Path) -> Result<(), BadInput> {
+    match folder(out).is_dir() && !out.is_dir() {
+        true => Ok(()),
+        false => Err(BadInput(format!(
+            "--out {}: no such folder, or a folder itself",
+            out.display()
+        ))),
+    }
+}
+
 fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> BadInput {
     BadInput(format!("cannot write {}: {error}", path.display()))
 }

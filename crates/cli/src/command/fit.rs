@@ -1,24 +1,19 @@
 //! `curriculum fit`
 
 use crate::{
-    arrays::folder,
+    arrays::{folder, writable},
     exit::BadInput,
-    fit::{self, Dataset, Extraction, FitResult, Watch},
-    parameters::{ClusteringArgs, FailureArgs, MAX_FAILED_FRACTION},
+    extraction::Extraction,
+    fit::{self, Dataset, FitResult},
+    parameters::{ClusteringArgs, FailureArgs, ModelArgs, parse_threads},
     table::print,
+    work::{Watch, interruptible},
 };
 use anyhow::Context;
-use curriculum_server::{Config, Overrides};
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::Instant,
 };
-
-const MAX_THREADS: usize = 1024;
 
 /// Difficulties of a dataset, without a server.
 ///
@@ -45,10 +40,8 @@ pub(crate) struct Args {
     labels: Option<PathBuf>,
     #[command(flatten)]
     clustering: ClusteringArgs,
-    /// For images: embedded model, or an ONNX file with a TOML of the same name beside it [default:
-    /// dino_fashion].
-    #[arg(long, value_name = "NAME|FILE.onnx")]
-    model: Option<String>,
+    #[command(flatten)]
+    model: ModelArgs,
     #[command(flatten)]
     failures: FailureArgs,
     /// Threads, 0 for one per core.
@@ -59,20 +52,8 @@ pub(crate) struct Args {
     json: bool,
 }
 
-fn parse_threads(text: &str) -> Result<usize, String> {
-    let threads = text.parse().ok().filter(|threads| *threads <= MAX_THREADS);
-    threads.ok_or_else(|| format!("must be a number, 0 to {MAX_THREADS}"))
-}
-
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let watch = Watch::new(Arc::clone(&interrupted));
-    let mut work = tokio::task::spawn_blocking(move || pooled(&args, watch));
-    tokio::select! {
-        outcome = &mut work => return outcome?,
-        _ = tokio::signal::ctrl_c() => interrupted.store(true, Ordering::Relaxed),
-    }
-    work.await?
+    interruptible(move |watch| pooled(&args, watch)).await
 }
 
 fn pooled(args: &Args, watch: Watch) -> anyhow::Result<()> {
@@ -127,30 +108,8 @@ fn open(args: &Args, watch: &mut Watch) -> anyhow::Result<Dataset> {
     if is_features(&args.input) {
         return Ok(Dataset::map(&args.input)?);
     }
-    let max_failed_fraction = args
-        .failures
-        .max_failed_fraction
-        .unwrap_or(MAX_FAILED_FRACTION);
-    if !(0.0..=1.0).contains(&max_failed_fraction) {
-        let bad = format!("--max-failed-fraction is {max_failed_fraction}, but must lie in 0..1");
-        return Err(BadInput(bad).into());
-    }
-    // The settings of a server: its file of settings apart, whatever applies to `serve` applies here.
-    let config = Config::load(
-        None,
-        &Overrides {
-            model: args.model.clone(),
-            threads: Some(args.threads).filter(|threads| *threads > 0),
-            ..Overrides::default()
-        },
-    );
-    let config = config.map_err(|error| BadInput(error.to_string()))?;
-    let extraction = Extraction {
-        model: &config.model,
-        max_failed_fraction,
-        folder: folder(&args.out),
-    };
-    fit::extract(&args.input, &extraction, watch)
+    let extraction = Extraction::new(&args.model, args.failures, args.threads)?;
+    Dataset::extract(&args.input, &extraction, folder(&args.out), watch)
 }
 
 /// Whether `input` is an array rather than a manifest. An `.npz` is none of either, but the reader of
@@ -158,15 +117,4 @@ fn open(args: &Args, watch: &mut Watch) -> anyhow::Result<Dataset> {
 fn is_features(input: &Path) -> bool {
     let extension = input.extension();
     extension.is_some_and(|extension| extension == "npy" || extension == "npz")
-}
-
-/// Looks before the work whether there is a place for its result.
-fn writable(out: &Path) -> Result<(), BadInput> {
-    match folder(out).is_dir() && !out.is_dir() {
-        true => Ok(()),
-        false => Err(BadInput(format!(
-            "--out {}: no such folder, or a folder itself",
-            out.display()
-        ))),
-    }
 }

@@ -1,7 +1,6 @@
 //! `curriculum serve`
 
-use crate::table::print;
-use curriculum_extractor::ExecutionProvider;
+use crate::{parameters::ModelArgs, table::print};
 use curriculum_server::{Config, Overrides, Server, config::LogFormat};
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,12 +28,8 @@ pub(crate) struct Settings {
     /// Data folder, created if need be [default: curriculum-data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Embedded model, or an ONNX file with a TOML of the same name beside it [default: dino_fashion].
-    #[arg(long, value_name = "NAME|FILE.onnx")]
-    model: Option<String>,
-    /// Where the model runs: cpu or cuda; cuda refuses to start when CUDA cannot be used [default: cpu].
-    #[arg(long, value_name = "PROVIDER")]
-    execution_provider: Option<ExecutionProvider>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Threads of one run of the model, 0 for one per core [default: 0].
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -46,9 +41,7 @@ impl Settings {
         let overrides = Overrides {
             grpc_addr: self.grpc_addr,
             data_dir: self.data_dir.clone(),
-            model: self.model.clone(),
-            execution_provider: self.execution_provider,
-            threads: self.threads,
+            model: self.model.overrides(self.threads),
         };
         let config = Config::load(self.config.as_deref(), &overrides);
         config.map_err(|error| crate::exit::BadInput(error.to_string()).into())

@@ -94,6 +94,23 @@ impl Pixels {
         filled
     }
 
+    /// Takes the images of another batch from `first` on.
+    pub(super) fn copy_from(&mut self, other: &Self, first: usize) {
+        let start = first * self.length;
+        let values = start..start + self.images * self.length;
+        if let (Ok((_, to)), Ok((_, from))) = (
+            self.tensor.try_extract_tensor_mut::<f32>(),
+            other.tensor.try_extract_tensor::<f32>(),
+        ) {
+            to.copy_from_slice(&from[values]);
+        } else if let (Ok((_, to)), Ok((_, from))) = (
+            self.tensor.try_extract_tensor_mut::<f16>(),
+            other.tensor.try_extract_tensor::<f16>(),
+        ) {
+            to.copy_from_slice(&from[values]);
+        }
+    }
+
     /// Blackens the images from `first` on.
     fn clear(&mut self, first: usize) {
         let start = first * self.length;

@@ -1,46 +1,164 @@
 //! Features of every sample, in chunk files. The first missing file is where an earlier run stopped.
 
 use super::{Context, StageError};
+use crate::progress::Reporter;
+use curriculum_extractor::ReadError;
 use curriculum_manifest::Manifest;
 use curriculum_store::{
-    ChunkFailure, Digest, FeatureChunk, FeatureFiles, SampleRecord, StoreError,
+    ChunkFailure, Digest, FeatureChunk, FeatureFiles, JobRecord, SampleRecord, Store, StoreError,
 };
-use rayon::prelude::*;
-use std::ops::Range;
+use std::{borrow::Cow, ops::ControlFlow, ops::Range, sync::atomic::Ordering};
 
 /// Samples per chunk file: the most work that a kill can cost.
 pub(crate) const CHUNK: usize = 256;
 
-/// Samples whose encoded bytes are in memory at the same time.
-const BLOCK: usize = 64;
+/// Samples between two reports.
+const REPORTED: usize = 32;
 
 pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     let (content, _) = cx.identity()?;
     let files = cx.store.features(cx.features_key()?)?;
     let samples = cx.store.samples(content)?;
-    let total = samples.len();
     cx.store.clear_job_errors(cx.job.id)?;
     cx.job.failed_count = 0;
-    for (index, start) in (0..total).step_by(CHUNK).enumerate() {
-        let range = start..total.min(start + CHUNK);
-        let chunk = match finished(&files, index, &range, cx.extractor.dimension())? {
-            Some(chunk) => {
-                cx.reporter.skip(range.len() as u64);
-                chunk
+    cx.manifest()?;
+    let Context {
+        job,
+        store,
+        extractor,
+        reporter,
+        interrupt,
+        manifest,
+    } = cx;
+    let Some(manifest) = manifest.as_ref() else {
+        return Err(StageError::Failed("no manifest".to_owned()));
+    };
+    let mut chunks = Chunks {
+        job,
+        store,
+        reporter,
+        files,
+        samples: &samples,
+        dimension: extractor.dimension(),
+        done: 0,
+        open: FeatureChunk::default(),
+    };
+    let missing = chunks.missing()?;
+    let mut indices = missing.iter().flat_map(|index| range(*index, &samples));
+    let mut outcome = Ok(());
+    let extracted = extractor.extract(
+        &mut indices,
+        &|index| read(manifest, &samples, index),
+        &mut |index, row| {
+            outcome = match interrupt.load(Ordering::Relaxed) {
+                true => Err(StageError::Interrupted),
+                false => chunks.take(index, row),
+            };
+            match outcome {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
             }
-            None => {
-                cx.check_interrupt()?;
-                let chunk = extract(cx, &samples, range.clone())?;
-                files.write(index, &chunk)?;
-                chunk
-            }
-        };
-        note_failures(cx, &chunk, start)?;
-        check_failures(cx, &samples)?;
-        cx.reporter
-            .report(range.end as u64, total as u64, "extracting features");
+        },
+    );
+    if !missing.is_empty() {
+        extractor.release();
     }
-    Ok(())
+    extracted.map_err(StageError::Failed)?;
+    outcome
+}
+
+/// The samples of a chunk.
+fn range(index: usize, samples: &[SampleRecord]) -> Range<usize> {
+    index * CHUNK..samples.len().min((index + 1) * CHUNK)
+}
+
+/// The features of a job on their way into files.
+struct Chunks<'a, 'r> {
+    job: &'a mut JobRecord,
+    store: &'a Store,
+    reporter: &'a mut Reporter<'r>,
+    files: FeatureFiles,
+    samples: &'a [SampleRecord],
+    dimension: usize,
+    /// Samples whose features are in a file or in the open chunk.
+    done: usize,
+    /// What has come of the chunk at work.
+    open: FeatureChunk,
+}
+
+impl Chunks<'_, '_> {
+    /// Numbers of the chunks that no earlier run has written. What failed in the others counts.
+    fn missing(&mut self) -> Result<Vec<usize>, StageError> {
+        let mut missing = Vec::new();
+        for index in 0..self.samples.len().div_ceil(CHUNK) {
+            let range = range(index, self.samples);
+            match finished(&self.files, index, &range, self.dimension)? {
+                Some(chunk) => {
+                    self.reporter.skip(range.len() as u64);
+                    self.done += range.len();
+                    self.count_failures(&chunk, range.start)?;
+                }
+                None => missing.push(index),
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Adds a sample to its chunk, and writes the chunk after its last one.
+    fn take(&mut self, index: usize, row: Result<&[f32], String>) -> Result<(), StageError> {
+        let (chunk, place) = (index / CHUNK, index % CHUNK);
+        match row {
+            Ok(row) => self.open.features.extend_from_slice(row),
+            Err(reason) => {
+                let length = self.open.features.len() + self.dimension;
+                self.open.features.resize(length, 0.0);
+                let row = place as u32;
+                self.open.failures.push(ChunkFailure { row, reason });
+            }
+        }
+        self.done += 1;
+        if index + 1 == range(chunk, self.samples).end {
+            let full = std::mem::take(&mut self.open);
+            let full = FeatureChunk {
+                dimension: self.dimension,
+                ..full
+            };
+            self.files.write(chunk, &full)?;
+            self.count_failures(&full, chunk * CHUNK)?;
+        }
+        if self.done.is_multiple_of(REPORTED) || self.done == self.samples.len() {
+            let (done, total) = (self.done as u64, self.samples.len() as u64);
+            self.reporter.report(done, total, "extracting features");
+        }
+        Ok(())
+    }
+
+    /// Notes the failures of a chunk that begins at sample `start`, and fails if there are too many
+    /// by now.
+    fn count_failures(&mut self, chunk: &FeatureChunk, start: usize) -> Result<(), StageError> {
+        for failure in &chunk.failures {
+            let index = start as u64 + u64::from(failure.row);
+            self.store
+                .put_job_error(self.job.id, index, &failure.reason)?;
+        }
+        self.job.failed_count += chunk.failures.len() as u64;
+        self.reporter.failed(self.job.failed_count);
+        let (failed, total) = (self.job.failed_count, self.samples.len() as u64);
+        let allowed = self.job.parameters.max_failed_fraction;
+        if failed < total && failed as f64 <= allowed * total as f64 {
+            return Ok(());
+        }
+        let first = self.store.job_errors(self.job.id, 1)?;
+        let example = first.first().map_or(String::new(), |(index, reason)| {
+            let sample = self.samples.get(*index as usize);
+            let id = sample.map_or("", |sample| &sample.id);
+            format!("; the first is sample {index} (`{id}`): {reason}")
+        });
+        let reason = format!(
+            "{failed} of {total} samples failed so far, max_failed_fraction is {allowed}{example}"
+        );
+        Err(StageError::Failed(reason))
+    }
 }
 
 /// A chunk that an earlier run wrote; a damaged one counts as missing.
@@ -65,67 +183,29 @@ fn finished(
     }
 }
 
-fn extract(
-    cx: &mut Context<'_>,
-    samples: &[SampleRecord],
-    range: Range<usize>,
-) -> Result<FeatureChunk, StageError> {
-    let dimension = cx.extractor.dimension();
-    let mut chunk = FeatureChunk {
-        dimension,
-        features: vec![0.0; range.len() * dimension],
-        failures: Vec::new(),
-    };
-    for start in range.clone().step_by(BLOCK) {
-        let block = start..range.end.min(start + BLOCK);
-        let first_row = start - range.start;
-        let images = read(cx.manifest()?, samples, block.clone())?;
-        let rows = &mut chunk.features[first_row * dimension..][..block.len() * dimension];
-        let failures = cx
-            .extractor
-            .extract(&images, rows)
-            .map_err(StageError::Failed)?;
-        for (position, reason) in failures {
-            rows[position * dimension..][..dimension].fill(0.0);
-            let reason = match samples[start + position].digest {
-                Some(_) => reason,
-                None => why_unreadable(cx.manifest()?, start + position),
-            };
-            chunk.failures.push(ChunkFailure {
-                row: (first_row + position) as u32,
-                reason,
-            });
-        }
-    }
-    Ok(chunk)
-}
-
-/// Bytes of each sample; none of a sample that could not be read when its bytes were hashed.
+/// Bytes of a sample; one that could not be read when its bytes were hashed has failed.
 ///
 /// Chunks are kept under the hash of the content, so only what follows from the content may go into
 /// them: a sample that was readable then and is not now fails the stage, not the sample.
-fn read(
+fn read<'a>(
     manifest: &Manifest,
     samples: &[SampleRecord],
-    range: Range<usize>,
-) -> Result<Vec<Vec<u8>>, StageError> {
-    let read = |index: usize| {
-        let Some(expected) = samples[index].digest else {
-            return Ok(Vec::new());
-        };
-        let bytes = manifest
-            .read(index)
-            .map_err(|error| StageError::Failed(error.to_string()))?;
-        if Digest::from(*blake3::hash(&bytes).as_bytes()) == expected {
-            Ok(bytes)
-        } else {
-            let id = &samples[index].id;
-            Err(StageError::Failed(format!(
-                "sample {index} (`{id}`): its bytes changed while the job ran"
-            )))
-        }
+    index: usize,
+) -> Result<Cow<'a, [u8]>, ReadError> {
+    let sample = &samples[index];
+    let Some(expected) = sample.digest else {
+        return Err(ReadError::Sample(why_unreadable(manifest, index)));
     };
-    range.into_par_iter().map(read).collect()
+    let bytes = manifest
+        .read(index)
+        .map_err(|error| ReadError::Fatal(error.to_string()))?;
+    if Digest::from(*blake3::hash(&bytes).as_bytes()) == expected {
+        return Ok(Cow::Owned(bytes));
+    }
+    let id = &sample.id;
+    Err(ReadError::Fatal(format!(
+        "sample {index} (`{id}`): its bytes changed while the job ran"
+    )))
 }
 
 /// For people only: nothing that is computed depends on it.
@@ -136,36 +216,3 @@ fn why_unreadable(manifest: &Manifest, index: usize) -> String {
     }
 }
 
-fn note_failures(
-    cx: &mut Context<'_>,
-    chunk: &FeatureChunk,
-    start: usize,
-) -> Result<(), StoreError> {
-    for failure in &chunk.failures {
-        cx.store.put_job_error(
-            cx.job.id,
-            start as u64 + u64::from(failure.row),
-            &failure.reason,
-        )?;
-    }
-    cx.job.failed_count += chunk.failures.len() as u64;
-    cx.reporter.failed(cx.job.failed_count);
-    Ok(())
-}
-
-fn check_failures(cx: &Context<'_>, samples: &[SampleRecord]) -> Result<(), StageError> {
-    let (failed, total) = (cx.job.failed_count, samples.len() as u64);
-    let allowed = cx.job.parameters.max_failed_fraction;
-    if failed < total && failed as f64 <= allowed * total as f64 {
-        return Ok(());
-    }
-    let first = cx.store.job_errors(cx.job.id, 1)?;
-    let example = first.first().map_or(String::new(), |(index, reason)| {
-        let id = samples.get(*index as usize).map_or("", |sample| &sample.id);
-        format!("; the first is sample {index} (`{id}`): {reason}")
-    });
-    let reason = format!(
-        "{failed} of {total} samples failed so far, max_failed_fraction is {allowed}{example}"
-    );
-    Err(StageError::Failed(reason))
-}

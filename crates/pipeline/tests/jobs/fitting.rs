@@ -3,6 +3,7 @@
 use crate::support::*;
 use curriculum::difficulty::Normalization;
 use curriculum_clustering::Clusters as KMeansClusters;
+use curriculum_extractor::{Read, Sink};
 use curriculum_pipeline::{FeatureExtractor, PipelineError, Request, fit};
 use curriculum_store::{Clusters, Column, Digest, JobRecord, JobState, Score, Stage, Store};
 use ndarray::Array2;
@@ -38,13 +39,15 @@ fn clusters(store: &Store, job: &JobRecord) -> Vec<u32> {
 /// What the extractor makes of the usable samples.
 fn features() -> Array2<f32> {
     let usable = (0..SAMPLES).filter(|i| !BROKEN.contains(i));
-    let images: Vec<Vec<u8>> = usable
-        .map(|i| format!("{} {i}", i % 3).into_bytes())
-        .collect();
-    let mut features = vec![0.0; images.len() * 4];
-    let failures = CountingExtractor::default().extract(&images, &mut features);
-    assert!(failures.unwrap().is_empty());
-    Array2::from_shape_vec((images.len(), 4), features).unwrap()
+    let image = |i: usize| Ok(format!("{} {i}", i % 3).into_bytes().into());
+    let mut features = Vec::new();
+    let sink = &mut |_, row: Result<&[f32], String>| {
+        features.extend_from_slice(row.unwrap());
+        ControlFlow::Continue(())
+    };
+    let mut extractor = CountingExtractor::default();
+    extractor.extract(&mut usable.into_iter(), &image, sink).unwrap();
+    Array2::from_shape_vec((features.len() / 4, 4), features).unwrap()
 }
 
 #[test]
@@ -222,16 +225,20 @@ fn features_that_are_not_finite_name_the_sample() {
         }
         fn extract(
             &mut self,
-            images: &[Vec<u8>],
-            features: &mut [f32],
-        ) -> Result<Vec<(usize, String)>, String> {
-            let failures = CountingExtractor::default().extract(images, features)?;
-            for (image, row) in images.iter().zip(features.chunks_exact_mut(4)) {
-                if image == b"0 600" {
-                    row[1] = f32::INFINITY;
+            samples: &mut (dyn Iterator<Item = usize> + Send),
+            read: &Read<'_>,
+            sink: &mut Sink<'_>,
+        ) -> Result<(), String> {
+            let overflow = &mut |index, row: Result<&[f32], String>| {
+                let overflows = read(index).is_ok_and(|image| image.as_ref() == b"0 600");
+                match row {
+                    Ok([first, _, rest @ ..]) if overflows => {
+                        sink(index, Ok(&[&[*first, f32::INFINITY], rest].concat()))
+                    }
+                    row => sink(index, row),
                 }
-            }
-            Ok(failures)
+            };
+            CountingExtractor::default().extract(samples, read, overflow)
         }
     }
     let (source, _files) = source_with(|i| BROKEN.contains(&i));

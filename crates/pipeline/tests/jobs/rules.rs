@@ -1,6 +1,7 @@
 //! Equal work is done once; failures and requests to stop end a job as they should.
 
 use crate::support::*;
+use curriculum_extractor::{Read, Sink};
 use curriculum_pipeline::{PipelineError, Request};
 use curriculum_store::{Clusters, Column, JobState, Stage};
 use std::{fs, sync::Arc};
@@ -203,11 +204,12 @@ fn a_panic_in_the_extractor_fails_one_job_only() {
         }
         fn extract(
             &mut self,
-            images: &[Vec<u8>],
-            features: &mut [f32],
-        ) -> Result<Vec<(usize, String)>, String> {
+            samples: &mut (dyn Iterator<Item = usize> + Send),
+            read: &Read<'_>,
+            sink: &mut Sink<'_>,
+        ) -> Result<(), String> {
             assert!(std::mem::replace(&mut self.0, true), "first call");
-            CountingExtractor::default().extract(images, features)
+            CountingExtractor::default().extract(samples, read, sink)
         }
     }
     let (source, _files) = source();

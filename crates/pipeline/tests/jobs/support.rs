@@ -1,5 +1,6 @@
 //! A source of small files, and an extractor that reads their text instead of running a model.
 
+use curriculum_extractor::{Read, ReadError, Sink};
 use curriculum_pipeline::{
     FeatureExtractor, JobView, Pipeline, Request, RequestedParameters, Submitted,
 };
@@ -48,13 +49,16 @@ pub(crate) fn source_with(broken: impl Fn(usize) -> bool) -> (PathBuf, TempDir) 
 /// How often each text was extracted, over all extractors that share it.
 pub(crate) type Counts = Arc<Mutex<HashMap<String, usize>>>;
 
+/// Samples of one call of a model.
+const BLOCK: usize = 64;
+
 /// Features from text: one of three distant centres, plus a small offset by number.
 #[derive(Default)]
 pub(crate) struct CountingExtractor {
     pub(crate) counts: Counts,
-    /// Calls that succeed before all others fail.
+    /// Blocks that succeed before all others fail.
     pub(crate) calls_left: Option<usize>,
-    /// If set, every call first waits for a message.
+    /// If set, every block first waits for a message.
     pub(crate) gate: Option<std::sync::mpsc::Receiver<()>>,
 }
 
@@ -73,26 +77,46 @@ impl FeatureExtractor for CountingExtractor {
 
     fn extract(
         &mut self,
-        images: &[Vec<u8>],
-        features: &mut [f32],
-    ) -> Result<Vec<(usize, String)>, String> {
-        if let Some(gate) = &self.gate {
-            let _ = gate.recv();
-        }
-        if let Some(left) = &mut self.calls_left {
-            *left = left.checked_sub(1).ok_or("out of calls")?;
-        }
-        let mut failures = Vec::new();
-        for (position, (image, row)) in images.iter().zip(features.chunks_exact_mut(4)).enumerate()
-        {
-            let text = String::from_utf8(image.clone()).unwrap();
-            match text.split_once(' ') {
-                Some((group, number)) => fill(row, group.parse().unwrap(), number.parse().unwrap()),
-                None => failures.push((position, format!("`{text}` is not an image"))),
+        samples: &mut (dyn Iterator<Item = usize> + Send),
+        read: &Read<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), String> {
+        loop {
+            let block: Vec<usize> = samples.take(BLOCK).collect();
+            if block.is_empty() {
+                return Ok(());
             }
-            *self.counts.lock().unwrap().entry(text).or_default() += 1;
+            if let Some(gate) = &self.gate {
+                let _ = gate.recv();
+            }
+            if let Some(left) = &mut self.calls_left {
+                *left = left.checked_sub(1).ok_or("out of calls")?;
+            }
+            for sample in block {
+                let row = match read(sample) {
+                    Ok(image) => self.features(&image),
+                    Err(ReadError::Sample(reason)) => Err(reason),
+                    Err(ReadError::Fatal(reason)) => return Err(reason),
+                };
+                let row = row.as_ref().map(<[f32; 4]>::as_slice);
+                if sink(sample, row.map_err(String::clone)).is_break() {
+                    return Ok(());
+                }
+            }
         }
-        Ok(failures)
+    }
+}
+
+impl CountingExtractor {
+    fn features(&self, image: &[u8]) -> Result<[f32; 4], String> {
+        let text = String::from_utf8(image.to_vec()).unwrap();
+        *self.counts.lock().unwrap().entry(text.clone()).or_default() += 1;
+        let (group, number) = text
+            .split_once(' ')
+            .ok_or(format!("`{text}` is not an image"))?;
+        let mut row = [0.0; 4];
+        fill(&mut row, group.parse().unwrap(), number.parse().unwrap());
+        Ok(row)
     }
 }
 

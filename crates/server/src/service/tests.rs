@@ -3,6 +3,7 @@
 use super::curriculum::Curricula;
 use crate::published::Published;
 use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
+use curriculum_extractor::{Read, Sink};
 use curriculum_pipeline::{FeatureExtractor, Pipeline};
 use curriculum_proto::v1::{
     self, Order, curriculum_service_server::CurriculumService, get_difficulty_response,
@@ -33,7 +34,12 @@ impl FeatureExtractor for Idle {
         1
     }
 
-    fn extract(&mut self, _: &[Vec<u8>], _: &mut [f32]) -> Result<Vec<(usize, String)>, String> {
+    fn extract(
+        &mut self,
+        _: &mut (dyn Iterator<Item = usize> + Send),
+        _: &Read<'_>,
+        _: &mut Sink<'_>,
+    ) -> Result<(), String> {
         Err("not asked for".to_owned())
     }
 }

@@ -54,7 +54,29 @@ impl Watch {
         }
     }
 
+    /// `done` of `total` samples have their features.
+    pub(crate) fn extracting(&mut self, done: usize, total: usize) -> ControlFlow<()> {
+        self.report("extract", "extracting features", done as u64, total as u64)
+    }
+
     pub(crate) fn finish(&self) {
         self.display.finish();
     }
+}
+
+/// Runs blocking work, which ends early on Ctrl-C.
+///
+/// # Errors
+/// That of the work.
+pub(crate) async fn interruptible(
+    work: impl FnOnce(Watch) -> anyhow::Result<()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let watch = Watch::new(Arc::clone(&interrupted));
+    let mut work = tokio::task::spawn_blocking(move || work(watch));
+    tokio::select! {
+        outcome = &mut work => return outcome?,
+        _ = tokio::signal::ctrl_c() => interrupted.store(true, Ordering::Relaxed),
+    }
+    work.await?
 }

@@ -1,0 +1,132 @@
+//! Features of a manifest's samples, in this process, on the path that a job takes.
+
+use crate::{
+    exit::{BadInput, Interrupted},
+    parameters::{FailureArgs, MAX_FAILED_FRACTION, ModelArgs},
+    work::Watch,
+};
+use curriculum_extractor::{Extractor, ReadError, Timing};
+use curriculum_manifest::Manifest;
+use curriculum_server::{Config, Overrides, config::Model};
+use std::{borrow::Cow, ops::ControlFlow, path::Path};
+
+/// Samples between two reports.
+const REPORTED: usize = 16;
+
+/// How features are extracted.
+pub(crate) struct Extraction {
+    model: Model,
+    /// Share of samples, 0 to 1, that may fail.
+    max_failed_fraction: f64,
+}
+
+impl Extraction {
+    /// The settings of a server apply here too, its file apart.
+    ///
+    /// # Errors
+    /// [`BadInput`] for settings that cannot be used.
+    pub(crate) fn new(
+        model: &ModelArgs,
+        failures: FailureArgs,
+        threads: usize,
+    ) -> Result<Self, BadInput> {
+        let max_failed_fraction = failures.max_failed_fraction.unwrap_or(MAX_FAILED_FRACTION);
+        if !(0.0..=1.0).contains(&max_failed_fraction) {
+            return Err(BadInput(format!(
+                "--max-failed-fraction is {max_failed_fraction}, but must lie in 0..1"
+            )));
+        }
+        let overrides = Overrides {
+            model: model.overrides(Some(threads)),
+            ..Overrides::default()
+        };
+        let config = Config::load(None, &overrides);
+        let config = config.map_err(|error| BadInput(error.to_string()))?;
+        Ok(Self {
+            model: config.model,
+            max_failed_fraction,
+        })
+    }
+
+    /// The model, loaded.
+    ///
+    /// # Errors
+    /// [`BadInput`] for a model or an execution provider that cannot be used.
+    pub(crate) fn open(&self) -> Result<Extractor, BadInput> {
+        let (model, options) = self
+            .model
+            .load()
+            .map_err(|error| BadInput(format!("--model: {error}")))?;
+        Extractor::open(&model, &options).map_err(|error| BadInput(error.to_string()))
+    }
+
+    /// Hands each sample's features, or the reason why it has none, to `sink`, in manifest order.
+    ///
+    /// # Errors
+    /// [`BadInput`] when too many samples fail; [`Interrupted`]; that of `sink`.
+    pub(crate) fn run(
+        &self,
+        manifest: &Manifest,
+        extractor: &mut Extractor,
+        watch: &mut Watch,
+        sink: &mut dyn FnMut(usize, Result<&[f32], &str>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Timing> {
+        let (total, mut failed, mut outcome) = (manifest.len(), 0, Ok(()));
+        let mut take = |index: usize, row: Result<&[f32], String>| {
+            let shown = index.is_multiple_of(REPORTED);
+            if shown && watch.extracting(index, total).is_break() {
+                return Err(Interrupted.into());
+            }
+            sink(index, row.as_ref().copied().map_err(String::as_str))?;
+            match row {
+                Ok(_) => Ok(()),
+                Err(reason) => {
+                    failed += 1;
+                    self.check(manifest, failed, (index, &reason)).map_err(Into::into)
+                }
+            }
+        };
+        let timing = extractor.run(
+            &mut (0..total),
+            &|index| {
+                let bytes = manifest.read(index).map(Cow::Owned);
+                bytes.map_err(|error| ReadError::Sample(error.to_string()))
+            },
+            &mut |index, row| {
+                outcome = take(index, row);
+                match outcome {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            },
+        );
+        outcome?;
+        Ok(timing?)
+    }
+
+    /// Whether so many samples, this one the last, may fail.
+    fn check(
+        &self,
+        manifest: &Manifest,
+        failed: usize,
+        (index, reason): (usize, &str),
+    ) -> Result<(), BadInput> {
+        let (total, allowed) = (manifest.len(), self.max_failed_fraction);
+        if failed < total && failed as f64 <= allowed * total as f64 {
+            return Ok(());
+        }
+        let id = manifest.samples().get(index).map_or("", |sample| &sample.id);
+        Err(BadInput(format!(
+            "{failed} of {total} samples failed so far, --max-failed-fraction is {allowed}; the last is \
+             sample {index} (`{id}`): {reason}"
+        )))
+    }
+}
+
+/// The samples at `source`.
+///
+/// # Errors
+/// [`BadInput`] when it cannot be listed.
+pub(crate) fn open(source: &Path) -> Result<Manifest, BadInput> {
+    Manifest::open(source).map_err(|error| BadInput(error.to_string()))
+}

@@ -28,6 +28,7 @@ mod preprocess;
 mod session;
 mod vectorize;
 
+pub use decode::Scaled;
 pub use error::{ExtractorError, ImageError};
 pub use extractor::{Extractor, ImageFailure};
 pub use model::{DEFAULT_MODEL, Interpolation, Layout, Model, ModelEntry, Preprocessing, Tokens};

@@ -18,7 +18,7 @@ thread_local! {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    for scaled in [Scaled::Off, Scaled::Single] {
+    for scaled in [Scaled::Off, Scaled::On] {
         let preprocessor = Preprocessor::new(&entry()).with_scaled(scaled);
         let mut pixels = vec![f32::NAN; preprocessor.len()];
         let run = |scratch: &mut Scratch| preprocessor.run(bytes, scratch, &mut pixels);

@@ -75,8 +75,8 @@ pub(super) fn decode(
 /// The number of scans, at most [`MAX_SCANS`]; an error too where the file ends before its end
 /// marker, which the decoder would fill with grey and Pillow refuses.
 ///
-/// Two bytes that mark a scan or the end cannot occur within a scan. A preview in the header has them too, so the
-/// header is skipped.
+/// The two bytes that mark a scan or the end cannot occur within a scan. A preview in the header has
+/// them too, so the header is skipped.
 fn check_scans(bytes: &[u8]) -> Result<usize, ImageError> {
     let scans = &bytes[header_length(bytes).unwrap_or(START.len())..];
     if !scans.windows(END.len()).rev().any(|pair| pair == END) {

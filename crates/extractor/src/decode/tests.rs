@@ -162,7 +162,7 @@ proptest! {
         let image = RgbImage::from_pixel(width, height, Rgb([value; 3]));
         let bytes = encode(image, ImageFormat::Jpeg);
         let mut buffer = Buffer::default();
-        let image = super::decode(&bytes, Scaled::Single, 1, &mut buffer).unwrap();
+        let image = super::decode(&bytes, Scaled::On, 1, &mut buffer).unwrap();
         let shrunk = |side: u32| side.div_ceil(image.shrink) as usize;
         prop_assert_eq!(image.shrink > 1, width.min(height) > 1);
         prop_assert_eq!(image.width, shrunk(width));
@@ -184,7 +184,7 @@ proptest! {
             *place.get_mut(&mut bytes) = value;
         }
         bytes.truncate(cut.index(bytes.len()) + 1);
-        for scaled in [Scaled::Off, Scaled::Double, Scaled::Single] {
+        for scaled in [Scaled::Off, Scaled::On] {
             let mut buffer = Buffer::default();
             let decoded = super::decode(&bytes, scaled, 1, &mut buffer);
             prop_assert!(!matches!(decoded, Err(ImageError::DecoderPanicked)));

@@ -71,8 +71,9 @@ impl Extraction {
         watch: &mut Watch,
         sink: &mut dyn FnMut(usize, Result<&[f32], &str>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Timing> {
-        let (total, mut failed, mut outcome) = (manifest.len(), 0, Ok(()));
-        let mut take = |index: usize, row: Result<&[f32], String>| {
+        let (total, mut failed) = (manifest.len(), 0);
+        let mut outcome: anyhow::Result<()> = Ok(());
+        let mut take = |index: usize, row: Result<&[f32], String>| -> anyhow::Result<()> {
             let shown = index.is_multiple_of(REPORTED);
             if shown && watch.extracting(index, total).is_break() {
                 return Err(Interrupted.into());
@@ -82,7 +83,7 @@ impl Extraction {
                 Ok(_) => Ok(()),
                 Err(reason) => {
                     failed += 1;
-                    self.check(manifest, failed, (index, &reason)).map_err(Into::into)
+                    Ok(self.check(manifest, failed, (index, &reason))?)
                 }
             }
         };
@@ -115,7 +116,10 @@ impl Extraction {
         if failed < total && failed as f64 <= allowed * total as f64 {
             return Ok(());
         }
-        let id = manifest.samples().get(index).map_or("", |sample| &sample.id);
+        let id = manifest
+            .samples()
+            .get(index)
+            .map_or("", |sample| &sample.id);
         Err(BadInput(format!(
             "{failed} of {total} samples failed so far, --max-failed-fraction is {allowed}; the last is \
              sample {index} (`{id}`): {reason}"

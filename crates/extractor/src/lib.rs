@@ -34,6 +34,7 @@ mod session;
 mod stream;
 mod vectorize;
 
+pub use decode::Scaled;
 pub use error::{ExtractorError, ImageError};
 pub use extractor::{Extractor, ImageFailure};
 pub use model::{

@@ -8,7 +8,7 @@ mod axis;
 mod resample;
 
 use crate::ImageError;
-use crate::decode::{self, Rgb};
+use crate::decode::{self, Rgb, Scaled};
 use crate::model::{Interpolation, Layout, ModelEntry};
 use crate::vectorize::vectorize;
 use axis::{Axis, AxisKey};
@@ -26,6 +26,7 @@ pub struct Preprocessor {
     crop: u32,
     layout: Layout,
     filter: Interpolation,
+    scaled: Scaled,
     mean: [f32; CHANNELS],
     std: [f32; CHANNELS],
 }
@@ -56,9 +57,16 @@ impl Preprocessor {
             crop: preprocessing.crop,
             layout: entry.layout,
             filter: preprocessing.interpolation,
+            scaled: Scaled::Off,
             mean: preprocessing.mean,
             std: preprocessing.std,
         }
+    }
+
+    /// Whether JPEGs may be decoded at a part of their size; [`Scaled::Off`] until this is called.
+    #[must_use]
+    pub fn with_scaled(self, scaled: Scaled) -> Self {
+        Self { scaled, ..self }
     }
 
     /// Side of the crop, in pixels.
@@ -94,7 +102,7 @@ impl Preprocessor {
             axes,
             row,
         } = scratch;
-        let image = decode::decode(encoded, decoded)?;
+        let image = decode::decode(encoded, self.scaled, self.resize, decoded)?;
         let (horizontal, vertical) = self.axes(image, axes);
         row.resize(self.side().next_multiple_of(8), Pixel::default());
         vectorize(
@@ -113,10 +121,11 @@ impl Preprocessor {
 
     /// Weights for rows and for columns, those of the last image where they fit.
     fn axes<'a>(&self, image: Rgb<'_>, last: &'a mut Option<(Axis, Axis)>) -> &'a (Axis, Axis) {
-        let (width, height) = (image.width as u32, image.height() as u32);
-        let (to_width, to_height) = resized_size((width, height), self.resize);
+        let (width, height) = image.size;
+        let (to_width, to_height) = resized_size(image.size, self.resize);
         let key = |from, to| AxisKey {
             from,
+            shrink: image.shrink,
             to,
             skip: crop_offset(to, u64::from(self.crop)),
             keep: self.side(),

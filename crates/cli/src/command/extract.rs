@@ -59,7 +59,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
 fn extract(args: &Args, mut watch: Watch) -> anyhow::Result<()> {
     writable(&args.out)?;
-    if args.out.extension().is_none_or(|extension| extension != "npy") {
+    if args
+        .out
+        .extension()
+        .is_none_or(|extension| extension != "npy")
+    {
         let bad = format!("--out {}: must end in .npy", args.out.display());
         return Err(BadInput(bad).into());
     }
@@ -74,7 +78,9 @@ fn extract(args: &Args, mut watch: Watch) -> anyhow::Result<()> {
     let timing = timing?;
     let failed = files.failed;
     files.commit()?;
-    let bare = args.bare_session.then(|| extractor.bare_images_per_second(BARE));
+    let bare = args
+        .bare_session
+        .then(|| extractor.bare_images_per_second(BARE));
     let extracted = Extracted {
         samples: manifest.len(),
         failed,
@@ -134,7 +140,7 @@ impl<'a> Files<'a> {
         let written = self.rows.write_all(&bytes);
         written.map_err(|error| self.features.failed(&error))?;
         let sample = &self.manifest.samples()[index];
-        let mut line = json!({"index": index, "id": sample.id, "label": sample.label});
+        let mut line = json!({"index": index, "id": &*sample.id, "label": sample.label.as_deref()});
         if let Err(reason) = row {
             self.failed += 1;
             line["error"] = reason.into();
@@ -170,7 +176,9 @@ impl Extracted<'_> {
 
     fn provider(&self) -> String {
         let placement = self.extractor.placement();
-        placement.map_or_else(String::new, |placement| placement.execution_provider.to_string())
+        placement.map_or_else(String::new, |placement| {
+            placement.execution_provider.to_string()
+        })
     }
 
     fn to_json(&self) -> String {
@@ -197,7 +205,9 @@ impl Extracted<'_> {
     fn table(&self) -> String {
         let nodes = self.extractor.placement().map(|placement| {
             let counted = placement.nodes.iter();
-            let counted: Vec<_> = counted.map(|(name, count)| format!("{count} on {name}")).collect();
+            let counted: Vec<_> = counted
+                .map(|(name, count)| format!("{count} on {name}"))
+                .collect();
             counted.join(", ")
         });
         let mut rows = vec![
@@ -212,7 +222,10 @@ impl Extracted<'_> {
         ];
         if let Some(bare) = self.bare {
             let ratio = self.images_per_second() / bare;
-            rows.push(("session alone", format!("{bare:.1} images/s; {ratio:.2} of it reached")));
+            rows.push((
+                "session alone",
+                format!("{bare:.1} images/s; {ratio:.2} of it reached"),
+            ));
         }
         let mut table = table(["extraction", ""]);
         for (name, value) in rows {

@@ -2,7 +2,6 @@
 
 use crate::{
     arrays::{folder, writable},
-    exit::BadInput,
     extraction::Extraction,
     fit::{self, Dataset, FitResult},
     parameters::{ClusteringArgs, FailureArgs, ModelArgs, parse_threads},

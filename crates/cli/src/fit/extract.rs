@@ -33,16 +33,21 @@ impl Dataset {
             .with_context(|| format!("cannot write in {}", folder.display()))?;
         let mut rows = Rows::begin(&file, extractor.dimension(), manifest.len())?;
         let mut failed = Vec::new();
-        extraction.run(&manifest, &mut extractor, watch, &mut |index, row| match row {
-            Ok(row) => rows.push(row),
-            Err(reason) => {
-                failed.push(Failure {
-                    index,
-                    reason: reason.to_owned(),
-                });
-                Ok(())
-            }
-        })?;
+        extraction.run(
+            &manifest,
+            &mut extractor,
+            watch,
+            &mut |index, row| match row {
+                Ok(row) => rows.push(row),
+                Err(reason) => {
+                    failed.push(Failure {
+                        index,
+                        reason: reason.to_owned(),
+                    });
+                    Ok(())
+                }
+            },
+        )?;
         rows.end()?;
         Self::extracted(manifest, failed, file)
     }

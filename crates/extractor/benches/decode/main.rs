@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use curriculum_extractor::{
-    Interpolation, Layout, ModelEntry, Preprocessing, Preprocessor, Scratch, Tokens,
+    Interpolation, Layout, ModelEntry, Preprocessing, Preprocessor, Scaled, Scratch, Tokens,
 };
 use image::DynamicImage;
 use image::codecs::jpeg::JpegEncoder;
@@ -25,10 +25,14 @@ use image::imageops::FilterType;
 const ROUNDS: usize = 8;
 const ROUND_SECONDS: f64 = 0.4;
 
+const OFF: &[Scaled] = &[Scaled::Off];
+const ALL: &[Scaled] = &[Scaled::Off, Scaled::On];
+
 struct Case {
     name: &'static str,
     resize: u32,
     crop: u32,
+    scaled: &'static [Scaled],
     files: Vec<Vec<u8>>,
 }
 
@@ -43,21 +47,28 @@ fn main() {
             continue;
         }
         let theirs = python.as_ref().map(|python| peers(python, &case));
-        let ours = ours(&case);
-        print!("{:<22} ours {ours:>8.1} img/s per core", case.name);
-        match theirs {
-            Some(theirs) => println!("   torchvision {theirs:>7.1}   {:.2} x", ours / theirs),
-            None => println!(),
+        for scaled in case.scaled {
+            let ours = ours(&case, *scaled);
+            print!(
+                "{:<20} scaled {:<3} ours {ours:>8.1} img/s per core",
+                case.name,
+                format!("{scaled:?}")
+            );
+            match theirs {
+                Some(theirs) => println!("   torchvision {theirs:>7.1}   {:.2} x", ours / theirs),
+                None => println!(),
+            }
         }
     }
 }
 
 fn cases() -> Vec<Case> {
     let photographs: Vec<_> = ["coffee", "chelsea", "astronaut"].map(photograph).into();
-    let jpegs = |name, width, height| Case {
+    let jpegs = |name, width, height, scaled| Case {
         name,
         resize: 256,
         crop: 224,
+        scaled,
         files: photographs
             .iter()
             .map(|(_, image)| jpeg(image, width, height))
@@ -78,14 +89,16 @@ fn cases() -> Vec<Case> {
             name: "jpeg 500x375 4:2:0",
             resize: 256,
             crop: 224,
+            scaled: OFF,
             files: vec![photographs[0].0.clone()],
         },
-        jpegs("jpeg 500x375 4:4:4", 500, 375),
-        jpegs("jpeg 2000x1500 4:4:4", 2000, 1500),
+        jpegs("jpeg 500x375 4:4:4", 500, 375, OFF),
+        jpegs("jpeg 2000x1500 4:4:4", 2000, 1500, ALL),
         Case {
             name: "png 28x28 grey",
             resize: 32,
             crop: 32,
+            scaled: OFF,
             files: photographs.iter().map(small).collect(),
         },
     ]
@@ -111,8 +124,8 @@ fn jpeg(image: &DynamicImage, width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-fn ours(case: &Case) -> f64 {
-    let preprocessor = Preprocessor::new(&entry(case));
+fn ours(case: &Case, scaled: Scaled) -> f64 {
+    let preprocessor = Preprocessor::new(&entry(case)).with_scaled(scaled);
     let mut scratch = Scratch::default();
     let mut pixels = vec![0.0; preprocessor.len()];
     let mut best = 0.0_f64;

@@ -9,7 +9,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{MAX_SIDE, check_size};
+use super::{Decoded, MAX_SIDE, check_size, scaled};
 use crate::ImageError;
 use crate::vectorize::vectorize;
 
@@ -23,8 +23,12 @@ pub(super) fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&START)
 }
 
-/// Replaces what `rgb` holds; returns the width.
-pub(super) fn decode(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<usize, ImageError> {
+/// Replaces what `rgb` holds; `shrink` chooses the scale for an image's width and height.
+pub(super) fn decode(
+    bytes: &[u8],
+    shrink: impl Fn((u32, u32)) -> u32,
+    rgb: &mut Vec<u8>,
+) -> Result<Decoded, ImageError> {
     let options = DecoderOptions::default()
         .set_strict_mode(false)
         .set_max_width(MAX_SIDE as usize)
@@ -51,17 +55,28 @@ pub(super) fn decode(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<usize, ImageErro
     };
     check_size(width, height, pixels * (3 + coefficients))?;
 
+    let decoded = |row, shrink| Decoded {
+        width: row,
+        size: (width, height),
+        shrink,
+    };
+    let wanted = shrink((width, height));
+    if wanted > 1
+        && let Some(scaled_width) = scaled::decode(bytes, wanted as usize, rgb)
+    {
+        return Ok(decoded(scaled_width, wanted));
+    }
     rgb.clear();
     rgb.resize(3 * pixels as usize, 0);
     decoder.decode_into(rgb).map_err(undecodable)?;
-    Ok(width as usize)
+    Ok(decoded(width as usize, 1))
 }
 
 /// The number of scans, at most [`MAX_SCANS`]; an error too where the file ends before its end
 /// marker, which the decoder would fill with grey and Pillow refuses.
 ///
-/// Two bytes that mark a scan or the end cannot occur within a scan. A preview in the header has them too, so the
-/// header is skipped.
+/// The two bytes that mark a scan or the end cannot occur within a scan. A preview in the header has
+/// them too, so the header is skipped.
 fn check_scans(bytes: &[u8]) -> Result<usize, ImageError> {
     let scans = &bytes[header_length(bytes).unwrap_or(START.len())..];
     if !scans.windows(END.len()).rev().any(|pair| pair == END) {

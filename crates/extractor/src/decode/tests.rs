@@ -4,14 +4,13 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
 use proptest::prelude::*;
 
-use super::{Buffer, guarded};
+use super::{Buffer, Scaled, guarded};
 use crate::ImageError;
 
 fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
     let mut buffer = Buffer::default();
-    let image = super::decode(bytes, &mut buffer)?;
-    let (width, height) = (image.width as u32, image.height() as u32);
-    Ok(RgbImage::from_raw(width, height, image.pixels.to_vec()).unwrap())
+    let image = super::decode(bytes, Scaled::Off, 1, &mut buffer)?;
+    Ok(RgbImage::from_raw(image.size.0, image.size.1, image.pixels.to_vec()).unwrap())
 }
 
 fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -159,6 +158,19 @@ fn truncated_jpegs_are_errors_even_behind_a_preview() {
 
 proptest! {
     #[test]
+    fn scaled_jpegs_of_one_colour_keep_it(width in 1_u32..70, height in 1_u32..70, value: u8) {
+        let image = RgbImage::from_pixel(width, height, Rgb([value; 3]));
+        let bytes = encode(image, ImageFormat::Jpeg);
+        let mut buffer = Buffer::default();
+        let image = super::decode(&bytes, Scaled::On, 1, &mut buffer).unwrap();
+        let shrunk = |side: u32| side.div_ceil(image.shrink) as usize;
+        prop_assert_eq!(image.shrink > 1, width.min(height) > 1);
+        prop_assert_eq!(image.width, shrunk(width));
+        prop_assert_eq!(image.pixels.len(), 3 * shrunk(width) * shrunk(height));
+        prop_assert!(image.pixels.iter().all(|pixel| pixel.abs_diff(value) <= 2));
+    }
+
+    #[test]
     fn damaged_images_never_panic(
         format in prop::sample::select(vec![
             ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff,
@@ -172,7 +184,10 @@ proptest! {
             *place.get_mut(&mut bytes) = value;
         }
         bytes.truncate(cut.index(bytes.len()) + 1);
-        let decoded = decode(&bytes);
-        prop_assert!(!matches!(decoded, Err(ImageError::DecoderPanicked)));
+        for scaled in [Scaled::Off, Scaled::On] {
+            let mut buffer = Buffer::default();
+            let decoded = super::decode(&bytes, scaled, 1, &mut buffer);
+            prop_assert!(!matches!(decoded, Err(ImageError::DecoderPanicked)));
+        }
     }
 }

@@ -12,6 +12,8 @@ pub(crate) const PRECISION: u32 = 22;
 pub(crate) struct AxisKey {
     /// Pixels of the image.
     pub(crate) from: u32,
+    /// How many of them one decoded pixel covers.
+    pub(crate) shrink: u32,
     /// Pixels of the resized image; may be far more than are ever computed.
     pub(crate) to: u64,
     /// Resized pixels before the first one kept.
@@ -34,7 +36,8 @@ pub(crate) struct Axis {
 
 impl Axis {
     pub(crate) fn new(key: AxisKey) -> Self {
-        let scale = f64::from(key.from) / key.to as f64;
+        let scale = f64::from(key.from) / f64::from(key.shrink) / key.to as f64;
+        let decoded = key.from.div_ceil(key.shrink) as usize;
         let stretch = scale.max(1.0);
         let support = support(key.filter) * stretch;
         let mut axis = Self {
@@ -48,7 +51,7 @@ impl Axis {
             let center = (place as f64 + 0.5) * scale;
             // Casts cut towards zero and negative values to it, as Pillow's do.
             let start = (center - support + 0.5) as usize;
-            let end = ((center + support + 0.5) as usize).min(key.from as usize);
+            let end = ((center + support + 0.5) as usize).min(decoded);
             exact.clear();
             exact.extend(
                 (start..end)

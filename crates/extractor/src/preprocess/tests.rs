@@ -16,6 +16,7 @@ fn preprocessor(interpolation: Interpolation) -> Preprocessor {
         crop: CROP,
         layout: Layout::Nchw,
         filter: interpolation,
+        scaled: Scaled::Off,
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
     }

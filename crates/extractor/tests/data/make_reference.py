@@ -1,6 +1,6 @@
 """Writes images/: encoded images, and what Pillow and torchvision make of each, for tests/images.rs.
 
-NAME, decoded, resized and cropped, is NAME.png under reference/, 8 bits a channel. The photographs
+NAME, decoded, resized and cropped, is reference/NAME.png, 8 bits a channel. The photographs
 come from scikit-image (`skimage.data`): coffee (Rachel Michetti, CC0), chelsea (Stefan van der Walt,
 CC0) and astronaut (NASA, public domain). Made with pillow 13.0, torchvision 0.29 and scikit-image 0.26.
 
@@ -18,7 +18,7 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resiz
 
 OUT = Path(__file__).parent / "images"
 # Resize and crop.
-FULL, HALF, SMALL = (256, 224), (128, 112), (40, 32)
+FULL, HALF, QUARTER, SMALL = (256, 224), (128, 112), (64, 56), (40, 32)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -34,13 +34,13 @@ def png16(pixels: np.ndarray, colour: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def reference(path: Path, resize: int, crop: int) -> None:
+def reference(path: Path, resize: int, crop: int, name: str = "") -> None:
     transform = Compose([Resize(resize, InterpolationMode.BICUBIC, antialias=True), CenterCrop(crop)])
     with Image.open(path) as image:
         pixels = transform(image.convert("RGB"))
     folder = OUT / "reference"
     folder.mkdir(exist_ok=True)
-    pixels.save(folder / (path.name + ".png"), optimize=True)
+    pixels.save(folder / f"{name or path.name}.png", optimize=True)
 
 
 def photographs(source: Path) -> None:
@@ -54,6 +54,8 @@ def photographs(source: Path) -> None:
         image = Image.open(source / f"{name}.png").convert("RGB").resize(size, Image.Resampling.LANCZOS)
         image.save(path, quality=90, optimize=True, **options)
         reference(path, *(FULL if name == "coffee" else HALF))
+        # So small that these can be decoded at a part of their size.
+        reference(path, *QUARTER, f"{name}_quarter")
 
 
 def jpegs(image: Image.Image) -> None:

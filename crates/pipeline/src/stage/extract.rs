@@ -215,4 +215,3 @@ fn why_unreadable(manifest: &Manifest, index: usize) -> String {
         Ok(_) => "could not be read when its bytes were hashed".to_owned(),
     }
 }
-

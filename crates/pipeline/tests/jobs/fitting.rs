@@ -46,7 +46,9 @@ fn features() -> Array2<f32> {
         ControlFlow::Continue(())
     };
     let mut extractor = CountingExtractor::default();
-    extractor.extract(&mut usable.into_iter(), &image, sink).unwrap();
+    extractor
+        .extract(&mut usable.into_iter(), &image, sink)
+        .unwrap();
     Array2::from_shape_vec((features.len() / 4, 4), features).unwrap()
 }
 

@@ -61,7 +61,8 @@ impl Model {
     /// When there is no such model, layer or pooling.
     pub fn load(&self) -> Result<(extractor::Model, Options), ExtractorError> {
         let mut model = extractor::Model::resolve(&self.name)?;
-        let out_of_range = |option| move |reason| ExtractorError::OptionOutOfRange { option, reason };
+        let out_of_range =
+            |option| move |reason| ExtractorError::OptionOutOfRange { option, reason };
         if let Some(layer) = &self.layer {
             model = model.with_layer(&layer.parse().map_err(out_of_range("layer"))?)?;
         }

@@ -27,7 +27,7 @@ IMAGES = ["fashion_0.png", "fashion_1.png", "colour.png"]
 def write_images(folder: Path) -> None:
     raw = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())
     pixels = np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28)
-    for name, image in zip(IMAGES, pixels):
+    for name, image in zip(IMAGES, pixels, strict=False):
         Image.fromarray(image).save(HERE / name, optimize=True)
     picture(97, 61).save(HERE / "colour.png", optimize=True)
 

@@ -37,12 +37,14 @@ def main() -> None:
         write_images(Path(sys.argv[1]))
     entry = tomllib.loads(MODEL.with_suffix(".toml").read_text())
     steps = entry["preprocessing"]
-    transform = Compose([
-        Resize(steps["resize"], InterpolationMode(steps["interpolation"]), antialias=True),
-        CenterCrop(steps["crop"]),
-        ToTensor(),
-        Normalize(steps["mean"], steps["std"]),
-    ])
+    transform = Compose(
+        [
+            Resize(steps["resize"], InterpolationMode(steps["interpolation"]), antialias=True),
+            CenterCrop(steps["crop"]),
+            ToTensor(),
+            Normalize(steps["mean"], steps["std"]),
+        ]
+    )
     pixels = np.stack([transform(Image.open(HERE / name).convert("RGB")).numpy() for name in IMAGES])
     session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])
     (features,) = session.run([entry["output"]], {entry["input"]: pixels})

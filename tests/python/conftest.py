@@ -78,7 +78,7 @@ def vits16(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         for parameter in model.parameters():
             # Biases begin at 0 and scales at 1, where leaving one out would not be seen.
             if parameter.ndim == 1:
-                parameter.add_(0.1 * torch.randn(parameter.shape))
+                parameter.add_(0.02 * torch.randn(parameter.shape))
     state = {f"module.backbone.{name}": tensor for name, tensor in model.state_dict().items()}
     torch.save(
         {"teacher": state | {"module.head.mlp.0.weight": torch.zeros(1)}, "epoch": 100}, folder / "checkpoint.pth"

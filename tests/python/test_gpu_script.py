@@ -26,7 +26,7 @@ Faulty = Callable[[str], tuple[int, dict[str, dict]]]
 def test_dry_run_on_the_cpu(binary: Binary, photographs: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     command = [REPOSITORY / "tests/gpu/run.sh", "--provider", "cpu", "--binary", binary.path, "--model", MODEL]
-    command += ["--runtime", binary.path.parent.parent / "onnxruntime", "--images", photographs, "--count", 24]
+    command += ["--runtime", binary.path.parent.parent / "onnxruntime", "--images", photographs, "--count", 12]
     command += ["--peer-model", "vit_tiny_patch16_224", "--workers", 1, "--report", report]
     environment = os.environ | {"PYTHON": sys.executable}
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=environment, check=False)

@@ -14,6 +14,7 @@
 //! | `fit_input` | what `fit` refuses, and how it is said |
 //! | `file_weights` | weights of a file of difficulties, against the reference |
 //! | `export` | difficulties as tables |
+//! | `models` | models by name: listed, pulled from a hub, looked into |
 //! | `architecture` | which crate may depend on what |
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
@@ -27,6 +28,7 @@ mod file_weights;
 mod fit;
 mod fit_input;
 mod ingest;
+mod models;
 mod overload;
 mod resume;
 mod settings;

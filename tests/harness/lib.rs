@@ -7,6 +7,7 @@
 //! | [`server`] | [`TestServer`]: `curriculum serve` on a free port, to be killed, stopped and restarted |
 //! | [`calls`] | the calls that tests make of a server, typed |
 //! | [`data`] | small datasets in every layout |
+//! | [`hub`] | a model hub on this machine, with faults on demand |
 //!
 //! Nothing here sleeps or picks a port. Whatever waits, waits for an event, under [`PATIENCE`].
 
@@ -20,6 +21,7 @@ pub mod binary;
 pub mod calls;
 pub mod command;
 pub mod data;
+pub mod hub;
 pub mod server;
 
 pub use calls::{Weights, submission};

@@ -49,6 +49,7 @@ enum Command {
     Weights(command::weights::Args),
     Export(command::export::Args),
     Inspect(command::inspect::Args),
+    Models(command::models::Args),
     Demo(command::demo::Args),
 }
 
@@ -74,6 +75,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Weights(args) => command::weights::run(args).await,
         Command::Export(args) => command::export::run(args).await,
         Command::Inspect(args) => command::inspect::run(args).await,
+        Command::Models(args) => command::models::run(args).await,
         Command::Demo(args) => command::demo::run(args).await,
     };
     match outcome {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::{ENTRY_SCHEMA, embedded_names};
+use crate::model::{ENTRY_SCHEMA, known_names};
 
 /// Why no features came out of a call.
 ///
@@ -10,14 +10,35 @@ use crate::model::{ENTRY_SCHEMA, embedded_names};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtractorError {
-    /// The name is neither an embedded model nor an `.onnx` file.
+    /// The name is neither a known model nor an `.onnx` file.
     #[error(
         "unknown model \"{name}\": known are {}, or give the path of an .onnx file",
-        embedded_names()
+        known_names()
     )]
     UnknownModel {
         /// The name as given.
         name: String,
+    },
+    /// A model of the hub that is not in the cache.
+    #[error("{name} is not on this machine: run `curriculum models pull {name}`")]
+    NotPulled {
+        /// The model.
+        name: String,
+    },
+    /// A cached model that is not the one that was pulled.
+    #[error(
+        "{} has checksum {found}, but pinned is {pinned}; `curriculum models pull {name}` restores it",
+        path.display()
+    )]
+    PinBroken {
+        /// The model.
+        name: String,
+        /// Its file.
+        path: PathBuf,
+        /// SHA-256 recorded when it was pulled.
+        pinned: String,
+        /// SHA-256 of the file.
+        found: String,
     },
     /// A file of the model cannot be read.
     #[error("cannot read {}", path.display())]
@@ -34,6 +55,47 @@ pub enum ExtractorError {
         path: PathBuf,
         /// Its size.
         bytes: u64,
+    },
+    /// The ONNX file refers to other files for its weights.
+    #[error(
+        "{} keeps its weights in other files: save it as one file, in torch.onnx.export with \
+         external_data=False",
+        path.display()
+    )]
+    WeightsElsewhere {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is in the file cannot be told.
+    #[error("the graph of {model} cannot be read: {reason}")]
+    GraphMalformed {
+        /// The model's name or file.
+        model: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No tensor of this name is computed in the graph.
+    #[error(
+        "{model} has no tensor \"{tensor}\"{}; `curriculum models inspect` lists all",
+        near_names(near)
+    )]
+    UnknownTensor {
+        /// The model's name.
+        model: String,
+        /// As asked for.
+        tensor: String,
+        /// Names that are like it, the most alike first.
+        near: Vec<String>,
+    },
+    /// Past the last transformer block, or no transformer.
+    #[error("{model} has no block:{block}: {}", block_range(*.blocks))]
+    NoSuchBlock {
+        /// The model's name.
+        model: String,
+        /// As asked for, from 0.
+        block: usize,
+        /// Blocks found.
+        blocks: usize,
     },
     /// An ONNX file without its entry beside it.
     #[error("the model needs an entry: write {} like this:\n{ENTRY_SCHEMA}", path.display())]
@@ -148,6 +210,20 @@ pub enum ImageError {
     /// The model's answer holds NaN or infinity.
     #[error("its features are not finite")]
     NotFinite,
+}
+
+fn near_names(near: &[String]) -> String {
+    match near {
+        [] => String::new(),
+        near => format!(", but {}", near.join(", ")),
+    }
+}
+
+fn block_range(blocks: usize) -> String {
+    match blocks.checked_sub(1) {
+        None => "no transformer blocks were recognised, choose a tensor by its name".to_owned(),
+        Some(last) => format!("it has {blocks}, block:0 to block:{last}"),
+    }
 }
 
 fn list(folders: &[PathBuf]) -> String {

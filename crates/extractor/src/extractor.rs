@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use fast_image_resize::Resizer;
 use rayon::prelude::*;
 
-use crate::decode::decode;
 use crate::model::Model;
 use crate::options::Options;
-use crate::preprocess::Preprocessor;
+use crate::preprocess::{Preprocessor, Scratch};
 use crate::session::Session;
 use crate::{ExtractorError, ImageError};
 
@@ -36,7 +34,7 @@ impl Extractor {
     /// Loads ONNX Runtime, on the first call in a process, and the model, and runs it once.
     pub fn open(model: &Model, options: &Options) -> Result<Self, ExtractorError> {
         let session = Session::open(model, options)?;
-        let preprocessor = Preprocessor::new(&model.entry().preprocessing);
+        let preprocessor = Preprocessor::new(model.entry());
         Ok(Self {
             session,
             preprocessor,
@@ -125,8 +123,8 @@ impl Extractor {
         let places = pixels.par_chunks_exact_mut(preprocessor.len());
         let outcomes = places
             .zip(images)
-            .map_init(Resizer::new, |resizer, (pixels, image)| {
-                preprocessor.run(&decode(image.as_ref())?, resizer, pixels)
+            .map_init(Scratch::default, |scratch, (pixels, image)| {
+                preprocessor.run(image.as_ref(), scratch, pixels)
             });
         outcomes.map(Result::err).collect()
     }

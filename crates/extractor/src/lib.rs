@@ -4,9 +4,12 @@
 //! not yet normalised. The features of an image depend on its bytes and the model only: never on
 //! the other images of the call, nor on the number of threads.
 //!
-//! - `model`: what a model is (graph, preprocessing), and where it comes from
+//! - `model`: what a model is (graph, preprocessing), where it comes from, and its layers
+//! - `onnx`: what an ONNX file holds, read in place
+//! - [`hub`]: fetching models by name, once
 //! - `decode`: encoded bytes to RGB pixels, within limits
-//! - `preprocess`: RGB pixels to the model's input, as torchvision does it
+//! - `preprocess`: encoded images to the model's input, as torchvision does it
+//! - `vectorize`: plain loops for the machine's widest vectors
 //! - `library`: finding and loading ONNX Runtime's shared library
 //! - `options`: where and how a graph runs
 //! - `session`: the loaded graph
@@ -19,14 +22,22 @@
 mod decode;
 mod error;
 mod extractor;
+pub mod hub;
 mod library;
 mod model;
+mod onnx;
 mod options;
 mod output;
 mod preprocess;
 mod session;
+mod vectorize;
 
 pub use error::{ExtractorError, ImageError};
 pub use extractor::{Extractor, ImageFailure};
-pub use model::{DEFAULT_MODEL, Interpolation, Layout, Model, ModelEntry, Preprocessing, Tokens};
+pub use model::{
+    DEFAULT_MODEL, Interpolation, KnownModel, Layer, Layout, Model, ModelEntry, ModelSource,
+    Preprocessing, Tokens, known_models,
+};
+pub use onnx::{GraphSummary, TensorSummary};
 pub use options::{ExecutionProvider, Options};
+pub use preprocess::{Preprocessor, Scratch};

@@ -1,37 +1,29 @@
 //! A model: an ONNX graph, and the entry that says how images become its input.
 
+mod digest;
+mod entry;
+mod layer;
+mod registry;
+
 use std::borrow::Cow;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
-
 use crate::ExtractorError;
+use crate::hub::{self, HubOptions};
+use crate::onnx::{Graph, GraphSummary};
+
+pub(crate) use entry::ENTRY_SCHEMA;
+pub use entry::{Interpolation, Layout, ModelEntry, Preprocessing, Tokens};
+pub use layer::Layer;
+pub use registry::{KnownModel, ModelSource, known_models};
+pub(crate) use registry::{REGISTRY, Registered};
 
 /// The embedded model used when a user names none.
 pub const DEFAULT_MODEL: &str = "dino_fashion";
 
-/// An example entry, shown where one is missing.
-pub(crate) const ENTRY_SCHEMA: &str = r#"name = "my_model"
-description = "What it is and where it comes from."
-input = "pixel_values"   # f32 or f16, (batch, 3, crop, crop)
-layout = "nchw"          # or "nhwc": (batch, crop, crop, 3)
-output = "class_token"   # (batch, D), (batch, tokens, D) or (batch, D, h, w)
-tokens = "cls"           # of (batch, tokens, D): "cls", "mean" or "cls+mean"
-prefix_tokens = 1        # tokens before those of patches: class token and registers
-[preprocessing]
-resize = 256             # shorter side, pixels
-crop = 224               # centre crop, pixels
-interpolation = "bicubic"  # or "bilinear"
-mean = [0.485, 0.456, 0.406]
-std = [0.229, 0.224, 0.225]
-"#;
-
 /// Protobuf's limit for one message, hence for an ONNX file that holds its weights.
 const MAX_ONNX_BYTES: u64 = 1 << 31;
-const MAX_SIDE: u32 = 2048;
 
 /// A graph and its entry, checked but not yet loaded.
 #[derive(Debug, Clone)]
@@ -41,116 +33,38 @@ pub struct Model {
     digest: [u8; 32],
 }
 
-/// What `FILE.toml` beside `FILE.onnx` says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelEntry {
-    /// Short name: letters, digits, `_`, `-`, `.`.
-    pub name: String,
-    /// For people; no effect on features.
-    pub description: String,
-    /// The graph's only input, f32 or f16.
-    pub input: String,
-    /// Order of its dimensions.
-    #[serde(default)]
-    pub layout: Layout,
-    /// The output that holds the features.
-    pub output: String,
-    /// What becomes of its tokens, if it has any.
-    #[serde(default)]
-    pub tokens: Tokens,
-    /// Tokens before those of patches, the class token first, then registers; 0 to 64.
-    #[serde(default = "one")]
-    pub prefix_tokens: u32,
-    /// From RGB pixels to the input.
-    pub preprocessing: Preprocessing,
-}
-
-/// torchvision's `Resize`, `CenterCrop`, `ToTensor`, `Normalize`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Preprocessing {
-    /// Shorter side after the resize, in pixels.
-    pub resize: u32,
-    /// Side of the centre crop, in pixels; at most `resize`.
-    pub crop: u32,
-    /// Resampling filter.
-    pub interpolation: Interpolation,
-    /// Per channel RGB, of values in [0, 1].
-    #[serde(deserialize_with = "per_channel")]
-    pub mean: [f32; 3],
-    /// Per channel RGB, of values in [0, 1].
-    #[serde(deserialize_with = "per_channel")]
-    pub std: [f32; 3],
-}
-
-/// Order of an image's dimensions in the graph's input.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Layout {
-    /// (batch, 3, crop, crop)
-    #[default]
-    Nchw,
-    /// (batch, crop, crop, 3)
-    Nhwc,
-}
-
-/// One vector from an output (batch, tokens, D).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Tokens {
-    /// The class token, the first.
-    #[default]
-    #[serde(rename = "cls")]
-    Class,
-    /// The mean of the patch tokens.
-    #[serde(rename = "mean")]
-    Mean,
-    /// The class token and then the mean, 2·D values.
-    #[serde(rename = "cls+mean")]
-    ClassAndMean,
-}
-
-/// Resampling filter, always antialiased.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Interpolation {
-    /// Cubic convolution with a = −0.5, as Pillow's.
-    Bicubic,
-    /// Triangle filter.
-    Bilinear,
-}
-
-struct Embedded {
-    name: &'static str,
-    onnx: &'static [u8],
-    entry: &'static str,
-}
-
-const EMBEDDED: &[Embedded] = &[Embedded {
-    name: DEFAULT_MODEL,
-    onnx: include_bytes!("../models/dino_fashion.onnx"),
-    entry: include_str!("../models/dino_fashion.toml"),
-}];
-
 impl Model {
-    /// An embedded model by name, or a file by a path that ends in `.onnx`.
+    /// A path that ends in `.onnx`, an embedded model by name, or one of the hub's by the name it
+    /// was pulled under.
     ///
     /// For a name that a peer sent use [`Model::embedded`], which never opens a file.
+    ///
+    /// # Errors
+    /// Besides those of [`Model::from_file`]: [`ExtractorError::UnknownModel`],
+    /// [`ExtractorError::NotPulled`], and [`ExtractorError::PinBroken`] for a file that is not the
+    /// one that was pulled.
     pub fn resolve(name_or_file: &str) -> Result<Self, ExtractorError> {
+        Self::resolve_in(name_or_file, HubOptions::from_env().cache())
+    }
+
+    /// As [`Model::resolve`], with the models of the hub in `cache`.
+    pub fn resolve_in(name_or_file: &str, cache: &Path) -> Result<Self, ExtractorError> {
         let path = Path::new(name_or_file);
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "onnx")
-        {
-            Self::from_file(path)
-        } else {
-            Self::embedded(name_or_file)
+        if path.extension().is_some_and(|end| end == "onnx") {
+            return Self::from_file(path);
+        }
+        match registry::registered(name_or_file) {
+            Some(registered) => {
+                let onnx = hub::load(registered, cache)?;
+                Ok(Self::new(registered.entry(), Cow::Owned(onnx)))
+            }
+            None => Self::embedded(name_or_file),
         }
     }
 
     /// An embedded model by name.
     pub fn embedded(name: &str) -> Result<Self, ExtractorError> {
-        let Some(found) = EMBEDDED.iter().find(|embedded| embedded.name == name) else {
+        let Some(found) = registry::embedded(name) else {
             return Err(ExtractorError::UnknownModel {
                 name: name.to_owned(),
             });
@@ -160,30 +74,70 @@ impl Model {
     }
 
     /// `FILE.onnx`, with its weights inside, and its entry in `FILE.toml` beside it.
+    ///
+    /// # Errors
+    /// Unreadable, larger than 2 GiB, weights in a file beside it, or an entry that is missing,
+    /// malformed or out of range.
     pub fn from_file(path: &Path) -> Result<Self, ExtractorError> {
-        let unreadable = |source| ExtractorError::ModelUnreadable {
-            path: path.to_owned(),
-            source,
-        };
-        let bytes = fs::metadata(path).map_err(unreadable)?.len();
-        if bytes >= MAX_ONNX_BYTES {
-            return Err(ExtractorError::ModelTooLarge {
+        check_size(path)?;
+        let entry = ModelEntry::read(&path.with_extension("toml"))?;
+        let onnx = read(path)?;
+        // What cannot be read here is for ONNX Runtime to judge.
+        if Graph::parse(&onnx).is_ok_and(|graph| graph.has_weights_elsewhere()) {
+            return Err(ExtractorError::WeightsElsewhere {
                 path: path.to_owned(),
-                bytes,
             });
         }
-        let entry = ModelEntry::read(&path.with_extension("toml"))?;
-        let onnx = fs::read(path).map_err(unreadable)?;
         Ok(Self::new(entry, Cow::Owned(onnx)))
     }
 
     fn new(entry: ModelEntry, onnx: Cow<'static, [u8]>) -> Self {
-        let digest = digest(&entry, &onnx);
+        let digest = digest::digest(&entry, &onnx);
         Self {
             entry,
             onnx,
             digest,
         }
+    }
+
+    /// The same weights, features taken at `layer` instead of the model's output.
+    ///
+    /// # Errors
+    /// [`ExtractorError::GraphMalformed`], [`ExtractorError::UnknownTensor`],
+    /// [`ExtractorError::NoSuchBlock`].
+    pub fn with_layer(self, layer: &Layer) -> Result<Self, ExtractorError> {
+        let Self {
+            mut entry,
+            mut onnx,
+            ..
+        } = self;
+        let tap = layer::tap(&onnx, &entry.name, layer)?;
+        entry.output = tap.output;
+        if !tap.suffix.is_empty() {
+            onnx.to_mut().extend_from_slice(&tap.suffix);
+        }
+        Ok(Self::new(entry, onnx))
+    }
+
+    /// The same graph, its tokens pooled another way.
+    ///
+    /// # Errors
+    /// [`ExtractorError::EntryOutOfRange`] for the class token of a model that has none.
+    pub fn with_tokens(self, tokens: Tokens) -> Result<Self, ExtractorError> {
+        let entry = ModelEntry {
+            tokens,
+            ..self.entry
+        };
+        let entry = entry.checked("--tokens")?;
+        Ok(Self::new(entry, self.onnx))
+    }
+
+    /// What is in the graph: its ends, its blocks, the tensors that [`Model::with_layer`] takes.
+    ///
+    /// # Errors
+    /// [`ExtractorError::GraphMalformed`].
+    pub fn graph(&self) -> Result<GraphSummary, ExtractorError> {
+        GraphSummary::of(&self.onnx, &self.entry.name)
     }
 
     /// Name, graph ends and preprocessing.
@@ -197,147 +151,56 @@ impl Model {
         self.digest
     }
 
+    /// Size of the graph with its weights, in bytes.
+    pub fn size(&self) -> usize {
+        self.onnx.len()
+    }
+
     pub(crate) fn onnx(&self) -> &[u8] {
         &self.onnx
     }
 }
 
-impl ModelEntry {
-    fn read(path: &Path) -> Result<Self, ExtractorError> {
-        match fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text, &path.display().to_string()),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(ExtractorError::EntryMissing {
-                    path: path.to_owned(),
-                })
-            }
-            Err(source) => Err(ExtractorError::ModelUnreadable {
-                path: path.to_owned(),
-                source,
-            }),
-        }
-    }
-
-    /// `file` is for messages only.
-    fn parse(text: &str, file: &str) -> Result<Self, ExtractorError> {
-        let entry: Self = toml::from_str(text).map_err(|error| ExtractorError::EntryMalformed {
-            file: file.to_owned(),
-            reason: error.to_string().trim_end().to_owned(),
-        })?;
-        match entry.out_of_range() {
-            None => Ok(entry),
-            Some((field, reason)) => Err(ExtractorError::EntryOutOfRange {
-                file: file.to_owned(),
-                field,
-                reason,
-            }),
-        }
-    }
-
-    /// The first field outside its range, and what is wrong with it.
-    fn out_of_range(&self) -> Option<(&'static str, String)> {
-        let named = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-        if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(named) {
-            return Some((
-                "name",
-                "must be 1 to 64 letters, digits, '_', '-' or '.'".to_owned(),
-            ));
-        }
-        for (field, value) in [("input", &self.input), ("output", &self.output)] {
-            if value.is_empty() || value.len() > 256 || value.contains(char::is_control) {
-                return Some((field, "must be 1 to 256 printable bytes".to_owned()));
-            }
-        }
-        let prefix = self.prefix_tokens;
-        let without = self.tokens != Tokens::Mean && prefix == 0;
-        if prefix > 64 || without {
-            let reason = format!("must be 1 to 64, or 0 with tokens = \"mean\", not {prefix}");
-            return Some(("prefix_tokens", reason));
-        }
-        self.preprocessing.out_of_range()
+impl GraphSummary {
+    /// What is in an ONNX file, which needs no entry for that.
+    ///
+    /// # Errors
+    /// Unreadable, larger than 2 GiB, or [`ExtractorError::GraphMalformed`].
+    pub fn of_file(path: &Path) -> Result<Self, ExtractorError> {
+        check_size(path)?;
+        Self::of(&read(path)?, &path.display().to_string())
     }
 }
 
-impl Preprocessing {
-    fn out_of_range(&self) -> Option<(&'static str, String)> {
-        let Self {
-            resize,
-            crop,
-            interpolation: _,
-            mean,
-            std,
-        } = self;
-        if !(1..=MAX_SIDE).contains(resize) {
-            let reason = format!("must be 1 to {MAX_SIDE}, not {resize}");
-            return Some(("preprocessing.resize", reason));
-        }
-        if !(1..=*resize).contains(crop) {
-            let reason = format!("must be 1 to resize, {resize}, not {crop}");
-            return Some(("preprocessing.crop", reason));
-        }
-        if !mean.iter().all(|value| (0.0..=1.0).contains(value)) {
-            return Some((
-                "preprocessing.mean",
-                format!("must be within [0, 1], not {mean:?}"),
-            ));
-        }
-        if !std.iter().all(|value| (0.001..=10.0).contains(value)) {
-            return Some((
-                "preprocessing.std",
-                format!("must be within [0.001, 10], not {std:?}"),
-            ));
-        }
-        None
+fn check_size(path: &Path) -> Result<(), ExtractorError> {
+    let unreadable = |source| ExtractorError::ModelUnreadable {
+        path: path.to_owned(),
+        source,
+    };
+    match fs::metadata(path).map_err(unreadable)?.len() {
+        ..MAX_ONNX_BYTES => Ok(()),
+        bytes => Err(ExtractorError::ModelTooLarge {
+            path: path.to_owned(),
+            bytes,
+        }),
     }
 }
 
-fn one() -> u32 {
-    1
+fn read(path: &Path) -> Result<Vec<u8>, ExtractorError> {
+    fs::read(path).map_err(|source| ExtractorError::ModelUnreadable {
+        path: path.to_owned(),
+        source,
+    })
 }
 
-/// Read as a list first, since an array alone would ignore a fourth value.
-fn per_channel<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[f32; 3], D::Error> {
-    let values = Vec::<f32>::deserialize(deserializer)?;
-    let count = values.len();
-    values
-        .try_into()
-        .map_err(|_| D::Error::invalid_length(count, &"3 values"))
+pub(crate) fn is_embedded(name: &str) -> bool {
+    registry::embedded(name).is_some()
 }
 
-/// The embedded models' names, for messages.
-pub(crate) fn embedded_names() -> String {
-    let names: Vec<_> = EMBEDDED.iter().map(|embedded| embedded.name).collect();
+/// The names of all models, for messages.
+pub(crate) fn known_names() -> String {
+    let names: Vec<_> = known_models().map(|model| model.name).collect();
     names.join(", ")
-}
-
-/// Every variable-length part is preceded by its length, so that no two models share an encoding.
-fn digest(entry: &ModelEntry, onnx: &[u8]) -> [u8; 32] {
-    let Preprocessing {
-        resize,
-        crop,
-        interpolation,
-        mean,
-        std,
-    } = &entry.preprocessing;
-    let mut hasher = blake3::Hasher::new_derive_key("curriculum model v2");
-    for part in [onnx, entry.input.as_bytes(), entry.output.as_bytes()] {
-        hasher
-            .update(&(part.len() as u64).to_le_bytes())
-            .update(part);
-    }
-    hasher
-        .update(&resize.to_le_bytes())
-        .update(&crop.to_le_bytes());
-    hasher.update(match interpolation {
-        Interpolation::Bicubic => &[0],
-        Interpolation::Bilinear => &[1],
-    });
-    for value in mean.iter().chain(std) {
-        hasher.update(&value.to_le_bytes());
-    }
-    hasher.update(&[entry.layout as u8, entry.tokens as u8]);
-    hasher.update(&entry.prefix_tokens.to_le_bytes());
-    *hasher.finalize().as_bytes()
 }
 
 #[cfg(test)]

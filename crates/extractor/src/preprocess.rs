@@ -1,161 +1,181 @@
-//! RGB pixels to the model's input, as torchvision does it on Pillow images.
+//! Encoded images to a model's input, as torchvision does it on Pillow images.
 //!
-//! `Resize` (shorter side, antialiased), `CenterCrop`, `ToTensor`, `Normalize`, in that order.
-//! Resampling works on 8-bit values, horizontally and then vertically, like Pillow's, but with
-//! weights of 16 bits instead of 22: a value may differ from Pillow's by one of 255 steps.
+//! `Resize` (shorter side, antialiased), `CenterCrop`, `ToTensor`, `Normalize`, in that order. From
+//! the same pixels come the same bits as torchvision's, so only decoders can differ, and of these
+//! the JPEG and WebP ones do, by rounding; see [`crate::decode`].
 
-use std::borrow::Cow;
-use std::error::Error;
-
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::RgbImage;
+mod axis;
+mod resample;
 
 use crate::ImageError;
-use crate::model::{Interpolation, Preprocessing};
+use crate::decode::{self, Rgb};
+use crate::model::{Interpolation, Layout, ModelEntry};
+use crate::vectorize::vectorize;
+use axis::{Axis, AxisKey};
+use resample::{Buffers, Pixel};
 
-/// Planes of an image in the model's input.
+/// Channels of an image in the model's input.
 pub(crate) const CHANNELS: usize = 3;
-/// Of a resized image: bounds the memory that a long strip takes (100 MB), while the largest
-/// `resize`, 2048, still allows four sides to one.
-const MAX_PIXELS: u64 = 1 << 25;
+/// A scratch that an unusually large image has left with more bytes gives them back.
+const KEPT_BYTES: usize = 32 << 20;
 
-/// A model's preprocessing, ready for many images.
+/// A model's decoding and preprocessing, ready for many images.
 #[derive(Debug)]
-pub(crate) struct Preprocessor {
+pub struct Preprocessor {
     resize: u32,
     crop: u32,
-    filter: FilterType,
-    /// `(value / 255 − mean) / std` for each channel and 8-bit value, in torch's f32 steps.
-    normalised: [[f32; 256]; CHANNELS],
+    layout: Layout,
+    filter: Interpolation,
+    mean: [f32; CHANNELS],
+    std: [f32; CHANNELS],
+}
+
+/// Buffers of one thread, reused from image to image; what it held before has no effect.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    decoded: decode::Buffer,
+    buffers: Buffers,
+    /// Of the last image: the next one often has its size.
+    axes: Option<(Axis, Axis)>,
+    row: Vec<Pixel>,
 }
 
 impl Preprocessor {
-    pub(crate) fn new(parameters: &Preprocessing) -> Self {
-        let Preprocessing {
-            resize,
-            crop,
-            interpolation,
-            mean,
-            std,
-        } = *parameters;
-        let filter = match interpolation {
-            Interpolation::Bicubic => FilterType::CatmullRom,
-            Interpolation::Bilinear => FilterType::Bilinear,
-        };
-        let normalised = std::array::from_fn(|channel| {
-            std::array::from_fn(|value| (value as f32 / 255.0 - mean[channel]) / std[channel])
-        });
+    /// As the entry of a model says.
+    ///
+    /// # Panics
+    /// If the crop is larger than `resize`; an entry that was read from a file never says so.
+    pub fn new(entry: &ModelEntry) -> Self {
+        let preprocessing = &entry.preprocessing;
+        assert!(
+            preprocessing.crop <= preprocessing.resize,
+            "the crop fits the resized image"
+        );
         Self {
-            resize,
-            crop,
-            filter,
-            normalised,
+            resize: preprocessing.resize,
+            crop: preprocessing.crop,
+            layout: entry.layout,
+            filter: preprocessing.interpolation,
+            mean: preprocessing.mean,
+            std: preprocessing.std,
         }
     }
 
     /// Side of the crop, in pixels.
-    pub(crate) fn side(&self) -> usize {
+    fn side(&self) -> usize {
         self.crop as usize
     }
 
     /// Values of one image: 3·crop².
-    pub(crate) fn len(&self) -> usize {
+    #[expect(clippy::len_without_is_empty, reason = "a crop has at least one pixel")]
+    pub fn len(&self) -> usize {
         CHANNELS * self.side() * self.side()
     }
 
-    /// Fills `pixels`, of [`Self::len`] values, with one image as (3, crop, crop).
-    pub(crate) fn run(
+    /// Fills `pixels` with one encoded image: (3, crop, crop), or (crop, crop, 3) where the model's
+    /// layout says so. After an error its content is unspecified.
+    ///
+    /// # Panics
+    /// If `pixels` has not [`Self::len`] values.
+    pub fn run(
         &self,
-        image: &RgbImage,
-        resizer: &mut Resizer,
+        encoded: &[u8],
+        scratch: &mut Scratch,
         pixels: &mut [f32],
     ) -> Result<(), ImageError> {
-        let (width, height) = resized_size(image.dimensions(), self.resize)?;
-        let resized = self.resized(image, width, height, resizer)?;
-        let (left, top) = (
-            crop_offset(width, self.crop),
-            crop_offset(height, self.crop),
+        assert_eq!(
+            pixels.len(),
+            self.len(),
+            "pixels has the length of one image"
         );
-        let rows = resized
-            .chunks_exact(width as usize * CHANNELS)
-            .skip(top as usize);
-        for (y, row) in rows.take(self.side()).enumerate() {
-            let row = row
-                .as_chunks::<CHANNELS>()
-                .0
-                .iter()
-                .skip(left as usize)
-                .take(self.side());
-            for (x, rgb) in row.enumerate() {
-                for (channel, value) in rgb.iter().enumerate() {
-                    let place = (channel * self.side() + y) * self.side() + x;
-                    pixels[place] = self.normalised[channel][usize::from(*value)];
-                }
-            }
+        let Scratch {
+            decoded,
+            buffers,
+            axes,
+            row,
+        } = scratch;
+        let image = decode::decode(encoded, decoded)?;
+        let (horizontal, vertical) = self.axes(image, axes);
+        row.resize(self.side().next_multiple_of(8), Pixel::default());
+        vectorize(
+            #[inline(always)]
+            || {
+                buffers.along_rows(image, horizontal, vertical);
+                self.fill(buffers, vertical, row, pixels);
+            },
+        );
+        if buffers.bytes() > KEPT_BYTES {
+            *buffers = Buffers::default();
         }
+        decoded.shrink(KEPT_BYTES);
         Ok(())
     }
 
-    /// Interleaved RGB of the new size; the image's own pixels where it has that size.
-    ///
-    /// Each pass is a call of its own, for the resizer by itself works vertically first, and overshoot
-    /// at edges is clipped between the passes: steps of three were seen. Nor is its crop box used:
-    /// `fast_image_resize` 6.1.0 underflows where a window's first weight is exactly 0, such as 12 to
-    /// 20 pixels cropped to 16.
-    fn resized<'a>(
-        &self,
-        image: &'a RgbImage,
-        width: u32,
-        height: u32,
-        resizer: &mut Resizer,
-    ) -> Result<Cow<'a, [u8]>, ImageError> {
-        if image.dimensions() == (width, height) {
-            return Ok(Cow::Borrowed(image.as_raw()));
-        }
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(self.filter));
-        let source = ImageRef::new(
-            image.width(),
-            image.height(),
-            image.as_raw(),
-            PixelType::U8x3,
-        )
-        .map_err(unresizable)?;
-        let mut widened = Image::new(width, image.height(), PixelType::U8x3);
-        resizer
-            .resize(&source, &mut widened, &options)
-            .map_err(unresizable)?;
-        let mut resized = Image::new(width, height, PixelType::U8x3);
-        resizer
-            .resize(&widened, &mut resized, &options)
-            .map_err(unresizable)?;
-        Ok(Cow::Owned(resized.into_vec()))
+    /// Weights for rows and for columns, those of the last image where they fit.
+    fn axes<'a>(&self, image: Rgb<'_>, last: &'a mut Option<(Axis, Axis)>) -> &'a (Axis, Axis) {
+        let (width, height) = (image.width as u32, image.height() as u32);
+        let (to_width, to_height) = resized_size((width, height), self.resize);
+        let key = |from, to| AxisKey {
+            from,
+            to,
+            skip: crop_offset(to, u64::from(self.crop)),
+            keep: self.side(),
+            filter: self.filter,
+        };
+        let keys = (key(width, to_width), key(height, to_height));
+        let usable = last
+            .take()
+            .filter(|(horizontal, vertical)| (horizontal.key(), vertical.key()) == keys);
+        last.insert(usable.unwrap_or_else(|| (Axis::new(keys.0), Axis::new(keys.1))))
     }
-}
 
-fn unresizable(error: impl Error) -> ImageError {
-    ImageError::Unresizable {
-        reason: error.to_string(),
+    #[inline(always)]
+    fn fill(&self, buffers: &Buffers, vertical: &Axis, row: &mut [Pixel], pixels: &mut [f32]) {
+        let side = self.side();
+        let first = vertical.range().start;
+        for (y, (start, weights)) in vertical.windows().enumerate() {
+            buffers.along_columns(start - first, weights, row);
+            for channel in 0..CHANNELS {
+                let values = row
+                    .iter()
+                    .map(|pixel| self.normalised(channel, pixel[channel]));
+                match self.layout {
+                    Layout::Nchw => {
+                        let places = &mut pixels[(channel * side + y) * side..][..side];
+                        places
+                            .iter_mut()
+                            .zip(values)
+                            .for_each(|(place, value)| *place = value);
+                    }
+                    Layout::Nhwc => {
+                        let places = &mut pixels[y * side * CHANNELS..][..side * CHANNELS];
+                        let places = places.as_chunks_mut::<CHANNELS>().0.iter_mut();
+                        places
+                            .zip(values)
+                            .for_each(|(place, value)| place[channel] = value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// In torch's f32 steps, of which none may be left out.
+    #[inline(always)]
+    fn normalised(&self, channel: usize, value: u8) -> f32 {
+        (f32::from(value) / 255.0 - self.mean[channel]) / self.std[channel]
     }
 }
 
 /// torchvision's rule: the shorter side becomes `resize`, the longer `int(resize * long / short)`,
 /// for which integer division gives the same in this range.
-fn resized_size((width, height): (u32, u32), resize: u32) -> Result<(u32, u32), ImageError> {
+fn resized_size((width, height): (u32, u32), resize: u32) -> (u64, u64) {
     let shorter = u64::from(width.min(height));
     let side = |side: u32| u64::from(resize) * u64::from(side) / shorter;
-    let (new_width, new_height) = (side(width), side(height));
-    if new_width * new_height > MAX_PIXELS {
-        let reason = format!(
-            "{width}×{height} pixels become {new_width}×{new_height}; at most {MAX_PIXELS} fit"
-        );
-        return Err(ImageError::TooLarge { reason });
-    }
-    Ok((new_width as u32, new_height as u32))
+    (side(width), side(height))
 }
 
 /// Python's `round((resized - crop) / 2)`: halves go to the even neighbour.
-fn crop_offset(resized: u32, crop: u32) -> u32 {
+fn crop_offset(resized: u64, crop: u64) -> u64 {
     let excess = resized - crop;
     let half = excess / 2;
     half + (excess % 2) * (half % 2)

@@ -9,7 +9,7 @@ use crate::ExtractorError;
 use crate::library;
 use crate::model::Model;
 use crate::options::{ExecutionProvider, MAX_BATCH, Options};
-use crate::output::Output;
+use crate::output::{Output, Pooling};
 use crate::preprocess::CHANNELS;
 
 /// A graph that has run once, so that its output is known to be usable.
@@ -18,6 +18,7 @@ pub(crate) struct Session {
     model: String,
     input: String,
     output: String,
+    pooling: Pooling,
     side: usize,
     dimension: usize,
     batch: Batch,
@@ -55,6 +56,7 @@ impl Session {
             model: entry.name.clone(),
             input: entry.input.clone(),
             output: entry.output.clone(),
+            pooling: Pooling::of(entry),
             side,
             dimension: 0,
             batch,
@@ -137,6 +139,7 @@ impl Session {
             .map_err(|error| error.to_string())?;
         read(Output {
             images,
+            pooling: self.pooling,
             shape,
             values,
         })

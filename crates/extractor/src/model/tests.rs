@@ -45,6 +45,8 @@ fn values_out_of_range_name_file_and_field() {
         (("resize = 256", "resize = 5000"), "preprocessing.resize"),
         (("crop = 224", "crop = 257"), "preprocessing.crop"),
         (("crop = 224", "crop = 0"), "preprocessing.crop"),
+        (("prefix_tokens = 1", "prefix_tokens = 65"), "prefix_tokens"),
+        (("prefix_tokens = 1", "prefix_tokens = 0"), "prefix_tokens"),
         (("[0.485,", "[nan,"), "preprocessing.mean"),
         (("[0.229,", "[0.0,"), "preprocessing.std"),
         (("[0.229,", "[inf,"), "preprocessing.std"),
@@ -99,6 +101,10 @@ fn digest_covers_what_features_depend_on() {
         ("\"bicubic\"", "\"bilinear\""),
         ("0.485", "0.4850001"),
         ("0.225", "0.226"),
+        ("\"nchw\"", "\"nhwc\""),
+        ("\"cls\"  ", "\"mean\"  "),
+        ("\"cls\"  ", "\"cls+mean\"  "),
+        ("prefix_tokens = 1", "prefix_tokens = 5"),
     ] {
         digests.push(model(edit, b"graph").digest());
     }
@@ -106,6 +112,40 @@ fn digest_covers_what_features_depend_on() {
     digests.sort_unstable();
     digests.dedup();
     assert_eq!(digests.len(), count);
+}
+
+#[test]
+fn tokens_are_named_as_in_an_entry() {
+    for tokens in ["cls", "mean", "cls+mean"] {
+        let entry = parse(("\"cls\"  ", &format!("\"{tokens}\""))).unwrap();
+        assert_eq!(tokens.parse(), Ok(entry.tokens));
+        assert_eq!(entry.tokens.to_string(), tokens);
+    }
+    let error = "max".parse::<Tokens>().unwrap_err();
+    assert_eq!(error, "must be cls, mean or cls+mean");
+}
+
+#[test]
+fn a_model_without_a_class_token_gives_none() {
+    let headless = parse(("\"cls\"  ", "\"mean\"")).unwrap();
+    let headless = ModelEntry {
+        prefix_tokens: 0,
+        ..headless
+    };
+    let model = Model::new(headless, Cow::Borrowed(b"graph"));
+    assert!(model.clone().with_tokens(Tokens::Mean).is_ok());
+    let error = model.with_tokens(Tokens::Class).unwrap_err().to_string();
+    assert!(
+        error.starts_with("--tokens: prefix_tokens must be"),
+        "{error}"
+    );
+}
+
+#[test]
+fn entries_of_the_registry_are_valid() {
+    for registered in REGISTRY {
+        registered.entry().checked(registered.name).unwrap();
+    }
 }
 
 #[test]

@@ -24,6 +24,16 @@ CASES = [
     (1, 64, "bicubic"),
     (640, 480, "bilinear"),
     (640, 480, "bicubic"),
+    (12, 12, "bicubic"),
+    (12, 31, "bicubic"),
+    (64, 1, "bilinear"),
+    (1, 1, "bicubic"),
+    (2, 1, "bicubic"),
+    (3, 4001, "bicubic"),
+    (4001, 3, "bilinear"),
+    (1, 16384, "bicubic"),
+    (19, 15, "bilinear"),
+    (16, 1999, "bicubic"),
 ]
 
 

@@ -100,7 +100,6 @@ impl Hub {
     ///
     /// # Panics
     /// When a thread of the hub has panicked.
-    #[must_use]
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::{ENTRY_SCHEMA, known_names};
+use crate::options::ExecutionProvider;
 
 /// Why no features came out of a call.
 ///
@@ -139,9 +140,11 @@ pub enum ExtractorError {
         /// The cause.
         reason: String,
     },
-    /// The model would not run on CUDA; there is no silent fall back to the CPU.
-    #[error("CUDA is not available: {reason}")]
-    CudaUnavailable {
+    /// The model would not run where it should; there is no silent fall back to the CPU.
+    #[error("execution provider {provider} cannot be used: {reason}")]
+    ProviderUnavailable {
+        /// What was asked for.
+        provider: ExecutionProvider,
         /// The cause.
         reason: String,
     },
@@ -166,6 +169,18 @@ pub enum ExtractorError {
     RunFailed {
         /// The model's name.
         model: String,
+        /// The cause.
+        reason: String,
+    },
+    /// The caller could not read a sample, and does not want to go on without it.
+    #[error("{reason}")]
+    Unreadable {
+        /// The caller's words.
+        reason: String,
+    },
+    /// Threads for decoding cannot be started.
+    #[error("cannot start threads: {reason}")]
+    NoThreads {
         /// The cause.
         reason: String,
     },

@@ -1,57 +1,135 @@
-//! Batches of encoded images to rows of features.
+//! A model, ready to turn samples into rows of features.
 
+use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::ExtractorError;
 use crate::model::Model;
 use crate::options::Options;
-use crate::preprocess::{Preprocessor, Scratch};
-use crate::session::Session;
-use crate::{ExtractorError, ImageError};
+use crate::preprocess::Preprocessor;
+use crate::session::{Placement, Session};
+use crate::stream::{Read, Sink, Stream, Timing};
 
-/// A model, loaded and ready.
+/// A model, loaded and ready on every device.
 ///
-/// Holds the pixels of one run between calls; one extractor serves one thread at a time, and uses
-/// rayon's threads for decoding and its own for the graph.
+/// One extractor serves one thread at a time. Its own threads, for decoding and for the graph, begin
+/// with the priority of the thread that opened it.
 pub struct Extractor {
-    session: Session,
+    sessions: Vec<Session>,
     preprocessor: Preprocessor,
-    /// (run length, 3, crop, crop)
-    pixels: Vec<f32>,
+    pool: ThreadPool,
 }
 
 /// An image without features.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ImageFailure {
     /// Position in the slice of images.
     pub position: usize,
     /// Why.
-    pub error: ImageError,
+    pub reason: String,
 }
 
 impl Extractor {
-    /// Loads ONNX Runtime, on the first call in a process, and the model, and runs it once.
+    /// Loads ONNX Runtime, on the first call in a process, and the model, and runs it once on each
+    /// device.
     pub fn open(model: &Model, options: &Options) -> Result<Self, ExtractorError> {
-        let session = Session::open(model, options)?;
-        let preprocessor = Preprocessor::new(model.entry());
+        options.check()?;
+        let devices = options.devices().iter();
+        let sessions: Vec<Session> = devices
+            .map(|device| Session::open(model, options, *device))
+            .collect::<Result<_, _>>()?;
+        let pool = ThreadPoolBuilder::new()
+            .thread_name(|number| format!("decode-{number}"))
+            .build()
+            .map_err(|error| ExtractorError::NoThreads {
+                reason: error.to_string(),
+            })?;
         Ok(Self {
-            session,
-            preprocessor,
-            pixels: Vec::new(),
+            sessions,
+            preprocessor: Preprocessor::new(model.entry()),
+            pool,
         })
     }
 
     /// D, the length of a feature vector.
+    #[must_use]
     pub fn dimension(&self) -> usize {
-        self.session.dimension()
+        self.sessions.first().map_or(0, Session::dimension)
     }
 
-    /// Encoded images to `features` (images, D), row-major.
+    /// Where the nodes of the graph run, on the first device; all are checked alike.
+    #[must_use]
+    pub fn placement(&self) -> Option<&Placement> {
+        self.sessions.first().map(Session::placement)
+    }
+
+    /// Images of a batch. Unless the options say, the first call takes a second or two to find the
+    /// fastest.
+    pub fn batch_size(&mut self) -> Result<usize, ExtractorError> {
+        match self.sessions.first_mut() {
+            Some(session) => session.batch_size(),
+            None => Ok(1),
+        }
+    }
+
+    /// Extracts the samples at the given indices. Their number does not matter for memory.
     ///
-    /// A broken image is a failure of its own, in order of position, and its row is zero; an error
-    /// means that no row can be used. Any number of images may be given: they run in batches of
-    /// [`Options::batch_size`], so the memory needed does not grow with it.
+    /// # Errors
+    /// When the model fails, or [`Read`] gives [`crate::ReadError::Fatal`].
+    pub fn run(
+        &mut self,
+        samples: &mut (dyn Iterator<Item = usize> + Send),
+        read: &Read<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<Timing, ExtractorError> {
+        let size = self.batch_size()?;
+        for session in &mut self.sessions {
+            session.set_batch_size(size);
+        }
+        let stream = Stream {
+            preprocessor: &self.preprocessor,
+            pool: &self.pool,
+            read,
+        };
+        stream.run(&mut self.sessions, size, samples, sink)
+    }
+
+    /// Gives memory that only batches needed back to the devices.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub fn release(&mut self) -> Result<(), ExtractorError> {
+        self.sessions.iter_mut().try_for_each(Session::release)
+    }
+
+    /// Images per second of the first session alone, on black images, over at least `time`.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub fn bare_images_per_second(&mut self, time: Duration) -> Result<f64, ExtractorError> {
+        let size = self.batch_size()?;
+        let Some(session) = self.sessions.first_mut() else {
+            return Ok(0.0);
+        };
+        let pixels = session.pixels(size)?;
+        let mut features = vec![0.0; size * session.dimension()];
+        session.run(&pixels, size, &mut features)?;
+        let (begun, mut images) = (Instant::now(), 0);
+        while begun.elapsed() < time {
+            session.run(&pixels, size, &mut features)?;
+            images += size;
+        }
+        Ok(images as f64 / begun.elapsed().as_secs_f64())
+    }
+
+    /// Encoded images in memory to `features` (images, D), row-major. A broken image is a failure of
+    /// its own, in order of position, and its row is zero.
+    ///
+    /// # Errors
+    /// When the model fails or `features` has another length.
     pub fn extract(
         &mut self,
         images: &[impl AsRef<[u8]> + Sync],
@@ -65,73 +143,22 @@ impl Extractor {
                 actual: features.len(),
             });
         }
-        let batch = self.session.batch_size();
         let mut failures = Vec::new();
-        let batches = images
-            .chunks(batch)
-            .zip(features.chunks_mut(batch * dimension));
-        for (index, (images, rows)) in batches.enumerate() {
-            let failed = self.extract_batch(images, rows)?;
-            failures.extend(failed.into_iter().map(|(offset, error)| ImageFailure {
-                position: index * batch + offset,
-                error,
-            }));
-        }
+        self.run(
+            &mut (0..images.len()),
+            &|index| Ok(Cow::Borrowed(images[index].as_ref())),
+            &mut |position, row| {
+                let place = &mut features[position * dimension..][..dimension];
+                match row {
+                    Ok(row) => place.copy_from_slice(row),
+                    Err(reason) => {
+                        place.fill(0.0);
+                        failures.push(ImageFailure { position, reason });
+                    }
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
         Ok(failures)
     }
-
-    fn extract_batch(
-        &mut self,
-        images: &[impl AsRef<[u8]> + Sync],
-        rows: &mut [f32],
-    ) -> Result<Vec<(usize, ImageError)>, ExtractorError> {
-        let start = Instant::now();
-        let mut errors = self.preprocess(images);
-        let preprocessed = start.elapsed();
-        if errors.iter().any(Option::is_none) {
-            self.session.run(&self.pixels, rows)?;
-        }
-        for (row, error) in rows
-            .chunks_exact_mut(self.session.dimension())
-            .zip(&mut errors)
-        {
-            if error.is_none() && !row.iter().all(|feature| feature.is_finite()) {
-                *error = Some(ImageError::NotFinite);
-            }
-            if error.is_some() {
-                row.fill(0.0);
-            }
-        }
-        let failed: Vec<_> = errors
-            .into_iter()
-            .enumerate()
-            .filter_map(|(offset, error)| Some((offset, error?)))
-            .collect();
-        trace(images.len(), failed.len(), preprocessed, start.elapsed());
-        Ok(failed)
-    }
-
-    /// Fills `pixels` with one run; images that fail, and places without an image, are zero.
-    fn preprocess(&mut self, images: &[impl AsRef<[u8]> + Sync]) -> Vec<Option<ImageError>> {
-        let Self {
-            session,
-            preprocessor,
-            pixels,
-        } = self;
-        pixels.clear();
-        pixels.resize(session.run_length(images.len()) * preprocessor.len(), 0.0);
-        let places = pixels.par_chunks_exact_mut(preprocessor.len());
-        let outcomes = places
-            .zip(images)
-            .map_init(Scratch::default, |scratch, (pixels, image)| {
-                preprocessor.run(image.as_ref(), scratch, pixels)
-            });
-        outcomes.map(Result::err).collect()
-    }
-}
-
-fn trace(images: usize, failed: usize, preprocessed: Duration, total: Duration) {
-    let preprocess_us = preprocessed.as_micros() as u64;
-    let session_us = (total - preprocessed).as_micros() as u64;
-    tracing::debug!(images, failed, preprocess_us, session_us, "extracted batch");
 }

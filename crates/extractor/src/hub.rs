@@ -6,6 +6,7 @@
 //!
 //! - `options`: endpoint, cache folder, token and patience, from the environment
 //! - `http`: questions to the hub, and where the token may go
+//! - `patience`: when an attempt is worth another
 //! - `transfer`: a download that resumes
 //! - `slot`: a model's folder in the cache
 //! - `error`: what goes wrong
@@ -13,6 +14,7 @@
 mod error;
 mod http;
 mod options;
+mod patience;
 mod slot;
 mod transfer;
 

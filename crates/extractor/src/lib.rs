@@ -14,7 +14,8 @@
 //! - `options`: where and how a graph runs
 //! - `session`: the loaded graph
 //! - `output`: pooling of its output to one vector per image
-//! - `extractor`: batches of images through all of the above
+//! - `stream`: samples through reading, decoding and the model, each beside the others
+//! - `extractor`: all of the above, ready to use
 //! - `error`: what goes wrong, for a whole call or for one image
 //!
 //! Nothing outside this crate names ONNX Runtime; nothing here knows manifests, storage or the wire.
@@ -30,6 +31,7 @@ mod options;
 mod output;
 mod preprocess;
 mod session;
+mod stream;
 mod vectorize;
 
 pub use error::{ExtractorError, ImageError};
@@ -41,3 +43,5 @@ pub use model::{
 pub use onnx::{GraphSummary, TensorSummary};
 pub use options::{ExecutionProvider, Options};
 pub use preprocess::{Preprocessor, Scratch};
+pub use session::Placement;
+pub use stream::{Read, ReadError, Sink, Timing};

@@ -1,67 +1,112 @@
-//! A loaded graph, checked against its entry, and running it.
+//! A loaded graph on one device, checked against its entry, and running it.
+//!
+//! Input and output are bound: on a GPU both lie in pinned host memory, so that copies need no
+//! intermediate buffer.
 
-use ort::environment::Environment;
-use ort::ep;
-use ort::session::builder::{AutoDevicePolicy, SessionBuilder};
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+mod builder;
+mod input;
+mod pieces;
+mod pixels;
+mod placement;
+
+use std::time::{Duration, Instant};
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::{NoSelectedOutputs, RunOptions};
+use ort::value::{TensorRef, Value, ValueTypeMarker};
 
 use crate::ExtractorError;
 use crate::library;
 use crate::model::Model;
-use crate::options::{ExecutionProvider, MAX_BATCH, Options};
+use crate::options::{MAX_BATCH, Options};
 use crate::output::{Output, Pooling};
-use crate::preprocess::CHANNELS;
+use input::Input;
+use pieces::{PieceError, in_pieces};
+pub(crate) use pixels::Pixels;
+pub use placement::Placement;
+
+/// How long the search for a batch size may take, and its largest answer.
+const TUNING: Duration = Duration::from_millis(1500);
+const MOST_TUNED: usize = 256;
+
+/// A larger batch must raise the images per second by this factor to be worth its memory.
+const WORTH: f64 = 1.03;
 
 /// A graph that has run once, so that its output is known to be usable.
 pub(crate) struct Session {
     session: ort::session::Session,
     model: String,
-    input: String,
-    output: String,
+    input: Input,
+    input_name: String,
+    output_name: String,
     pooling: Pooling,
-    side: usize,
     dimension: usize,
+    placement: Placement,
+    device: u32,
     batch: Batch,
+    /// Most images of one run; less than a batch once the device ran out of memory.
+    limit: usize,
 }
 
-/// How many images a run holds.
+/// Images of a batch.
 #[derive(Debug, Clone, Copy)]
 enum Batch {
+    /// Whatever turns out fastest, up to this many.
+    Probed(usize),
     UpTo(usize),
-    /// The graph's batch dimension is fixed, or (CUDA) its kernels, and with them an image's
-    /// features, would depend on the number of images.
-    Exactly(usize),
+    /// On a GPU kernels, and with them an image's features, would depend on the number of images.
+    Padded(usize),
+    /// The graph's batch dimension is fixed.
+    Fixed(usize),
 }
 
 impl Session {
-    pub(crate) fn open(model: &Model, options: &Options) -> Result<Self, ExtractorError> {
-        options.check()?;
+    /// Loads the model and runs it once.
+    pub(crate) fn open(
+        model: &Model,
+        options: &Options,
+        device: u32,
+    ) -> Result<Self, ExtractorError> {
         let environment = library::environment()?;
-        let session = commit(&environment, model, options)?;
         let entry = model.entry();
-        let side = entry.preprocessing.crop as usize;
-        let rejected = |reason| ExtractorError::ModelRejected {
+        let rejected = |reason: String| ExtractorError::ModelRejected {
             model: entry.name.clone(),
             reason,
         };
-        let batch = match fixed_batch(session.inputs(), &entry.input, side).map_err(rejected)? {
-            Some(images) => Batch::Exactly(images),
-            None if options.execution_provider == ExecutionProvider::Cuda => {
-                Batch::Exactly(options.batch_size)
-            }
-            None => Batch::UpTo(options.batch_size),
+        let folder = tempfile::tempdir().map_err(|error| rejected(error.to_string()))?;
+        let profile = folder.path().join("profile");
+        let session = builder::commit(&environment, model, options, device, &profile)?;
+        let provider = options.execution_provider;
+        let input = Input::of(session.inputs(), entry).map_err(rejected)?;
+        let batch = match (input.batch, options.batch_size) {
+            (Some(images), _) => Batch::Fixed(images),
+            (None, Some(images)) if provider.is_gpu() => Batch::Padded(images),
+            (None, Some(images)) => Batch::UpTo(images),
+            (None, None) => Batch::Probed(MOST_TUNED),
         };
         let mut session = Self {
             session,
             model: entry.name.clone(),
-            input: entry.input.clone(),
-            output: entry.output.clone(),
+            input,
+            input_name: entry.input.clone(),
+            output_name: entry.output.clone(),
             pooling: Pooling::of(entry),
-            side,
             dimension: 0,
+            placement: Placement {
+                execution_provider: provider,
+                nodes: [].into(),
+            },
+            device,
             batch,
+            limit: MAX_BATCH,
         };
-        session.dimension = session.probe().map_err(rejected)?;
+        session.dimension = session.first_run().map_err(rejected)?;
+        let profile = session.session.end_profiling();
+        let profile = profile.map_err(|error| rejected(error.to_string()))?;
+        session.placement = Placement::read(profile.as_ref(), provider)
+            .map_err(|reason| ExtractorError::ProviderUnavailable { provider, reason })?;
         Ok(session)
     }
 
@@ -70,161 +115,241 @@ impl Session {
         self.dimension
     }
 
-    /// Most images of one run.
-    pub(crate) fn batch_size(&self) -> usize {
-        let (Batch::UpTo(images) | Batch::Exactly(images)) = self.batch;
-        images
+    pub(crate) fn placement(&self) -> &Placement {
+        &self.placement
     }
 
-    /// Images that a run must hold for `images` of them to be of interest.
-    pub(crate) fn run_length(&self, images: usize) -> usize {
-        match self.batch {
-            Batch::UpTo(_) => images,
-            Batch::Exactly(length) => length,
+    /// Images of a batch. The first call finds out, if nobody has said.
+    pub(crate) fn batch_size(&mut self) -> Result<usize, ExtractorError> {
+        if let Batch::Probed(most) = self.batch {
+            let images = self.tune(most).map_err(|reason| self.failed(reason))?;
+            tracing::info!(images, "batch size");
+            self.set_batch_size(images);
+        }
+        let (Batch::Probed(images)
+        | Batch::UpTo(images)
+        | Batch::Padded(images)
+        | Batch::Fixed(images)) = self.batch;
+        Ok(images)
+    }
+
+    /// Takes what another device has found out.
+    pub(crate) fn set_batch_size(&mut self, images: usize) {
+        if let Batch::Probed(_) = self.batch {
+            self.batch = match self.placement.execution_provider.is_gpu() {
+                true => Batch::Padded(images),
+                false => Batch::UpTo(images),
+            };
         }
     }
 
-    /// `pixels` (run length, 3, crop, crop) to the first rows of its features, as many as fit.
+    /// Room for a batch.
+    pub(crate) fn pixels(&self, images: usize) -> Result<Pixels, ExtractorError> {
+        self.allocate(images).map_err(|reason| self.failed(reason))
+    }
+
+    /// The first `images` images to their features, row-major.
     pub(crate) fn run(
         &mut self,
-        pixels: &[f32],
+        pixels: &Pixels,
+        images: usize,
         features: &mut [f32],
     ) -> Result<(), ExtractorError> {
-        let dimension = self.dimension;
-        let pooled = self.with_output(pixels, |output| {
-            if output.dimension() != Some(dimension) {
-                return Err(format!("its output has shape {:?}", output.shape));
-            }
-            output.pool(dimension, features);
-            Ok(())
-        });
-        pooled.map_err(|reason| ExtractorError::RunFailed {
+        self.run_all(pixels, images, features)
+            .map_err(|reason| self.failed(reason))
+    }
+
+    /// Gives memory that only a batch needed back to the device.
+    pub(crate) fn release(&mut self) -> Result<(), ExtractorError> {
+        self.shrink().map_err(|reason| self.failed(reason))
+    }
+
+    fn failed(&self, reason: String) -> ExtractorError {
+        ExtractorError::RunFailed {
             model: self.model.clone(),
             reason,
-        })
+        }
     }
 
     /// Runs black images; the dimension of their features.
-    fn probe(&mut self) -> Result<usize, String> {
+    fn first_run(&mut self) -> Result<usize, String> {
         // Two where possible, which tells the batch dimension from the others.
-        let images = self.run_length(self.batch_size().min(2));
-        let pixels = vec![0.0; images * CHANNELS * self.side * self.side];
-        let name = self.output.clone();
-        self.with_output(&pixels, |output| {
+        let images = match self.batch {
+            Batch::Fixed(images) => images,
+            Batch::Probed(most) | Batch::UpTo(most) | Batch::Padded(most) => most.min(2),
+        };
+        let pixels = self.allocate(images)?;
+        let name = self.output_name.clone();
+        let dimension = self.with_output((&pixels.tensor, images), None, |output| {
             let expected = "must be (batch, D), (batch, tokens, D) or (batch, D, h, w)";
             let refused = || format!("output {name} {expected}, not {:?}", output.shape);
             output.dimension().ok_or_else(refused)
-        })
+        });
+        dimension.map_err(PieceError::reason)
     }
 
-    fn with_output<T>(
+    /// The fastest batch size per image, by doubling it as long as that pays.
+    fn tune(&mut self, most: usize) -> Result<usize, String> {
+        let start = Instant::now();
+        let (mut best, mut images) = ((0.0, 1), 1);
+        while images <= most && start.elapsed() < TUNING {
+            let pixels = self.allocate(images)?;
+            let mut features = vec![0.0; images * self.dimension];
+            // The first run of a size plans its memory.
+            let mut per_second: f64 = 0.0;
+            for _ in 0..2 {
+                let begun = Instant::now();
+                self.run_all(&pixels, images, &mut features)?;
+                per_second = per_second.max(images as f64 / begun.elapsed().as_secs_f64());
+            }
+            if self.limit < images {
+                break;
+            }
+            if per_second < best.0 * WORTH && images >= 4 * best.1 {
+                break;
+            }
+            if per_second > best.0 * WORTH {
+                best = (per_second, images);
+            }
+            images *= 2;
+        }
+        Ok(best.1.min(self.limit))
+    }
+
+    fn run_all(
         &mut self,
-        pixels: &[f32],
+        pixels: &Pixels,
+        images: usize,
+        features: &mut [f32],
+    ) -> Result<(), String> {
+        let (dimension, length) = (self.dimension, self.input.shape.iter().product::<usize>());
+        let (all, fixed) = match self.batch {
+            Batch::Padded(_) => (pixels.capacity(), false),
+            Batch::Fixed(_) => (pixels.capacity(), true),
+            Batch::Probed(_) | Batch::UpTo(_) => (images, false),
+        };
+        let mut limit = self.limit;
+        let outcome = in_pieces(all, &mut limit, |piece| {
+            let rows = piece.start.min(images) * dimension..piece.end.min(images) * dimension;
+            let rows = &mut features[rows];
+            let read = |output: Output<'_>| {
+                if output.dimension() != Some(dimension) {
+                    return Err(format!("its output has shape {:?}", output.shape));
+                }
+                output.pool(dimension, rows);
+                Ok(())
+            };
+            let ran = if piece.len() == pixels.capacity() {
+                self.with_output((&pixels.tensor, piece.len()), None, read)
+            } else {
+                let values = piece.start * length..piece.end * length;
+                let [a, b, c] = self.input.shape;
+                let shape = [piece.len(), a, b, c];
+                if let Ok((_, all)) = pixels.tensor.try_extract_tensor::<f32>() {
+                    let part = TensorRef::from_array_view((shape, &all[values]));
+                    self.with_output((&*part.map_err(PieceError::ort)?, piece.len()), None, read)
+                } else {
+                    let all = pixels.tensor.try_extract_tensor::<f16>();
+                    let (_, all) = all.map_err(PieceError::ort)?;
+                    let part = TensorRef::from_array_view((shape, &all[values]));
+                    self.with_output((&*part.map_err(PieceError::ort)?, piece.len()), None, read)
+                }
+            };
+            // A batch that the graph fixes cannot be cut.
+            ran.map_err(|error| match fixed {
+                true => PieceError::Failed(error.reason()),
+                false => error,
+            })
+        });
+        self.limit = limit;
+        outcome
+    }
+
+    fn with_output<T, V: ValueTypeMarker + ?Sized>(
+        &mut self,
+        (tensor, images): (&Value<V>, usize),
+        options: Option<&RunOptions<NoSelectedOutputs>>,
         read: impl FnOnce(Output<'_>) -> Result<T, String>,
-    ) -> Result<T, String> {
-        let images = pixels.len() / (CHANNELS * self.side * self.side);
-        let shape = [images, CHANNELS, self.side, self.side];
-        let tensor =
-            TensorRef::from_array_view((shape, pixels)).map_err(|error| error.to_string())?;
-        let inputs = ort::inputs![self.input.as_str() => tensor];
-        let outputs = self
-            .session
-            .run(inputs)
-            .map_err(|error| error.to_string())?;
-        let output = outputs
-            .get(&self.output)
-            .ok_or_else(|| format!("it has no output {}", self.output))?;
-        let (shape, values) = output
-            .try_extract_tensor::<f32>()
-            .map_err(|error| error.to_string())?;
+    ) -> Result<T, PieceError> {
+        let memory = self
+            .memory(MemoryType::CPUOutput)
+            .map_err(PieceError::ort)?;
+        let mut binding = self.session.create_binding().map_err(PieceError::ort)?;
+        binding
+            .bind_input(self.input_name.as_str(), tensor)
+            .and_then(|()| binding.bind_output_to_device(self.output_name.as_str(), &memory))
+            .map_err(PieceError::ort)?;
+        let outputs = match options {
+            Some(options) => self.session.run_binding_with_options(&binding, options),
+            None => self.session.run_binding(&binding),
+        };
+        let outputs = outputs.map_err(PieceError::ort)?;
+        let missing = || PieceError::Failed(format!("it has no output {}", self.output_name));
+        let output = outputs.get(&self.output_name).ok_or_else(missing)?;
+        let wide: Vec<f32>;
+        let (shape, values) = match output.try_extract_tensor::<f32>() {
+            Ok((shape, values)) => (shape, values),
+            Err(_) => {
+                let halves = output.try_extract_tensor::<f16>();
+                let (shape, halves) = halves
+                    .map_err(|_| PieceError::Failed("its output must be f32 or f16".to_owned()))?;
+                wide = halves.to_f32_vec();
+                (shape, wide.as_slice())
+            }
+        };
         read(Output {
             images,
             pooling: self.pooling,
             shape,
             values,
         })
+        .map_err(PieceError::Failed)
     }
-}
 
-fn commit(
-    environment: &Environment,
-    model: &Model,
-    options: &Options,
-) -> Result<ort::session::Session, ExtractorError> {
-    let on_cpu = || builder(environment, options)?.commit_from_memory(model.onnx());
-    let rejected = |error: ort::Error| ExtractorError::ModelRejected {
-        model: model.entry().name.clone(),
-        reason: error.to_string(),
-    };
-    match options.execution_provider {
-        ExecutionProvider::Cpu => on_cpu().map_err(rejected),
-        ExecutionProvider::Cuda => {
-            let on_cuda = with_cuda(environment, options)
-                .and_then(|mut builder| builder.commit_from_memory(model.onnx()));
-            on_cuda.map_err(|error| match on_cpu() {
-                Ok(_) => ExtractorError::CudaUnavailable {
-                    reason: error.to_string(),
-                },
-                Err(error) => rejected(error),
-            })
+    fn allocate(&self, images: usize) -> Result<Pixels, String> {
+        let memory = self.memory(MemoryType::CPUInput);
+        let allocator = memory.and_then(|memory| Allocator::new(&self.session, memory));
+        let allocator = allocator.map_err(|error| error.to_string())?;
+        let [a, b, c] = self.input.shape;
+        Pixels::new(&allocator, self.input.element, [images, a, b, c])
+    }
+
+    /// Host memory that the device reads and writes directly.
+    fn memory(&self, direction: MemoryType) -> ort::Result<MemoryInfo<'static>> {
+        let id = self.device as i32;
+        match self.placement.execution_provider.is_gpu() {
+            true => MemoryInfo::new(
+                AllocationDevice::CUDA_PINNED,
+                id,
+                AllocatorType::Device,
+                direction,
+            ),
+            false => MemoryInfo::new(
+                AllocationDevice::CPU,
+                0,
+                AllocatorType::Device,
+                MemoryType::Default,
+            ),
         }
     }
-}
 
-fn builder(environment: &Environment, options: &Options) -> ort::Result<SessionBuilder> {
-    let builder = ort::session::Session::builder(environment)?
-        // Otherwise ONNX Runtime may pick a device by itself, such as CoreML on macOS.
-        .with_auto_device(AutoDevicePolicy::PreferCPU)?
-        .with_deterministic_compute(true)?
-        // Threads that spin between operators take the cores from decoding: 1.35 times the images
-        // per second without, on two busy cores.
-        .with_intra_op_spinning(false)?
-        .with_intra_threads(options.threads())?;
-    Ok(builder)
-}
-
-fn with_cuda(environment: &Environment, options: &Options) -> ort::Result<SessionBuilder> {
-    // TF32 keeps 10 bits of the mantissa, which would set features apart from the CPU's.
-    let cuda = ep::CUDA::default()
-        .with_tf32(false)
-        .build()
-        .error_on_failure();
-    Ok(builder(environment, options)?.with_execution_providers([cuda])?)
-}
-
-/// Checks the graph's inputs; the size of the batch dimension where it is fixed.
-fn fixed_batch(inputs: &[Outlet], name: &str, side: usize) -> Result<Option<usize>, String> {
-    let [input] = inputs else {
-        let names: Vec<_> = inputs.iter().map(Outlet::name).collect();
-        return Err(format!("it must have one input, not {names:?}"));
-    };
-    if input.name() != name {
-        return Err(format!("its input is {}, not {name}", input.name()));
-    }
-    let ValueType::Tensor {
-        ty: TensorElementType::Float32,
-        shape,
-        ..
-    } = input.dtype()
-    else {
-        return Err(format!("input {name} must be an f32 tensor"));
-    };
-    let fits = |found: i64, wanted: usize| found == -1 || usize::try_from(found) == Ok(wanted);
-    match **shape {
-        [batch, channels, height, width]
-            if fits(channels, CHANNELS) && fits(height, side) && fits(width, side) =>
-        {
-            match usize::try_from(batch) {
-                Err(_) => Ok(None),
-                Ok(images @ 1..=MAX_BATCH) => Ok(Some(images)),
-                Ok(images) => Err(format!(
-                    "its batch dimension must be 1 to {MAX_BATCH}, not {images}"
-                )),
-            }
-        }
-        _ => Err(format!(
-            "input {name} must be (batch, 3, {side}, {side}), not {:?}",
-            &**shape
-        )),
+    /// A run of one image, after which arenas give up what they do not hold.
+    fn shrink(&mut self) -> Result<(), String> {
+        let images = match self.batch {
+            Batch::Fixed(images) => images,
+            Batch::Probed(_) | Batch::UpTo(_) | Batch::Padded(_) => 1,
+        };
+        let arenas = match self.placement.execution_provider.is_gpu() {
+            true => format!("cpu:0;gpu:{}", self.device),
+            false => "cpu:0".to_owned(),
+        };
+        let options = RunOptions::new().and_then(|mut options| {
+            options.set("memory.enable_memory_arena_shrinkage", arenas)?;
+            Ok(options)
+        });
+        let options = options.map_err(|error| error.to_string())?;
+        let pixels = self.allocate(images)?;
+        self.with_output((&pixels.tensor, images), Some(&options), |_| Ok(()))
+            .map_err(PieceError::reason)
     }
 }

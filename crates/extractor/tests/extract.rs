@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use curriculum_extractor::{
     DEFAULT_MODEL, ExecutionProvider, Extractor, ExtractorError, ImageError, Model, Options,
@@ -24,7 +25,7 @@ fn model(name: &str) -> Model {
 fn options(batch_size: usize, threads: usize) -> Options {
     Options {
         intra_threads: Some(threads),
-        batch_size,
+        batch_size: Some(batch_size),
         ..Options::default()
     }
 }
@@ -194,19 +195,6 @@ fn features_depend_on_the_image_only() {
 }
 
 #[test]
-fn features_do_not_depend_on_rayon_threads() {
-    let images = pictures(20);
-    let with_threads = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        pool.install(|| extract(&mut open("linear"), &images))
-    };
-    assert_eq!(with_threads(1), with_threads(3));
-}
-
-#[test]
 fn broken_images_fail_alone() {
     let mut images = pictures(9);
     images[3] = b"no image".to_vec();
@@ -217,8 +205,8 @@ fn broken_images_fail_alone() {
         let failures = extractor.extract(&images, &mut features).unwrap();
         let positions: Vec<_> = failures.iter().map(|failure| failure.position).collect();
         assert_eq!(positions, [3, 8]);
-        assert!(matches!(failures[0].error, ImageError::UnknownFormat));
-        assert!(matches!(failures[1].error, ImageError::Undecodable { .. }));
+        assert_eq!(failures[0].reason, ImageError::UnknownFormat.to_string());
+        assert!(failures[1].reason.starts_with("cannot be decoded"));
 
         let whole = extract(&mut extractor, &pictures(9));
         for (position, (row, whole)) in features.chunks(4).zip(whole.chunks(4)).enumerate() {
@@ -240,7 +228,7 @@ fn features_that_are_not_finite_are_failures() {
     let failures = open("overflow").extract(&images, &mut features).unwrap();
     assert_eq!(failures.len(), 1, "{failures:?}");
     assert_eq!(failures[0].position, 1);
-    assert!(matches!(failures[0].error, ImageError::NotFinite));
+    assert_eq!(failures[0].reason, ImageError::NotFinite.to_string());
     assert_eq!(features[4..], [0.0; 4]);
 }
 
@@ -305,22 +293,52 @@ fn options_out_of_range_are_refused() {
 }
 
 #[test]
-fn cuda_is_used_or_refused() {
-    let cuda = Options {
-        execution_provider: ExecutionProvider::Cuda,
-        ..Options::default()
-    };
-    match Extractor::open(&model("linear"), &cuda) {
-        Err(error) => assert!(
-            matches!(error, ExtractorError::CudaUnavailable { .. }),
-            "{error}"
-        ),
-        Ok(mut extractor) => {
-            let (cuda, cpu) = (
-                extract(&mut extractor, &pictures(9)),
-                extract(&mut open("linear"), &pictures(9)),
-            );
-            assert!(cuda.iter().zip(cpu).all(|(a, b)| (a - b).abs() < 1e-3));
+fn a_gpu_is_used_or_refused() {
+    for provider in [ExecutionProvider::Cuda, ExecutionProvider::TensorRt] {
+        let gpu = Options {
+            execution_provider: provider,
+            ..Options::default()
+        };
+        match Extractor::open(&model("linear"), &gpu) {
+            Err(error) => {
+                let refused = format!("execution provider {provider} cannot be used: ");
+                assert!(error.to_string().starts_with(&refused), "{error}");
+            }
+            Ok(mut extractor) => {
+                let (gpu, cpu) = (
+                    extract(&mut extractor, &pictures(9)),
+                    extract(&mut open("linear"), &pictures(9)),
+                );
+                assert!(gpu.iter().zip(cpu).all(|(a, b)| (a - b).abs() < 1e-3));
+            }
         }
     }
+}
+
+#[test]
+fn the_profile_shows_where_nodes_run() {
+    let extractor = open("linear");
+    let placement = extractor.placement().unwrap();
+    assert_eq!(placement.execution_provider, ExecutionProvider::Cpu);
+    let providers: Vec<_> = placement.nodes.keys().map(String::as_str).collect();
+    assert_eq!(providers, ["CPUExecutionProvider"]);
+}
+
+#[test]
+fn a_batch_size_is_found_and_memory_given_back_between_runs() {
+    let mut extractor = open("linear");
+    assert!((1..=256).contains(&extractor.batch_size().unwrap()));
+    let images = pictures(30);
+    let features = extract(&mut extractor, &images);
+    extractor.release().unwrap();
+    assert_eq!(extract(&mut extractor, &images), features);
+    assert!(
+        extractor
+            .bare_images_per_second(Duration::from_millis(1))
+            .unwrap()
+            > 0.0
+    );
+    let mut fixed = open("fixed_batch");
+    assert_eq!(fixed.batch_size().unwrap(), 2);
+    fixed.release().unwrap();
 }

@@ -359,6 +359,9 @@ fn names_and_settings_are_checked() {
             HubError::BadEndpoint { .. }
         ));
     }
+    // Who does not speak TLS is not spoken to.
+    scene.options.endpoint = scene.hub.endpoint.replace("http:", "https:");
+    scene.refused(&["https://127.0.0.1"]);
     scene.options.endpoint = scene.hub.endpoint.clone();
     scene.options.token = Token::new("hf_a\nb");
     assert!(!scene.refused(&["printable"]).to_string().contains("hf_a"));

@@ -1,13 +1,12 @@
 //! Questions to the hub.
 
 use std::fmt::Display;
-use std::thread;
-use std::time::Duration;
 
 use ureq::http::header::{ACCEPT_ENCODING, AUTHORIZATION, LOCATION, RANGE};
 use ureq::http::{HeaderMap, Method, Request, Response, Uri};
 use ureq::{Agent, Body, Error};
 
+use super::patience::{Failure, Patience};
 use super::{HubError, HubOptions, Pin, Progress};
 use crate::model::Registered;
 
@@ -24,13 +23,6 @@ pub(super) struct Client {
     pub(super) patience: Patience,
 }
 
-/// How often to try again, and after how long.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    retries: u32,
-    backoff: Duration,
-}
-
 /// What the hub says of a file.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
@@ -40,13 +32,6 @@ pub(super) struct Remote {
     pub(super) sha256: Option<String>,
     pub(super) bytes: Option<u64>,
     pub(super) commit: Option<String>,
-}
-
-/// Why one attempt failed.
-pub(super) enum Failure {
-    /// Another attempt may succeed.
-    Transient(String),
-    Final(HubError),
 }
 
 impl Client {
@@ -80,10 +65,7 @@ impl Client {
             endpoint,
             origin,
             authorization: token.map(|token| format!("Bearer {token}")),
-            patience: Patience {
-                retries: options.retries,
-                backoff: options.backoff,
-            },
+            patience: Patience::of(options),
         })
     }
 
@@ -231,52 +213,6 @@ impl Remote {
     }
 }
 
-/// Attempts that are left.
-pub(super) struct Attempts {
-    patience: Patience,
-    failed: u32,
-}
-
-impl Patience {
-    pub(super) fn attempts(self) -> Attempts {
-        Attempts {
-            patience: self,
-            failed: 0,
-        }
-    }
-}
-
-impl Attempts {
-    /// Waits for the next attempt, unless it was the last or would be in vain.
-    pub(super) fn after(
-        &mut self,
-        failure: Failure,
-        url: &str,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), HubError> {
-        let reason = match failure {
-            Failure::Final(error) => return Err(error),
-            Failure::Transient(reason) => reason,
-        };
-        if self.failed >= self.patience.retries {
-            let url = url.to_owned();
-            return Err(HubError::Unreachable { url, reason });
-        }
-        progress(Progress::Retrying { reason });
-        thread::sleep(
-            self.patience
-                .backoff
-                .saturating_mul(1 << self.failed.min(6)),
-        );
-        self.failed += 1;
-        Ok(())
-    }
-
-    pub(super) fn start_over(&mut self) {
-        self.failed = 0;
-    }
-}
-
 /// Where `response` points to; never from https to http.
 fn redirect(url: &str, response: &Response<Body>) -> Result<Option<String>, Failure> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -342,5 +278,43 @@ mod tests {
         ] {
             assert_eq!(resolve(location, base).as_deref(), next, "{location}");
         }
+    }
+
+    #[test]
+    fn checksum_and_size_are_those_of_the_file() {
+        let read = |headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(*name, value.parse().unwrap());
+            }
+            let remote = Remote::read(String::new(), &map);
+            (remote.sha256, remote.bytes)
+        };
+        let (file, redirect) = ("A1".repeat(32), "b2".repeat(32));
+        let known = Some(file.to_lowercase());
+        let (etag, linked) = (format!("W/\"{file}\""), format!("\"{file}\""));
+        // A mirror that answers itself.
+        assert_eq!(
+            read(&[("etag", &etag), ("content-length", "7")]),
+            (known.clone(), Some(7))
+        );
+        let location = ("location", "/blob");
+        let own = [
+            location,
+            ("etag", redirect.as_str()),
+            ("content-length", "9"),
+        ];
+        assert_eq!(read(&own), (None, None));
+        let hub = [
+            &own[..],
+            &[("x-linked-etag", &linked), ("x-linked-size", "7")],
+        ]
+        .concat();
+        assert_eq!(read(&hub), (known, Some(7)));
+        // Git's hash of a small file is no checksum of it.
+        assert_eq!(
+            read(&[("etag", "\"0123456789abcdef0123456789abcdef01234567\"")]),
+            (None, None)
+        );
     }
 }

@@ -9,7 +9,8 @@ use ureq::Body;
 use ureq::http::Response;
 use ureq::http::header::CONTENT_RANGE;
 
-use super::http::{Client, Failure, Remote};
+use super::http::{Client, Remote};
+use super::patience::Failure;
 use super::slot::{cannot_write, digest_of, hex};
 use super::{HubError, Progress};
 

@@ -98,9 +98,9 @@ impl<'a, 'g> Stream<'a, 'g> {
         let sum = match (fused, node.outputs.as_slice()) {
             (false, [sum, ..]) => vec![*sum],
             (true, [_, _, _, sum, ..]) if !sum.is_empty() => vec![*sum],
-            // Weights of the normalisation, then an optional bias that belongs to the sum.
             (true, _) => {
-                let bias = others.get(2).copied().filter(|bias| !bias.is_empty());
+                let bias = others.get(norm_weights(node.op)).copied();
+                let bias = bias.filter(|bias| !bias.is_empty());
                 [*a, *b].into_iter().chain(bias).collect()
             }
             (false, []) => return None,
@@ -177,6 +177,14 @@ fn is_fused_sum(op: &str) -> bool {
         op,
         "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization"
     )
+}
+
+/// Inputs of a fused sum between its two terms and the bias that belongs to the sum.
+fn norm_weights(op: &str) -> usize {
+    match op {
+        "SkipSimplifiedLayerNormalization" => 1,
+        _ => 2,
+    }
 }
 
 fn attends(op: &str) -> bool {

@@ -175,6 +175,15 @@ fn fused_blocks_are_found() {
         last = SkipLayerNormalization m1 s3 w w bias",
     );
     assert_eq!(found, ["s2", "m1+s3+bias"]);
+
+    let simplified = blocks(
+        "
+        a0 = Attention pixels w
+        n0 - - s0 = SkipSimplifiedLayerNormalization pixels a0 w
+        m0 = MatMul n0 w
+        n1 = SkipSimplifiedLayerNormalization s0 m0 w bias",
+    );
+    assert_eq!(simplified, ["s0+m0+bias"]);
 }
 
 #[test]

@@ -8,11 +8,13 @@ RUNTIME := $(TARGET)/onnxruntime
 RUNTIME_VERSION := 1.32.0
 # The libraries that the benchmarks are compared with.
 PEERS := $(abspath $(TARGET))/peers
+# PyTorch, timm and ruff: a throw-away environment of about 6 GB.
+VENV := $(abspath $(TARGET))/python
 
-.PHONY: help build demo test lint bench onnxruntime clean
+.PHONY: help build demo test test-python lint bench onnxruntime clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 build: onnxruntime ## the release binary, target/release/curriculum
 	$(CARGO) build --release --package curriculum-cli
@@ -23,10 +25,17 @@ demo: build ## real images to weights over gRPC, and report.html
 test: onnxruntime lint ## all tests
 	$(CARGO) build --package curriculum-cli
 	$(CARGO) test --workspace
+	$(MAKE) test-python
 
-lint: ## formatting and warnings
+test-python: onnxruntime $(VENV)/.tests ## the exporter, features beside PyTorch's, the GPU script on the CPU
+	$(CARGO) build --package curriculum-cli
+	CURRICULUM=$(abspath $(TARGET))/debug/curriculum $(VENV)/bin/python -m pytest -c tests/python/pytest.ini tests/python
+
+lint: $(VENV)/.lint ## formatting and warnings
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
 
 bench: build $(PEERS)/.installed ## speed and accuracy, beside numpy, scikit-learn, faiss and linfa
 	PEERS_PYTHON=$(PEERS)/bin/python $(CARGO) bench --bench weights --bench accuracy --bench numpy --bench kmeans \
@@ -37,6 +46,17 @@ bench: build $(PEERS)/.installed ## speed and accuracy, beside numpy, scikit-lea
 $(PEERS)/.installed:
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/pip install --quiet numpy scikit-learn faiss-cpu
+	touch $@
+
+$(VENV)/.lint: tests/python/lint.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement $<
+	touch $@
+
+# scikit-image is there for its photographs alone, and its code does not run.
+$(VENV)/.tests: $(VENV)/.lint tests/python/requirements.txt python/tools/requirements.txt
+	$(VENV)/bin/pip install --quiet --no-cache-dir --requirement tests/python/requirements.txt
+	$(VENV)/bin/pip install --quiet --no-cache-dir --no-deps scikit-image==0.26.0
 	touch $@
 
 onnxruntime: $(RUNTIME)/.version-$(RUNTIME_VERSION) ## ONNX Runtime's library, from its Python wheel

@@ -18,12 +18,14 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Norma
 def main():
     folder, resize, crop, rounds, seconds = sys.argv[1:]
     torch.set_num_threads(1)
-    transform = Compose([
-        Resize(int(resize), InterpolationMode.BICUBIC, antialias=True),
-        CenterCrop(int(crop)),
-        ToTensor(),
-        Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    ])
+    transform = Compose(
+        [
+            Resize(int(resize), InterpolationMode.BICUBIC, antialias=True),
+            CenterCrop(int(crop)),
+            ToTensor(),
+            Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ]
+    )
     files = [path.read_bytes() for path in sorted(Path(folder).iterdir())]
     best = 0.0
     for _ in range(int(rounds)):

@@ -30,9 +30,7 @@ def extract(extractor: Extractor, grey: torch.Tensor, batch: int = 500) -> torch
     return torch.cat([F.normalize(extractor(part), dim=1) for part in grey.split(batch)])
 
 
-def knn_accuracy(
-    bank: torch.Tensor, bank_labels: torch.Tensor, queries: torch.Tensor, labels: torch.Tensor
-) -> float:
+def knn_accuracy(bank: torch.Tensor, bank_labels: torch.Tensor, queries: torch.Tensor, labels: torch.Tensor) -> float:
     """Share of unit-length `queries` (M, D) that a weighted k-NN over `bank` (N, D) gets right."""
     correct = 0
     for part, truth in zip(queries.split(500), labels.split(500), strict=True):

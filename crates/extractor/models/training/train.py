@@ -87,9 +87,7 @@ class DinoLoss(nn.Module):
         self.config = config
         self.register_buffer("center", torch.zeros(config.prototypes))
 
-    def forward(
-        self, student: torch.Tensor, teacher: torch.Tensor, temperature: float
-    ) -> torch.Tensor:
+    def forward(self, student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
         """Mean over image and pairs of different views.
 
         `student` (V, B, K) holds logits of all views, the global ones first; `teacher` (G, B, K)
@@ -150,14 +148,10 @@ def make_optimizer(student: nn.Module) -> torch.optim.AdamW:
     # class embedding.
     weights = [p for p in student.parameters() if p.ndim in (2, 4)]
     others = [p for p in student.parameters() if p.ndim not in (2, 4)]
-    return torch.optim.AdamW(
-        [{"params": weights, "decayed": True}, {"params": others, "decayed": False}], fused=True
-    )
+    return torch.optim.AdamW([{"params": weights, "decayed": True}, {"params": others, "decayed": False}], fused=True)
 
 
-def log_knn(
-    config: Config, name: str, extractor: Extractor, train_set: Split, test_set: Split
-) -> None:
+def log_knn(config: Config, name: str, extractor: Extractor, train_set: Split, test_set: Split) -> None:
     """Log the k-NN accuracy on the first images of either split."""
     bank = Split(*(part[: config.knn_train] for part in train_set))
     queries = Split(*(part[: config.knn_test] for part in test_set))

@@ -27,7 +27,7 @@ IMAGES = ["fashion_0.png", "fashion_1.png", "colour.png"]
 def write_images(folder: Path) -> None:
     raw = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())
     pixels = np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28)
-    for name, image in zip(IMAGES, pixels):
+    for name, image in zip(IMAGES, pixels, strict=False):
         Image.fromarray(image).save(HERE / name, optimize=True)
     picture(97, 61).save(HERE / "colour.png", optimize=True)
 
@@ -37,12 +37,14 @@ def main() -> None:
         write_images(Path(sys.argv[1]))
     entry = tomllib.loads(MODEL.with_suffix(".toml").read_text())
     steps = entry["preprocessing"]
-    transform = Compose([
-        Resize(steps["resize"], InterpolationMode(steps["interpolation"]), antialias=True),
-        CenterCrop(steps["crop"]),
-        ToTensor(),
-        Normalize(steps["mean"], steps["std"]),
-    ])
+    transform = Compose(
+        [
+            Resize(steps["resize"], InterpolationMode(steps["interpolation"]), antialias=True),
+            CenterCrop(steps["crop"]),
+            ToTensor(),
+            Normalize(steps["mean"], steps["std"]),
+        ]
+    )
     pixels = np.stack([transform(Image.open(HERE / name).convert("RGB")).numpy() for name in IMAGES])
     session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])
     (features,) = session.run([entry["output"]], {entry["input"]: pixels})

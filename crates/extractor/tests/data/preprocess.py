@@ -48,12 +48,14 @@ def picture(width: int, height: int) -> Image.Image:
 def main() -> None:
     with (Path(__file__).parent / "preprocess.f32").open("wb") as file:
         for width, height, interpolation in CASES:
-            transform = Compose([
-                Resize(RESIZE, InterpolationMode(interpolation), antialias=True),
-                CenterCrop(CROP),
-                ToTensor(),
-                Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-            ])
+            transform = Compose(
+                [
+                    Resize(RESIZE, InterpolationMode(interpolation), antialias=True),
+                    CenterCrop(CROP),
+                    ToTensor(),
+                    Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+                ]
+            )
             pixels = transform(picture(width, height)).numpy()
             assert pixels.shape == (3, CROP, CROP)
             file.write(pixels.astype("<f4").tobytes())

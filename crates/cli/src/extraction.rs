@@ -13,6 +13,9 @@ use std::{borrow::Cow, ops::ControlFlow, path::Path};
 /// Samples between two reports.
 const REPORTED: usize = 16;
 
+/// Takes each sample's index with its features, or the reason why it has none.
+pub(crate) type Sink<'a> = dyn FnMut(usize, Result<&[f32], &str>) -> anyhow::Result<()> + 'a;
+
 /// How features are extracted.
 pub(crate) struct Extraction {
     model: Model,
@@ -69,7 +72,7 @@ impl Extraction {
         manifest: &Manifest,
         extractor: &mut Extractor,
         watch: &mut Watch,
-        sink: &mut dyn FnMut(usize, Result<&[f32], &str>) -> anyhow::Result<()>,
+        sink: &mut Sink<'_>,
     ) -> anyhow::Result<Timing> {
         let (total, mut failed) = (manifest.len(), 0);
         let mut outcome: anyhow::Result<()> = Ok(());

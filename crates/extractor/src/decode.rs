@@ -52,7 +52,7 @@ pub(crate) struct Rgb<'a> {
 /// Faster for large photographs, but pixels stray from torchvision's: of values in steps of 1/255,
 /// 99.9 % are within 2 at [`Scaled::Off`] and 12 at [`Scaled::On`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Scaled {
+pub(crate) enum Scaled {
     /// At its size.
     #[default]
     Off,

@@ -34,7 +34,6 @@ mod session;
 mod stream;
 mod vectorize;
 
-pub use decode::Scaled;
 pub use error::{ExtractorError, ImageError};
 pub use extractor::{Extractor, ImageFailure};
 pub use model::{

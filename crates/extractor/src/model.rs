@@ -132,6 +132,15 @@ impl Model {
         Ok(Self::new(entry, self.onnx))
     }
 
+    /// The same graph, large JPEGs decoded at a part of their size, see
+    /// [`Preprocessing::scaled_decoding`].
+    #[must_use]
+    pub fn with_scaled_decoding(self) -> Self {
+        let mut entry = self.entry;
+        entry.preprocessing.scaled_decoding = true;
+        Self::new(entry, self.onnx)
+    }
+
     /// What is in the graph: its ends, its blocks, the tensors that [`Model::with_layer`] takes.
     ///
     /// # Errors

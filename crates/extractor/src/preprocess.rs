@@ -57,16 +57,13 @@ impl Preprocessor {
             crop: preprocessing.crop,
             layout: entry.layout,
             filter: preprocessing.interpolation,
-            scaled: Scaled::Off,
+            scaled: match preprocessing.scaled_decoding {
+                true => Scaled::On,
+                false => Scaled::Off,
+            },
             mean: preprocessing.mean,
             std: preprocessing.std,
         }
-    }
-
-    /// Whether JPEGs may be decoded at a part of their size; [`Scaled::Off`] until this is called.
-    #[must_use]
-    pub fn with_scaled(self, scaled: Scaled) -> Self {
-        Self { scaled, ..self }
     }
 
     /// Side of the crop, in pixels.

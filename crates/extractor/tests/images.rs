@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use curriculum_extractor::{
-    Interpolation, Layout, ModelEntry, Preprocessing, Preprocessor, Scaled, Scratch, Tokens,
+    Interpolation, Layout, ModelEntry, Preprocessing, Preprocessor, Scratch, Tokens,
 };
 
 fn folder() -> PathBuf {
@@ -30,8 +30,14 @@ fn entry(resize: u32, crop: u32, layout: Layout) -> ModelEntry {
             interpolation: Interpolation::Bicubic,
             mean: [0.0; 3],
             std: [1.0; 3],
+            scaled_decoding: false,
         },
     }
+}
+
+fn preprocessor(mut entry: ModelEntry, scaled_decoding: bool) -> Preprocessor {
+    entry.preprocessing.scaled_decoding = scaled_decoding;
+    Preprocessor::new(&entry)
 }
 
 /// Resized to 40 and cropped to 32, with a scratch of its own.
@@ -49,14 +55,14 @@ fn preprocessed(name: &str, preprocessor: &Preprocessor) -> Vec<f32> {
 
 /// Differences from the reference, in steps of 255, least first.
 fn differences(name: &str, resize: u32) -> Vec<u32> {
-    differences_of(name, name, resize, Scaled::Off)
+    differences_of(name, name, resize, false)
 }
 
-fn differences_of(name: &str, reference: &str, resize: u32, scaled: Scaled) -> Vec<u32> {
+fn differences_of(name: &str, reference: &str, resize: u32, scaled: bool) -> Vec<u32> {
     let path = folder().join(format!("reference/{reference}.png"));
     let reference = image::open(path).unwrap().into_rgb8();
     let entry = entry(resize, reference.width(), Layout::Nhwc);
-    let pixels = preprocessed(name, &Preprocessor::new(&entry).with_scaled(scaled));
+    let pixels = preprocessed(name, &preprocessor(entry, scaled));
     let pairs = pixels.iter().zip(reference.as_raw());
     let mut differences: Vec<_> = pairs
         .map(|(ours, theirs)| (ours * 255.0 - f32::from(*theirs)).abs().round() as u32)
@@ -104,10 +110,10 @@ fn scaled_photographs_are_within_twelve_steps() {
     // The one between them is progressive, which is always decoded in full.
     for name in ["coffee", "astronaut"] {
         let (file, reference) = (format!("{name}.jpg"), format!("{name}_quarter"));
-        let differences = differences_of(&file, &reference, 64, Scaled::On);
+        let differences = differences_of(&file, &reference, 64, true);
         assert!(differences[differences.len() * 999 / 1000] <= 12, "{name}");
         assert!(differences[differences.len() - 1] <= 16, "{name}");
-        let full = differences_of(&file, &reference, 64, Scaled::Off);
+        let full = differences_of(&file, &reference, 64, false);
         assert_ne!(differences, full, "{name} was not scaled");
     }
 }
@@ -115,10 +121,10 @@ fn scaled_photographs_are_within_twelve_steps() {
 /// Mean differences in steps of 255: what is wrong about a whole kind would be larger.
 #[test]
 fn scaled_jpegs_of_every_kind_stay_close_to_the_full_ones() {
-    let preprocessor = |scaled| Preprocessor::new(&entry(11, 11, Layout::Nchw)).with_scaled(scaled);
+    let preprocessor = |scaled| preprocessor(entry(11, 11, Layout::Nchw), scaled);
     for name in names().iter().filter(|name| name.ends_with(".jpg")) {
-        let full = preprocessed(name, &preprocessor(Scaled::Off));
-        let pixels = preprocessed(name, &preprocessor(Scaled::On));
+        let full = preprocessed(name, &preprocessor(false));
+        let pixels = preprocessed(name, &preprocessor(true));
         let sum: f32 = pixels.iter().zip(&full).map(|(a, b)| (a - b).abs()).sum();
         let mean = 255.0 * sum / full.len() as f32;
         assert!(mean < 5.0, "{name}: {mean}");

@@ -11,6 +11,7 @@
 //! | `queue`, `worker` | which jobs wait or run; the thread that runs them |
 //! | [`request`] | what a caller asks for, checked and with defaults filled in |
 //! | `advance` | the loop over stages |
+//! | `background` | the priority of jobs beside that of requests |
 //! | `stage` | one file per stage, each a plain function over the job's context |
 //! | [`progress`] | what watchers see |
 //! | [`extraction`] | the seam to the model |
@@ -19,6 +20,7 @@
 //! | [`error`] | why a submission is refused, why features could not be fitted |
 
 mod advance;
+mod background;
 mod chunks;
 pub mod error;
 pub mod extraction;
@@ -30,6 +32,7 @@ pub mod request;
 mod stage;
 mod worker;
 
+pub use background::in_background;
 pub use error::{FitError, PipelineError};
 pub use extraction::FeatureExtractor;
 pub use fit::fit;

@@ -3,11 +3,13 @@
 use crate::{
     FeatureExtractor,
     advance::{Workplace, advance, commit},
+    background::lower_priority,
     queue::{Active, Queue},
     request::LoadedModel,
     stage::StageError,
 };
 use curriculum_store::{Digest, JobRecord, JobState, Store, StoreError};
+use rayon::ThreadPoolBuilder;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering},
@@ -43,8 +45,19 @@ impl Shared {
     }
 
     pub(crate) fn work(&self, mut extractor: Box<dyn FeatureExtractor>) {
+        lower_priority();
+        // The common pool also serves requests, so jobs have one of their own.
+        let pool = ThreadPoolBuilder::new().thread_name(|number| format!("jobs-{number}"));
+        let pool = pool
+            .build()
+            .inspect_err(|error| tracing::error!(%error, "no threads for jobs"));
         while let Some((id, active)) = self.next() {
-            if let Err(error) = self.run(id, &active, extractor.as_mut()) {
+            let mut run = || self.run(id, &active, extractor.as_mut());
+            let ran = match &pool {
+                Ok(pool) => pool.install(run),
+                Err(_) => run(),
+            };
+            if let Err(error) = ran {
                 // The record could not be read or written; the job stays as it was stored.
                 tracing::error!(job = %id, %error, "job record lost");
                 self.queue().active.remove(&id);

@@ -7,7 +7,7 @@ use crate::{
     service::{curriculum::Curricula, ingest::Ingest},
 };
 use curriculum_extractor::ExtractorError;
-use curriculum_pipeline::{Pipeline, extraction::OnnxExtractor};
+use curriculum_pipeline::{Pipeline, extraction::OnnxExtractor, in_background};
 use curriculum_proto::v1::{
     FILE_DESCRIPTOR_SET, curriculum_service_server::CurriculumServiceServer,
     ingest_service_server::IngestServiceServer,
@@ -66,7 +66,8 @@ impl Server {
     pub fn open(config: Config) -> Result<Self, ServeError> {
         let store = Arc::new(Store::open(&config.storage.data_dir)?);
         let (model, options) = config.model.load()?;
-        let extractor = OnnxExtractor::open(&model, &options)?;
+        // Its threads take on the priority of the one that opens it.
+        let extractor = in_background(|| OnnxExtractor::open(&model, &options))?;
         let pipeline = Arc::new(Pipeline::start(Arc::clone(&store), Box::new(extractor))?);
         Ok(Self {
             store,

@@ -18,6 +18,10 @@ pub(crate) struct ModelArgs {
     /// What becomes of a layer's tokens: cls, mean or cls+mean [default: as the model's entry says].
     #[arg(long, value_name = "POOLING")]
     tokens: Option<Tokens>,
+    /// Decode large JPEGs at a half, a quarter or an eighth of their size: faster, and up to 16 of 255
+    /// steps off.
+    #[arg(long)]
+    scaled_decoding: bool,
     /// Where the model runs: cpu, cuda or tensorrt. A GPU that cannot be used is an error, never the
     /// CPU instead [default: cpu].
     #[arg(long, value_name = "PROVIDER")]
@@ -43,6 +47,7 @@ impl ModelArgs {
             name: self.model.clone(),
             layer: self.layer.as_ref().map(ToString::to_string),
             tokens: self.tokens.as_ref().map(ToString::to_string),
+            scaled_decoding: self.scaled_decoding.then_some(true),
             execution_provider: self.execution_provider,
             device_ids: self.device_id.clone(),
             gpu_memory_limit: self.gpu_memory_limit,

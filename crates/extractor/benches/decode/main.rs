@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use curriculum_extractor::{
-    Interpolation, Layout, ModelEntry, Preprocessing, Preprocessor, Scaled, Scratch, Tokens,
+    Interpolation, Layout, ModelEntry, Preprocessing, Preprocessor, Scratch, Tokens,
 };
 use image::DynamicImage;
 use image::codecs::jpeg::JpegEncoder;
@@ -25,14 +25,14 @@ use image::imageops::FilterType;
 const ROUNDS: usize = 8;
 const ROUND_SECONDS: f64 = 0.4;
 
-const OFF: &[Scaled] = &[Scaled::Off];
-const ALL: &[Scaled] = &[Scaled::Off, Scaled::On];
+const OFF: &[bool] = &[false];
+const ALL: &[bool] = &[false, true];
 
 struct Case {
     name: &'static str,
     resize: u32,
     crop: u32,
-    scaled: &'static [Scaled],
+    scaled: &'static [bool],
     files: Vec<Vec<u8>>,
 }
 
@@ -50,7 +50,7 @@ fn main() {
         for scaled in case.scaled {
             let ours = ours(&case, *scaled);
             print!(
-                "{:<20} scaled {:<3} ours {ours:>8.1} img/s per core",
+                "{:<20} scaled {:<5} ours {ours:>8.1} img/s per core",
                 case.name,
                 format!("{scaled:?}")
             );
@@ -124,8 +124,8 @@ fn jpeg(image: &DynamicImage, width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-fn ours(case: &Case, scaled: Scaled) -> f64 {
-    let preprocessor = Preprocessor::new(&entry(case)).with_scaled(scaled);
+fn ours(case: &Case, scaled: bool) -> f64 {
+    let preprocessor = Preprocessor::new(&entry(case, scaled));
     let mut scratch = Scratch::default();
     let mut pixels = vec![0.0; preprocessor.len()];
     let mut best = 0.0_f64;
@@ -145,7 +145,7 @@ fn ours(case: &Case, scaled: Scaled) -> f64 {
     best
 }
 
-fn entry(case: &Case) -> ModelEntry {
+fn entry(case: &Case, scaled_decoding: bool) -> ModelEntry {
     ModelEntry {
         name: "bench".to_owned(),
         description: String::new(),
@@ -160,6 +160,7 @@ fn entry(case: &Case) -> ModelEntry {
             interpolation: Interpolation::Bicubic,
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
+            scaled_decoding,
         },
     }
 }

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 
 use curriculum_extractor::{
-    ImageError, Interpolation, Layout, ModelEntry, Preprocessing, Preprocessor, Scaled, Scratch, Tokens,
+    ImageError, Interpolation, Layout, ModelEntry, Preprocessing, Preprocessor, Scratch, Tokens,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -18,8 +18,8 @@ thread_local! {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    for scaled in [Scaled::Off, Scaled::On] {
-        let preprocessor = Preprocessor::new(&entry()).with_scaled(scaled);
+    for scaled in [false, true] {
+        let preprocessor = Preprocessor::new(&entry(scaled));
         let mut pixels = vec![f32::NAN; preprocessor.len()];
         let run = |scratch: &mut Scratch| preprocessor.run(bytes, scratch, &mut pixels);
         match SCRATCH.with_borrow_mut(run) {
@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-fn entry() -> ModelEntry {
+fn entry(scaled_decoding: bool) -> ModelEntry {
     ModelEntry {
         name: "fuzz".to_owned(),
         description: String::new(),
@@ -44,6 +44,7 @@ fn entry() -> ModelEntry {
             interpolation: Interpolation::Bicubic,
             mean: [0.0; 3],
             std: [1.0; 3],
+            scaled_decoding,
         },
     }
 }

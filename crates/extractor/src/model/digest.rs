@@ -10,6 +10,7 @@ pub(super) fn digest(entry: &ModelEntry, onnx: &[u8]) -> [u8; 32] {
         interpolation,
         mean,
         std,
+        scaled_decoding,
     } = &entry.preprocessing;
     let mut hasher = blake3::Hasher::new_derive_key("curriculum model v2");
     for part in [onnx, entry.input.as_bytes(), entry.output.as_bytes()] {
@@ -27,7 +28,11 @@ pub(super) fn digest(entry: &ModelEntry, onnx: &[u8]) -> [u8; 32] {
     for value in mean.iter().chain(std) {
         hasher.update(&value.to_le_bytes());
     }
-    hasher.update(&[entry.layout as u8, entry.tokens as u8]);
+    hasher.update(&[
+        entry.layout as u8,
+        entry.tokens as u8,
+        u8::from(*scaled_decoding),
+    ]);
     hasher.update(&entry.prefix_tokens.to_le_bytes());
     *hasher.finalize().as_bytes()
 }

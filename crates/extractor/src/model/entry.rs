@@ -70,6 +70,10 @@ pub struct Preprocessing {
     /// Per channel RGB, of values in [0, 1].
     #[serde(deserialize_with = "per_channel")]
     pub std: [f32; 3],
+    /// Whether large JPEGs may be decoded at a half, a quarter or an eighth of their size: faster, and
+    /// up to 16 of 255 steps off. Off by default.
+    #[serde(default)]
+    pub scaled_decoding: bool,
 }
 
 /// Order of an image's dimensions in the graph's input.
@@ -177,6 +181,7 @@ impl Preprocessing {
             interpolation: _,
             mean,
             std,
+            scaled_decoding: _,
         } = self;
         if !(1..=MAX_SIDE).contains(resize) {
             let reason = format!("must be 1 to {MAX_SIDE}, not {resize}");

@@ -141,6 +141,7 @@ impl Registered {
                 interpolation: Interpolation::Bicubic,
                 mean: [0.485, 0.456, 0.406],
                 std: [0.229, 0.224, 0.225],
+                scaled_decoding: false,
             },
         }
     }

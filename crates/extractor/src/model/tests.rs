@@ -26,7 +26,9 @@ fn the_schema_shown_to_users_is_a_valid_entry() {
         interpolation,
         mean,
         std,
+        scaled_decoding,
     } = entry.preprocessing;
+    assert!(!scaled_decoding);
     assert_eq!(
         (resize, crop, interpolation),
         (256, 224, Interpolation::Bicubic)

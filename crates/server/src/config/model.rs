@@ -16,6 +16,9 @@ pub struct Model {
     pub layer: Option<String>,
     /// `cls`, `mean` or `cls+mean` of a layer's tokens; by default what the entry says.
     pub tokens: Option<String>,
+    /// Whether large JPEGs may be decoded at a part of their size: faster, and up to 16 of 255 steps
+    /// off.
+    pub scaled_decoding: bool,
     /// `cpu`, `cuda` or `tensorrt`; a GPU that cannot be used is an error, never the CPU instead.
     pub execution_provider: ExecutionProvider,
     /// GPUs to use, each with a session of its own.
@@ -40,6 +43,8 @@ pub struct ModelOverrides {
     pub layer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaled_decoding: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution_provider: Option<ExecutionProvider>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +74,9 @@ impl Model {
         if let Some(tokens) = &self.tokens {
             model = model.with_tokens(tokens.parse().map_err(out_of_range("tokens"))?)?;
         }
+        if self.scaled_decoding {
+            model = model.with_scaled_decoding();
+        }
         let options = Options {
             execution_provider: self.execution_provider,
             device_ids: self.device_ids.clone(),
@@ -87,6 +95,7 @@ impl Default for Model {
             name: DEFAULT_MODEL.to_owned(),
             layer: None,
             tokens: None,
+            scaled_decoding: false,
             execution_provider: ExecutionProvider::Cpu,
             device_ids: vec![0],
             gpu_memory_limit: 0,

@@ -10,6 +10,7 @@
 //! | `shutdown` | SIGTERM, and cancelling jobs |
 //! | `overload` | too many calls, calls beside a running job, health and reflection |
 //! | `command_line` | the commands a pipeline runs, with their exit codes |
+//! | `extract` | images to features without a server |
 //! | `fit` | features and images to difficulties without a server, against the reference |
 //! | `fit_input` | what `fit` refuses, and how it is said |
 //! | `file_weights` | weights of a file of difficulties, against the reference |
@@ -24,6 +25,7 @@ mod bad_input;
 mod broken_images;
 mod command_line;
 mod export;
+mod extract;
 mod file_weights;
 mod fit;
 mod fit_input;

@@ -221,6 +221,20 @@ fn broken_images_fail_alone() {
 }
 
 #[test]
+fn a_graph_in_f16_with_channels_last_follows_the_one_in_f32() {
+    let images = pictures(9);
+    let whole = extract(&mut open("linear"), &images);
+    for batch in [2, 9] {
+        let mut half = Extractor::open(&model("half"), &options(batch, 1)).unwrap();
+        let half = extract(&mut half, &images);
+        // Sums of 192 products, each rounded to 11 bits.
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() < 0.1;
+        assert!(whole.iter().zip(&half).all(close), "{half:?}");
+        assert_ne!(whole, half);
+    }
+}
+
+#[test]
 fn features_that_are_not_finite_are_failures() {
     // The fixture multiplies by the exponential of the pixels' sum.
     let images = [0_u8, 255].map(|value| png(&RgbImage::from_pixel(8, 8, Rgb([value; 3]))));

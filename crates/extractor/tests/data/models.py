@@ -4,7 +4,8 @@ Usage: python models.py
 
 Input `pixel_values` (B, 3, 8, 8). In output `features`, every image's values depend on its pixels only:
 linear.onnx (B, 4) · tokens.onnx (B, 5, 4), class token first · spatial.onnx (B, 4, 2, 2) ·
-fixed_batch.onnx (3, 4), batch dimension fixed at 3 · overflow.onnx (B, 4), infinite for bright images.
+fixed_batch.onnx (3, 4), batch dimension fixed at 3 · overflow.onnx (B, 4), infinite for bright images ·
+half.onnx (B, 4), linear.onnx in f16 from (B, 8, 8, 3).
 """
 
 from pathlib import Path
@@ -28,19 +29,31 @@ std = [0.229, 0.224, 0.225]
 """
 
 
-def save(name: str, nodes: list, constants: dict, shape: list, batch: str | int = "batch") -> None:
+def save(
+    name: str,
+    nodes: list,
+    constants: dict,
+    shape: list,
+    batch: str | int = "batch",
+    kind: int = TensorProto.FLOAT,
+    layout: str = "nchw",
+) -> None:
     """One graph, its constants drawn or given, and its entry."""
+    image = {"nchw": [3, 8, 8], "nhwc": [8, 8, 3]}[layout]
     graph = helper.make_graph(
         nodes,
         name,
-        [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, [batch, 3, 8, 8])],
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("pixel_values", kind, [batch, *image])],
+        [helper.make_tensor_value_info("features", kind, shape)],
         [numpy_helper.from_array(value, key) for key, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, HERE / f"{name}.onnx")
-    (HERE / f"{name}.toml").write_text(ENTRY.format(name=name))
+    entry = ENTRY.format(name=name)
+    if layout != "nchw":
+        entry = entry.replace("output =", f'layout = "{layout}"\noutput =')
+    (HERE / f"{name}.toml").write_text(entry)
 
 
 def main() -> None:
@@ -50,6 +63,11 @@ def main() -> None:
     multiply = helper.make_node("MatMul", ["flat", "weight"], ["features"])
     save("linear", [flatten, multiply], projection, ["batch", 4])
     save("fixed_batch", [flatten, multiply], projection, [3, 4], batch=3)
+
+    planes = helper.make_node("Transpose", ["pixel_values"], ["planes"], perm=[0, 3, 1, 2])
+    narrow = [planes, helper.make_node("Flatten", ["planes"], ["flat"]), multiply]
+    halves = {"weight": projection["weight"].astype(np.float16)}
+    save("half", narrow, halves, ["batch", 4], kind=TensorProto.FLOAT16, layout="nhwc")
 
     loud = [
         flatten,

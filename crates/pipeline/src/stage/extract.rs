@@ -44,16 +44,20 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
         open: FeatureChunk::default(),
     };
     let missing = chunks.missing()?;
+    if !missing.is_empty() && interrupt.load(Ordering::Relaxed) {
+        return Err(StageError::Interrupted);
+    }
     let mut indices = missing.iter().flat_map(|index| range(*index, &samples));
     let mut outcome = Ok(());
     let extracted = extractor.extract(
         &mut indices,
         &|index| read(manifest, &samples, index),
         &mut |index, row| {
-            outcome = match interrupt.load(Ordering::Relaxed) {
-                true => Err(StageError::Interrupted),
-                false => chunks.take(index, row),
-            };
+            outcome = chunks.take(index, row);
+            // Between chunks: what is finished of one is not thrown away.
+            if outcome.is_ok() && chunks.is_between() && interrupt.load(Ordering::Relaxed) {
+                outcome = Err(StageError::Interrupted);
+            }
             match outcome {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
@@ -102,6 +106,11 @@ impl Chunks<'_, '_> {
             }
         }
         Ok(missing)
+    }
+
+    /// Whether a chunk is complete and another to follow.
+    fn is_between(&self) -> bool {
+        self.open.features.is_empty() && self.done < self.samples.len()
     }
 
     /// Adds a sample to its chunk, and writes the chunk after its last one.

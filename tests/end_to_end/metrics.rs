@@ -74,11 +74,11 @@ async fn side_addresses_that_cannot_be_used_are_refused() {
     let home = Home::new();
     let folder = home.path("");
     for command in ["serve", "check-config"] {
-        let bad = curriculum_in(&folder, &[], [command, "--http-addr", "9090"]).await;
-        bad.refused("`9090` is neither IP:PORT nor `off`");
-        let variables = [("CURRICULUM__HTTP__ADDR", "9090")];
+        let bad = curriculum_in(&folder, &[], [command, "--http-addr", "localhost:9090"]).await;
+        bad.refused("`localhost:9090` is neither IP:PORT nor `off`");
+        let variables = [("CURRICULUM__HTTP__ADDR", "localhost:9090")];
         let bad = curriculum_in(&folder, &variables, [command]).await;
-        bad.refused("`9090` is neither IP:PORT nor `off`");
+        bad.refused("`localhost:9090` is neither IP:PORT nor `off`");
     }
 
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -16,6 +16,7 @@
 //! | `file_weights` | weights of a file of difficulties, against the reference |
 //! | `export` | difficulties as tables |
 //! | `models` | models by name: listed, pulled from a hub, looked into |
+//! | `metrics` | what a server says about the model it runs |
 //! | `architecture` | which crate may depend on what |
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
@@ -30,6 +31,7 @@ mod file_weights;
 mod fit;
 mod fit_input;
 mod ingest;
+mod metrics;
 mod models;
 mod overload;
 mod resume;

@@ -24,6 +24,9 @@ use tonic::transport::{Channel, Endpoint};
 /// What the server prints once it accepts calls, followed by its address.
 const READY: &str = "listening on ";
 
+/// What it prints next, followed by where its metrics are.
+const METRICS: &str = "metrics on ";
+
 /// A temporary folder that outlives the servers started in it: data folder, settings and logs.
 #[derive(Debug)]
 pub struct Home(TempDir);
@@ -54,6 +57,7 @@ pub struct TestServer {
     _stdout: BufReader<ChildStdout>,
     log: PathBuf,
     url: String,
+    metrics: String,
     channel: Channel,
 }
 
@@ -130,7 +134,8 @@ impl TestServer {
         let mut command = command::base();
         command
             .current_dir(&home.0)
-            .args(["serve", "--grpc-addr", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--grpc-addr", "127.0.0.1:0"])
+            .args(["--http-addr", "127.0.0.1:0", "--data-dir"])
             .arg(home.data())
             .arg("--config")
             .arg(settings)
@@ -153,9 +158,15 @@ impl TestServer {
                 text(&log)
             );
         };
+        let mut metrics = String::new();
+        let read = timeout(PATIENCE, stdout.read_line(&mut metrics)).await;
+        let Some(metrics) = metrics.trim_end().strip_prefix(METRICS) else {
+            panic!("no metrics ({read:?}), printed `{metrics}`");
+        };
         let endpoint = Endpoint::from_shared(url.to_owned()).unwrap();
         Self {
             url: url.to_owned(),
+            metrics: metrics.to_owned(),
             channel: endpoint.connect().await.unwrap(),
             child,
             _stdout: stdout,
@@ -167,6 +178,12 @@ impl TestServer {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where its metrics are.
+    #[must_use]
+    pub fn metrics_url(&self) -> &str {
+        &self.metrics
     }
 
     /// A connection, for any client.

@@ -7,7 +7,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
 use curriculum_proto::v1::{self, curriculum_service_client::CurriculumServiceClient};
-use curriculum_server::{Config, Overrides, Server};
+use curriculum_server::{Config, Overrides, Server, config::HttpAddr};
 use curriculum_store::{
     Clusters, Column, Digest, Parameters, ScheduleRecord, Score, Store, SummaryRecord,
     VersionRecord,
@@ -81,14 +81,15 @@ fn publish(folder: &Path) {
 fn client(runtime: &Runtime, folder: &Path) -> CurriculumServiceClient<Channel> {
     let overrides = Overrides {
         grpc_addr: Some(([127, 0, 0, 1], 0).into()),
+        http_addr: Some(HttpAddr::Off),
         data_dir: Some(folder.to_owned()),
         ..Overrides::default()
     };
     let server = Server::open(Config::load(None, &overrides).unwrap()).unwrap();
     runtime.block_on(async {
-        let listener = server.bind().await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(server.serve(listener, std::future::pending()));
+        let listeners = server.bind().await.unwrap();
+        let address = listeners.grpc.local_addr().unwrap();
+        tokio::spawn(server.serve(listeners, std::future::pending()));
         CurriculumServiceClient::connect(format!("http://{address}"))
             .await
             .unwrap()

@@ -10,8 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod http;
 mod model;
 
+pub use http::{Http, HttpAddr, NoHttpAddr};
 pub use model::{Model, ModelOverrides};
 
 const ENV_PREFIX: &str = "CURRICULUM__";
@@ -25,6 +27,8 @@ const OTHER_VARIABLES: [&str; 2] = ["server", "config"];
 pub struct Config {
     /// The gRPC port.
     pub grpc: Grpc,
+    /// The HTTP side port, for metrics.
+    pub http: Http,
     /// The data folder.
     pub storage: Storage,
     /// The model and where it runs.
@@ -83,6 +87,8 @@ pub enum LogFormat {
 pub struct Overrides {
     /// `grpc.addr`
     pub grpc_addr: Option<SocketAddr>,
+    /// `http.addr`
+    pub http_addr: Option<HttpAddr>,
     /// `storage.data_dir`
     pub data_dir: Option<PathBuf>,
     /// `model.…`
@@ -196,6 +202,7 @@ impl Overrides {
             }
         }
         let figment = set(figment, "grpc.addr", self.grpc_addr.as_ref());
+        let figment = set(figment, "http.addr", self.http_addr.as_ref());
         let figment = set(figment, "storage.data_dir", self.data_dir.as_ref());
         set(figment, "model", Some(&self.model))
     }
@@ -264,6 +271,7 @@ mod tests {
                 "execution_provider",
             ),
             ("[model]\nbatch_size = 5000", "model.batch_size"),
+            ("[http]\naddr = \"9090\"", "http.addr"),
             (
                 "[grpc]\nmax_concurrent_requests = 9000000000000000000",
                 "grpc.max_concurrent_requests",

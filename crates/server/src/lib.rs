@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | every setting: defaults, TOML file, environment, flags |
 //! | [`serve`] | open, listen, drain |
+//! | `metrics` | what is counted, as Prometheus reads it, and the HTTP side port that serves it |
 //! | `layers` | the whole middleware stack, top to bottom |
 //! | `service` | one file per gRPC service |
 //! | `published` | loaded versions, cached within a bound of bytes |
@@ -14,11 +15,12 @@ pub mod config;
 mod error;
 mod from_proto;
 mod layers;
+mod metrics;
 mod published;
 pub mod serve;
 mod service;
 mod to_proto;
 
 pub use config::{Config, Overrides};
-pub use serve::{ServeError, Server};
+pub use serve::{Listeners, ServeError, Server};
 pub use to_proto::pacing;

@@ -1,10 +1,14 @@
 //! Open, listen, drain.
 
 use crate::{
-    config::Config,
+    config::{Config, HttpAddr},
     layers,
+    metrics::{self, MetricsError},
     published::Published,
-    service::{curriculum::Curricula, ingest::Ingest},
+    service::{
+        curriculum::{Curricula, LiveExtractor},
+        ingest::Ingest,
+    },
 };
 use curriculum_extractor::ExtractorError;
 use curriculum_pipeline::{Pipeline, extraction::OnnxExtractor, in_background};
@@ -13,6 +17,7 @@ use curriculum_proto::v1::{
     ingest_service_server::IngestServiceServer,
 };
 use curriculum_store::{Digest, Store, StoreError};
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::{
     future::Future,
     io,
@@ -21,10 +26,13 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::{net::TcpListener, sync::oneshot, time::Instant};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server as GrpcServer;
 use tonic_health::ServingStatus;
+
+/// Time that open requests of the side port get once the server has ended.
+const SIDE_DRAIN: Duration = Duration::from_secs(1);
 
 /// Why a server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +43,9 @@ pub enum ServeError {
     /// The model, the library or the execution provider cannot be used.
     #[error(transparent)]
     Extractor(#[from] ExtractorError),
+    /// Nothing can be counted.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {addr}: {source}")]
     Listen {
@@ -55,7 +66,18 @@ pub enum ServeError {
 pub struct Server {
     store: Arc<Store>,
     pipeline: Arc<Pipeline>,
+    extractor: Arc<LiveExtractor>,
+    metrics: PrometheusHandle,
     config: Config,
+}
+
+/// The ports of a server.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the services.
+    pub grpc: TcpListener,
+    /// For metrics, unless it is switched off.
+    pub http: Option<TcpListener>,
 }
 
 impl Server {
@@ -66,25 +88,32 @@ impl Server {
     pub fn open(config: Config) -> Result<Self, ServeError> {
         let store = Arc::new(Store::open(&config.storage.data_dir)?);
         let (model, options) = config.model.load()?;
+        let metrics = metrics::install()?;
         // Its threads take on the priority of the one that opens it.
         let extractor = in_background(|| OnnxExtractor::open(&model, &options))?;
+        let live = Arc::new(LiveExtractor::new(&extractor, &options));
+        metrics::describe(&live);
         let pipeline = Arc::new(Pipeline::start(Arc::clone(&store), Box::new(extractor))?);
         Ok(Self {
             store,
             pipeline,
+            extractor: live,
+            metrics,
             config,
         })
     }
 
-    /// Listens on the configured address.
+    /// Listens on the configured addresses.
     ///
     /// # Errors
-    /// When the address is taken or not ours.
-    pub async fn bind(&self) -> Result<TcpListener, ServeError> {
-        let addr = self.config.grpc.addr;
-        TcpListener::bind(addr)
-            .await
-            .map_err(|source| ServeError::Listen { addr, source })
+    /// When an address is taken or not ours.
+    pub async fn bind(&self) -> Result<Listeners, ServeError> {
+        let grpc = listen(self.config.grpc.addr).await?;
+        let http = match self.config.http.addr {
+            HttpAddr::At(addr) => Some(listen(addr).await?),
+            HttpAddr::Off => None,
+        };
+        Ok(Listeners { grpc, http })
     }
 
     /// Serves until `stop` resolves; then refuses new calls, stops the job at its next chunk, lets
@@ -94,7 +123,7 @@ impl Server {
     /// When the transport or the last flush fails.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        listeners: Listeners,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -112,7 +141,8 @@ impl Server {
             Arc::clone(&self.pipeline),
             cache_bytes,
         ));
-        let curricula = Curricula::new(published, instance_id());
+        let extractor = Arc::clone(&self.extractor);
+        let curricula = Curricula::new(published, extractor, instance_id());
         let ingest = Ingest::new(Arc::clone(&self.pipeline), Arc::clone(&self.store));
 
         let (stopping, stopped) = oneshot::channel();
@@ -139,8 +169,11 @@ impl Server {
             .add_service(reflection)
             .add_service(CurriculumServiceServer::new(curricula))
             .add_service(IngestServiceServer::new(ingest))
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), signal);
-        self.finish(serving, stopped).await
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listeners.grpc), signal);
+        let side = Side::start(listeners.http, &self.metrics);
+        let outcome = self.finish(serving, stopped).await;
+        side.end().await;
+        outcome
     }
 
     /// Waits for open calls and the job thread, both within the same time.
@@ -174,6 +207,40 @@ impl Server {
         tracing::info!("stopped");
         outcome
     }
+}
+
+/// The HTTP side port at work: it answers until calls and job have ended.
+struct Side {
+    ended: oneshot::Sender<()>,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl Side {
+    fn start(listener: Option<TcpListener>, metrics: &PrometheusHandle) -> Self {
+        let (ended, end) = oneshot::channel();
+        let serving = listener.map(|listener| {
+            let serving = metrics::serve(listener, metrics.clone(), end);
+            tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    tracing::error!(%error, "the http port failed");
+                }
+            })
+        });
+        Self { ended, serving }
+    }
+
+    async fn end(self) {
+        drop(self.ended);
+        if let Some(serving) = self.serving {
+            // A client that neither asks nor leaves is cut off.
+            let _ = tokio::time::timeout(SIDE_DRAIN, serving).await;
+        }
+    }
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listener = TcpListener::bind(addr).await;
+    listener.map_err(|source| ServeError::Listen { addr, source })
 }
 
 /// Tells this process from any other that answered before it or beside it.

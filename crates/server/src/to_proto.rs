@@ -2,6 +2,7 @@
 
 mod parameters;
 
+use crate::service::curriculum::LiveExtractor;
 use curriculum::{Entry, Phase, Status as SolverStatus};
 use curriculum_pipeline::{JobView, Progress};
 use curriculum_proto::v1;
@@ -49,6 +50,15 @@ pub(crate) fn version(record: VersionRecord) -> v1::Version {
         parameters: Some(parameters(record.parameters)),
         created_at_ms: record.created_at_ms,
         summary: Some(summary(record.summary)),
+    }
+}
+
+pub(crate) fn extractor(live: &LiveExtractor) -> v1::Extractor {
+    v1::Extractor {
+        model: live.model.clone(),
+        execution_provider: live.execution_provider.to_string(),
+        device_ids: live.device_ids.clone(),
+        nodes_by_provider: live.nodes.clone(),
     }
 }
 

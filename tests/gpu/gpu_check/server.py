@@ -21,8 +21,8 @@ class Server:
 
     def __enter__(self) -> Server:
         bench, settings = self.bench, self.bench.settings
-        command = [settings.binary, "serve", "--grpc-addr", "127.0.0.1:0", "--data-dir", bench.folder / "data"]
-        command += ["--model", settings.model, *bench.flags(settings.provider)]
+        command = [settings.binary, "serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "off"]
+        command += ["--data-dir", bench.folder / "data", "--model", settings.model, *bench.flags(settings.provider)]
         log = bench.folder / "server.log"
         with log.open("w") as errors:
             self.process = subprocess.Popen(

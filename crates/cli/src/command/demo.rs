@@ -141,7 +141,8 @@ impl Server {
         let log = folder.join("server.log");
         let stderr = std::fs::File::create(&log).context("cannot make the server's log")?;
         let mut process = Command::new(std::env::current_exe().context("cannot find this binary")?)
-            .args(["serve", "--grpc-addr", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--grpc-addr", "127.0.0.1:0"])
+            .args(["--http-addr", "off", "--data-dir"])
             .arg(folder.join("data"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

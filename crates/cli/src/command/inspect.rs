@@ -65,14 +65,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         let curriculum = request.curriculum.clone();
         let answer = client.get_curriculum(request).await?.into_inner();
         let version = answer.version.context("the server sent no version")?;
-        describe(&curriculum, &version, args.json);
+        describe(&curriculum, &version, answer.extractor.as_ref(), args.json);
         return Ok(());
     };
     let facts = report::collect(&mut client, request).await?;
     let (curriculum, version) = (facts.curriculum.clone(), facts.version.clone());
+    let extractor = facts.extractor.clone();
     let images = args.images.map_or(ImageSource::Version, ImageSource::Given);
     report::write(facts, images, &path).await?;
-    describe(&curriculum, &version, args.json);
+    describe(&curriculum, &version, extractor.as_ref(), args.json);
     if !args.json {
         print(format_args!("\nreport written to {}", path.display()));
     }
@@ -121,13 +122,23 @@ fn list(curricula: &[v1::Curriculum], json: bool) {
     print(table);
 }
 
-fn describe(curriculum: &str, version: &v1::Version, json: bool) {
+fn describe(
+    curriculum: &str,
+    version: &v1::Version,
+    extractor: Option<&v1::Extractor>,
+    json: bool,
+) {
     let summary = version.summary.clone().unwrap_or_default();
     if json {
-        print(as_json(curriculum, version, &summary));
+        let mut object = as_json(curriculum, version, &summary);
+        object["extractor"] = extractor.map(extractor_json).into();
+        print(object);
         return;
     }
     print(overview(curriculum, version, &summary));
+    if let Some(extractor) = extractor {
+        print(format_args!("extractor now   {}", live(extractor)));
+    }
     print(format_args!("\nclusters\n{}", clusters(&summary)));
     print(format_args!("\ndifficulty\n{}", chart(&summary.histogram)));
     if !summary.candidates.is_empty() {
@@ -175,6 +186,31 @@ fn overview(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> S
         format!("seed            {}", parameters.seed),
     ]
     .join("\n")
+}
+
+/// Model, execution provider, devices and nodes, of the server and not of the version.
+fn live(extractor: &v1::Extractor) -> String {
+    let devices = extractor.device_ids.iter();
+    let devices: String = devices.map(|id| format!(" {id}")).collect();
+    let nodes = extractor.nodes_by_provider.iter();
+    let nodes: Vec<_> = nodes
+        .map(|(name, count)| format!("{count} nodes on {name}"))
+        .collect();
+    format!(
+        "{} on {}{devices}, {}",
+        extractor.model,
+        extractor.execution_provider,
+        nodes.join(", ")
+    )
+}
+
+fn extractor_json(extractor: &v1::Extractor) -> serde_json::Value {
+    json!({
+        "model": extractor.model,
+        "execution_provider": extractor.execution_provider,
+        "device_ids": extractor.device_ids,
+        "nodes_by_provider": extractor.nodes_by_provider,
+    })
 }
 
 /// How difficulties came about.
@@ -303,6 +339,22 @@ fn as_json(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> se
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_extractor_on_gpus_names_them() {
+        let extractor = v1::Extractor {
+            model: "vit".to_owned(),
+            execution_provider: "cuda".to_owned(),
+            device_ids: vec![0, 2],
+            nodes_by_provider: [("CPU", 3), ("CUDA", 90)]
+                .map(|(name, count)| (name.to_owned(), count))
+                .into(),
+        };
+        assert_eq!(
+            live(&extractor),
+            "vit on cuda 0 2, 3 nodes on CPU, 90 nodes on CUDA"
+        );
+    }
 
     #[test]
     fn names_are_safe_on_a_terminal() {

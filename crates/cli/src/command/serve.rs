@@ -1,7 +1,10 @@
 //! `curriculum serve`
 
 use crate::{parameters::ModelArgs, table::print};
-use curriculum_server::{Config, Overrides, Server, config::LogFormat};
+use curriculum_server::{
+    Config, Overrides, Server,
+    config::{HttpAddr, LogFormat},
+};
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -25,6 +28,10 @@ pub(crate) struct Settings {
     /// Address of the gRPC port; port 0 takes a free one [default: 127.0.0.1:50051].
     #[arg(long, value_name = "HOST:PORT")]
     grpc_addr: Option<SocketAddr>,
+    /// Address of the HTTP side port, which serves /metrics; port 0 takes a free one, `off` none
+    /// [default: 127.0.0.1:9090].
+    #[arg(long, value_name = "HOST:PORT")]
+    http_addr: Option<HttpAddr>,
     /// Data folder, created if need be [default: curriculum-data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -40,6 +47,7 @@ impl Settings {
     pub(crate) fn load(&self) -> anyhow::Result<Config> {
         let overrides = Overrides {
             grpc_addr: self.grpc_addr,
+            http_addr: self.http_addr,
             data_dir: self.data_dir.clone(),
             model: self.model.overrides(self.threads),
         };
@@ -54,18 +62,24 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let server = tokio::task::spawn_blocking(move || Server::open(config)).await??;
-    let listener = server.bind().await?;
+    let listeners = server.bind().await?;
     print(format_args!(
         "listening on http://{}",
-        listener.local_addr()?
+        listeners.grpc.local_addr()?
     ));
+    if let Some(http) = &listeners.http {
+        print(format_args!(
+            "metrics on http://{}/metrics",
+            http.local_addr()?
+        ));
+    }
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
-    Ok(server.serve(listener, stop).await?)
+    Ok(server.serve(listeners, stop).await?)
 }
 
 fn start_logs(config: &Config) -> anyhow::Result<()> {

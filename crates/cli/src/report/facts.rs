@@ -17,6 +17,8 @@ const BEYOND: u64 = 8;
 pub(crate) struct Facts {
     pub(crate) curriculum: String,
     pub(crate) version: v1::Version,
+    /// What extracts features in the server now.
+    pub(crate) extractor: Option<v1::Extractor>,
     pub(crate) summary: v1::Summary,
     /// Temperature and effective fraction from iteration 0 to a little beyond warm-up.
     pub(crate) curve: Vec<v1::ScheduleEntry>,
@@ -61,6 +63,7 @@ pub(crate) async fn collect(
     Ok(Facts {
         curriculum,
         version,
+        extractor: answer.extractor,
         summary,
         curve,
         milestones,

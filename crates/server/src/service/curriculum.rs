@@ -7,11 +7,13 @@ use crate::{
     to_proto,
 };
 use curriculum::Weights;
+use curriculum_extractor::{ExecutionProvider, Options};
+use curriculum_pipeline::{FeatureExtractor, extraction::OnnxExtractor};
 use curriculum_proto::v1::{
     self, curriculum_service_server::CurriculumService, get_difficulty_response,
     get_weights_response::Part,
 };
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use tokio_stream::{StreamExt, once};
 use tonic::{Request, Response, Status};
 
@@ -20,14 +22,46 @@ const CHUNK: u64 = 262_144;
 
 pub(crate) struct Curricula {
     published: Arc<Published>,
+    extractor: Arc<LiveExtractor>,
     instance: String,
 }
 
+/// What extracts features in this server, as it was seen to run when the model was loaded.
+pub(crate) struct LiveExtractor {
+    pub(crate) model: String,
+    pub(crate) execution_provider: ExecutionProvider,
+    /// GPUs, none on the CPU.
+    pub(crate) device_ids: Vec<u32>,
+    /// Number of nodes by ONNX Runtime's name of the provider that runs them.
+    pub(crate) nodes: BTreeMap<String, u64>,
+}
+
 impl Curricula {
-    pub(crate) fn new(published: Arc<Published>, instance: String) -> Self {
+    pub(crate) fn new(
+        published: Arc<Published>,
+        extractor: Arc<LiveExtractor>,
+        instance: String,
+    ) -> Self {
         Self {
             published,
+            extractor,
             instance,
+        }
+    }
+}
+
+impl LiveExtractor {
+    pub(crate) fn new(extractor: &OnnxExtractor, options: &Options) -> Self {
+        let placement = extractor.extractor().placement();
+        let execution_provider = options.execution_provider;
+        Self {
+            model: extractor.model().to_owned(),
+            execution_provider,
+            device_ids: match execution_provider.is_gpu() {
+                true => options.device_ids.clone(),
+                false => Vec::new(),
+            },
+            nodes: placement.map_or_else(BTreeMap::new, |placement| placement.nodes.clone()),
         }
     }
 }
@@ -146,11 +180,13 @@ impl CurriculumService for Curricula {
         } = request.into_inner();
         let pin = from_proto::version(&version)?;
         let published = Arc::clone(&self.published);
+        let extractor = to_proto::extractor(&self.extractor);
         let work = move || {
             let (versions, id) = published.find(&curriculum, pin)?;
             Ok(v1::GetCurriculumResponse {
                 curriculum: Some(to_proto::curriculum(curriculum, &versions)),
                 version: published.store().version(id)?.map(to_proto::version),
+                extractor: Some(extractor),
             })
         };
         Ok(Response::new(blocking(work).await?))

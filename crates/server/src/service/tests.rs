@@ -1,9 +1,9 @@
 //! The reading side on a real store, without a network.
 
-use super::curriculum::Curricula;
+use super::curriculum::{Curricula, LiveExtractor};
 use crate::published::Published;
 use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
-use curriculum_extractor::{Read, Sink};
+use curriculum_extractor::{ExecutionProvider, Read, Sink};
 use curriculum_pipeline::{FeatureExtractor, Pipeline};
 use curriculum_proto::v1::{
     self, Order, curriculum_service_server::CurriculumService, get_difficulty_response,
@@ -52,6 +52,15 @@ struct Home {
 
 fn difficulty(index: usize) -> f32 {
     ((index as f64 * 0.618_033_988_749).fract().powi(2)) as f32
+}
+
+fn on_two_gpus() -> LiveExtractor {
+    LiveExtractor {
+        model: "vit".to_owned(),
+        execution_provider: ExecutionProvider::TensorRt,
+        device_ids: vec![0, 2],
+        nodes: [("TensorrtExecutionProvider".to_owned(), 7)].into(),
+    }
 }
 
 fn parameters(samples: u64) -> Parameters {
@@ -140,7 +149,11 @@ impl Home {
         let pipeline = Pipeline::start(Arc::clone(&store), Box::new(Idle)).unwrap();
         let published = Published::new(store, Arc::new(pipeline), 1 << 20);
         Self {
-            curricula: Curricula::new(Arc::new(published), "this".to_owned()),
+            curricula: Curricula::new(
+                Arc::new(published),
+                Arc::new(on_two_gpus()),
+                "this".to_owned(),
+            ),
             ids,
             _folder: folder,
         }
@@ -348,7 +361,13 @@ async fn the_schedule_of_a_version_is_followed() {
         version: String::new(),
     };
     let answer = home.curricula.get_curriculum(Request::new(request)).await;
-    let version = answer.unwrap().into_inner().version.unwrap();
+    let answer = answer.unwrap().into_inner();
+    let extractor = answer.extractor.unwrap();
+    assert_eq!(extractor.model, "vit");
+    assert_eq!(extractor.execution_provider, "tensorrt");
+    assert_eq!(extractor.device_ids, [0, 2]);
+    assert_eq!(extractor.nodes_by_provider["TensorrtExecutionProvider"], 7);
+    let version = answer.version.unwrap();
     let parameters = version.parameters.unwrap();
     let schedule = parameters.schedule.unwrap();
     assert_eq!(schedule.pacing(), v1::Pacing::Cosine);

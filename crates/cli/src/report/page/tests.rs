@@ -25,6 +25,7 @@ fn facts(id: &str, label: &str, clusters: usize) -> Facts {
             model: label.to_owned(),
             ..Default::default()
         },
+        extractor: None,
         summary: v1::Summary {
             sample_count: clusters as u64,
             histogram: vec![1; clusters],

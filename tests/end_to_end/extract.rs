@@ -5,7 +5,7 @@ use curriculum_tests::{Home, command::curriculum_in, data};
 use half::f16;
 use ndarray::Array2;
 use ndarray_npy::read_npy;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 
 const SAMPLES: usize = 60;
@@ -38,15 +38,12 @@ async fn features_and_ids_come_in_the_order_of_the_manifest() {
     let said = extract(&home, "--out x.npy --bare-session").await;
     let features = read(&home, "x.npy");
     let dimension = features.ncols();
-    assert_eq!(
-        [
-            &said["samples"],
-            &said["failed"],
-            &said["dimension"],
-            &said["provider"]
-        ],
-        [&SAMPLES.into(), &1.into(), &dimension.into(), &"cpu".into()]
-    );
+    let expected = json!({
+        "samples": SAMPLES, "failed": 1, "dimension": dimension, "provider": "cpu",
+    });
+    for (field, value) in expected.as_object().unwrap() {
+        assert_eq!(&said[field], value, "{field}");
+    }
     assert!(
         said["nodes_by_provider"]["CPUExecutionProvider"]
             .as_u64()
@@ -136,7 +133,7 @@ async fn what_cannot_be_used_is_refused_with_its_name_and_leaves_nothing() {
             "images --out x.npy --model dino_vits16",
             "models pull dino_vits16",
         ),
-        ("images --out x.npy --layer block:4", "4 blocks"),
+        ("images --out x.npy --layer block:4", "block:0 to block:3"),
         ("images --out x.npy --layer nothing", "nothing"),
         ("images --out x.npy --tokens all", "all"),
         ("images --out x.npy --execution-provider cuda", "cuda"),

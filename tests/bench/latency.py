@@ -23,7 +23,7 @@ import inputs
 
 CURRICULUM = "latency"
 READY = "listening on http://"
-# Milliseconds and images: enough to publish something.
+# Images: enough to publish something.
 PUBLISHED = 12
 WARM_UP_CALLS = 200
 START_SECONDS = 120
@@ -68,10 +68,9 @@ class Client:
 
     def extracts(self, identity):
         """Whether the job is at work on features."""
-        job, names = self.job(identity), self.messages.DESCRIPTOR.enum_types_by_name
-        running = names["JobState"].values_by_name["JOB_STATE_RUNNING"].number
-        enumerated = names["Stage"].values_by_name["STAGE_ENUMERATED"].number
-        return (job.state, job.stage) == (running, enumerated) and job.progress.done > 0
+        job = self.job(identity)
+        at_work = (self.messages.JOB_STATE_RUNNING, self.messages.STAGE_ENUMERATED)
+        return (job.state, job.stage) == at_work and job.progress.done > 0
 
     def ended(self, identity):
         """Whether the job is published. Ends the script if it failed."""

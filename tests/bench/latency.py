@@ -63,6 +63,9 @@ class Client:
         request.parameters.clusters.fixed = 2
         return self.ingest.SubmitJob(request).job.id
 
+    def cancel(self, identity):
+        self.ingest.CancelJob(self.messages.CancelJobRequest(id=identity))
+
     def job(self, identity):
         return self.ingest.GetJob(self.messages.GetJobRequest(id=identity)).job
 
@@ -73,7 +76,7 @@ class Client:
         return (job.state, job.stage) == at_work and job.progress.done > 0
 
     def ended(self, identity):
-        """Whether the job is published. Ends the script if it failed."""
+        """Whether the job is published or cancelled. Ends the script if it failed."""
         job = self.job(identity)
         if job.failure.reason:
             raise SystemExit(job.failure.reason)
@@ -89,6 +92,20 @@ class Client:
             milliseconds[index] = 1e3 * (time.perf_counter() - started)
             time.sleep(pause)
         return milliseconds
+
+
+def measure(client, images, calls, pause):
+    """Milliseconds of calls on the idle server, half of them before the job and half after, and beside it."""
+    client.latencies(WARM_UP_CALLS, 0.0)
+    before = client.latencies(calls // 2, pause)
+    job = client.submit(images)
+    wait_until(client.extracts, job)
+    loaded = client.latencies(calls, pause)
+    if not client.extracts(job):
+        raise SystemExit("the job ended before the calls; give more --photographs")
+    client.cancel(job)
+    wait_until(client.ended, job)
+    return np.concatenate([before, client.latencies(calls - calls // 2, pause)]), loaded
 
 
 def wait_until(happens, *arguments):
@@ -113,13 +130,7 @@ def main():
         with serving(arguments.binary, folder, inputs.export_vits16(folder)) as address:
             client = Client(address)
             wait_until(client.ended, client.submit(few))
-            client.latencies(WARM_UP_CALLS, 0.0)
-            idle = client.latencies(arguments.calls, arguments.pause / 1e3)
-            job = client.submit(many)
-            wait_until(client.extracts, job)
-            loaded = client.latencies(arguments.calls, arguments.pause / 1e3)
-            if not client.extracts(job):
-                raise SystemExit("the job ended before the calls; give more --photographs")
+            idle, loaded = measure(client, many, arguments.calls, arguments.pause / 1e3)
     print(f"{'GetSchedule, ms':<20} {'p50':>8} {'p99':>8} {'max':>8}")
     for name, measured in (("idle", idle), ("during extraction", loaded)):
         p50, p99 = np.percentile(measured, (50, 99))

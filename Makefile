@@ -6,9 +6,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 RUNTIME := $(TARGET)/onnxruntime
 RUNTIME_VERSION := 1.32.0
-# The libraries that the benchmarks are compared with.
-PEERS := $(abspath $(TARGET))/peers
-# PyTorch, timm and ruff: a throw-away environment of about 6 GB.
+# PyTorch, timm, ruff, and what benchmarks are compared with: a throw-away environment of about 6 GB.
 VENV := $(abspath $(TARGET))/python
 
 .PHONY: help build demo test test-python lint bench onnxruntime clean
@@ -37,16 +35,12 @@ lint: $(VENV)/.lint ## formatting and warnings
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 
-bench: build $(PEERS)/.installed ## speed and accuracy, beside numpy, scikit-learn, faiss and linfa
-	PEERS_PYTHON=$(PEERS)/bin/python $(CARGO) bench --bench weights --bench accuracy --bench numpy --bench kmeans \
-		--bench peers --bench grpc
-	$(PEERS)/bin/python tests/bench/fit_memory.py $(TARGET)/release/curriculum --folder $(TARGET)
-
-# A throw-away environment, for `make bench` alone.
-$(PEERS)/.installed:
-	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/pip install --quiet numpy scikit-learn faiss-cpu
-	touch $@
+bench: build $(VENV)/.bench ## speed and accuracy, beside numpy, scikit-learn, faiss, linfa, torchvision and the bare model
+	PEERS_PYTHON=$(VENV)/bin/python $(CARGO) bench --bench weights --bench accuracy --bench numpy --bench kmeans \
+		--bench peers --bench grpc --bench decode
+	$(VENV)/bin/python tests/bench/fit_memory.py $(TARGET)/release/curriculum --folder $(TARGET)
+	$(VENV)/bin/python tests/bench/extraction.py $(TARGET)/release/curriculum
+	$(VENV)/bin/python tests/bench/latency.py $(TARGET)/release/curriculum
 
 $(VENV)/.lint: tests/python/lint.txt
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +51,10 @@ $(VENV)/.lint: tests/python/lint.txt
 $(VENV)/.tests: $(VENV)/.lint tests/python/requirements.txt python/tools/requirements.txt
 	$(VENV)/bin/pip install --quiet --no-cache-dir --requirement tests/python/requirements.txt
 	$(VENV)/bin/pip install --quiet --no-cache-dir --no-deps scikit-image==0.26.0
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.tests tests/bench/requirements.txt
+	$(VENV)/bin/pip install --quiet --no-cache-dir --no-warn-conflicts --requirement tests/bench/requirements.txt
 	touch $@
 
 onnxruntime: $(RUNTIME)/.version-$(RUNTIME_VERSION) ## ONNX Runtime's library, from its Python wheel

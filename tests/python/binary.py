@@ -28,9 +28,4 @@ class Binary:
         lines = out.with_suffix(".ids.jsonl").read_text(encoding="utf-8").splitlines()
         features = np.load(out)
         assert features.dtype == np.float32 and len(features) == len(lines)
-        return [identity(json.loads(line)) for line in lines], features
-
-
-def identity(line: str | dict[str, object]) -> str:
-    """The id of a line: the line itself, or its `id`."""
-    return line if isinstance(line, str) else str(line["id"])
+        return [json.loads(line)["id"] for line in lines], features

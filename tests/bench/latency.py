@@ -1,0 +1,142 @@
+"""Latency of GetSchedule on an idle server, and while a job extracts features on the CPU.
+
+    python tests/bench/latency.py target/release/curriculum
+
+One client on loopback with one channel calls, waits as a trainer does between two steps, and calls
+again; figures are milliseconds as the client sees them, its own share included. The job runs
+ViT-S/16 on photographs. Needs what python/tools/requirements.txt names, Pillow, grpcio and
+grpcio-tools.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import numpy as np
+
+import inputs
+
+CURRICULUM = "latency"
+READY = "listening on http://"
+# Images: enough to publish something.
+PUBLISHED = 12
+WARM_UP_CALLS = 200
+START_SECONDS = 120
+
+
+@contextmanager
+def serving(binary, folder, model):
+    """The address of a server."""
+    command = [binary, "serve", "--grpc-addr", "127.0.0.1:0", "--data-dir", folder / "data", "--model", model]
+    with (
+        (folder / "server.log").open("w") as log,
+        subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        try:
+            line = process.stdout.readline().strip()
+            if not line.startswith(READY):
+                raise SystemExit((folder / "server.log").read_text())
+            yield line.removeprefix(READY)
+        finally:
+            process.terminate()
+
+
+class Client:
+    """One channel, and the messages as the protocol's files define them."""
+
+    def __init__(self, address):
+        sys.path.insert(0, str(inputs.REPOSITORY / "proto"))
+        self.messages, services = grpc.protos_and_services("curriculum/v1/ingest.proto")
+        self.reading, readers = grpc.protos_and_services("curriculum/v1/curriculum.proto")
+        channel = grpc.insecure_channel(address)
+        self.ingest = services.IngestServiceStub(channel)
+        self.curricula = readers.CurriculumServiceStub(channel)
+
+    def submit(self, source):
+        """The job's id."""
+        request = self.messages.SubmitJobRequest(curriculum=CURRICULUM, source=str(source))
+        request.parameters.clusters.fixed = 2
+        return self.ingest.SubmitJob(request).job.id
+
+    def cancel(self, identity):
+        self.ingest.CancelJob(self.messages.CancelJobRequest(id=identity))
+
+    def job(self, identity):
+        return self.ingest.GetJob(self.messages.GetJobRequest(id=identity)).job
+
+    def extracts(self, identity):
+        """Whether the job is at work on features."""
+        job = self.job(identity)
+        at_work = (self.messages.JOB_STATE_RUNNING, self.messages.STAGE_ENUMERATED)
+        return (job.state, job.stage) == at_work and job.progress.done > 0
+
+    def ended(self, identity):
+        """Whether the job is published or cancelled. Ends the script if it failed."""
+        job = self.job(identity)
+        if job.failure.reason:
+            raise SystemExit(job.failure.reason)
+        return job.ended_at_ms > 0
+
+    def latencies(self, calls, pause):
+        """Milliseconds of each call."""
+        milliseconds = np.empty(calls)
+        for index in range(calls):
+            request = self.reading.GetScheduleRequest(curriculum=CURRICULUM, iterations=[index % 1000])
+            started = time.perf_counter()
+            self.curricula.GetSchedule(request)
+            milliseconds[index] = 1e3 * (time.perf_counter() - started)
+            time.sleep(pause)
+        return milliseconds
+
+
+def measure(client, images, calls, pause):
+    """Milliseconds of calls on the idle server, half of them before the job and half after, and beside it."""
+    client.latencies(WARM_UP_CALLS, 0.0)
+    before = client.latencies(calls // 2, pause)
+    job = client.submit(images)
+    wait_until(client.extracts, job)
+    loaded = client.latencies(calls, pause)
+    if not client.extracts(job):
+        raise SystemExit("the job ended before the calls; give more --photographs")
+    client.cancel(job)
+    wait_until(client.ended, job)
+    return np.concatenate([before, client.latencies(calls - calls // 2, pause)]), loaded
+
+
+def wait_until(happens, *arguments):
+    deadline = time.monotonic() + START_SECONDS
+    while not happens(*arguments):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{happens.__name__} did not become true in {START_SECONDS} s")
+        time.sleep(0.05)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("binary")
+    parser.add_argument("--calls", type=int, default=3000)
+    parser.add_argument("--pause", type=float, default=5.0, help="milliseconds between two calls")
+    parser.add_argument("--photographs", type=int, default=2000, help="of the job, which must outlast the calls")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        few = inputs.write_photographs(folder / "few", PUBLISHED)
+        many = inputs.write_photographs(folder / "many", arguments.photographs)
+        with serving(arguments.binary, folder, inputs.export_vits16(folder)) as address:
+            client = Client(address)
+            wait_until(client.ended, client.submit(few))
+            idle, loaded = measure(client, many, arguments.calls, arguments.pause / 1e3)
+    print(f"{'GetSchedule, ms':<20} {'p50':>8} {'p99':>8} {'max':>8}")
+    for name, measured in (("idle", idle), ("during extraction", loaded)):
+        p50, p99 = np.percentile(measured, (50, 99))
+        print(f"{name:<20} {p50:>8.2f} {p99:>8.2f} {measured.max():>8.2f}")
+    print(f"{'ratio of p99':<29} {np.percentile(loaded, 99) / np.percentile(idle, 99):>8.2f}")
+
+
+if __name__ == "__main__":
+    main()

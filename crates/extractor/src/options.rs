@@ -29,14 +29,16 @@ pub enum ExecutionProvider {
     TensorRt,
 }
 
-/// How a model is run; no effect on features beyond rounding between execution providers.
+/// How a model is run; no effect on features on the CPU, and none beyond rounding between execution
+/// providers, GPUs and, on a GPU, batch sizes.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where the graph runs.
     pub execution_provider: ExecutionProvider,
     /// GPUs to use, each with a session of its own; 1 to 64, ignored on the CPU.
     pub device_ids: Vec<u32>,
-    /// Most bytes ONNX Runtime's arena may take on each GPU; default all there are.
+    /// Most bytes ONNX Runtime's arena may take on each GPU, and TensorRT's workspace; default all
+    /// there are.
     pub gpu_memory_limit: Option<u64>,
     /// Folder in which TensorRT keeps built engines; building one takes minutes.
     pub engine_cache: Option<PathBuf>,

@@ -158,8 +158,9 @@ impl Session {
             .map_err(|reason| self.failed(reason))
     }
 
-    /// Gives memory that only a batch needed back to the device.
+    /// Gives memory that only a batch needed back to the device; the next run may take all there is.
     pub(crate) fn release(&mut self) -> Result<(), ExtractorError> {
+        self.limit = MAX_BATCH;
         self.shrink().map_err(|reason| self.failed(reason))
     }
 
@@ -192,7 +193,11 @@ impl Session {
         let start = Instant::now();
         let (mut best, mut images) = ((0.0, 1), 1);
         while images <= most && start.elapsed() < TUNING {
-            let pixels = self.allocate(images)?;
+            let pixels = match self.allocate(images) {
+                // A smaller batch has found its memory.
+                Err(_) if images > 1 => break,
+                allocated => allocated?,
+            };
             let mut features = vec![0.0; images * self.dimension];
             // The first run of a size plans its memory.
             let mut per_second: f64 = 0.0;
@@ -221,16 +226,15 @@ impl Session {
         images: usize,
         features: &mut [f32],
     ) -> Result<(), String> {
-        let dimension = self.dimension;
-        let (all, fixed) = match self.batch {
-            Batch::Padded(_) => (pixels.capacity(), false),
-            Batch::Fixed(_) => (pixels.capacity(), true),
-            Batch::Probed(_) | Batch::UpTo(_) => (images, false),
+        let (dimension, capacity) = (self.dimension, pixels.capacity());
+        let (whole, fixed) = match self.batch {
+            Batch::Padded(_) => (true, false),
+            Batch::Fixed(_) => (true, true),
+            Batch::Probed(_) | Batch::UpTo(_) => (false, false),
         };
         let mut limit = self.limit;
-        let outcome = in_pieces(all, &mut limit, |piece| {
-            let rows = piece.start.min(images) * dimension..piece.end.min(images) * dimension;
-            let rows = &mut features[rows];
+        let outcome = in_pieces(images, &mut limit, |piece, limit| {
+            let rows = &mut features[piece.start * dimension..piece.end * dimension];
             let read = |output: Output<'_>| {
                 if output.dimension() != Some(dimension) {
                     return Err(format!("its output has shape {:?}", output.shape));
@@ -238,10 +242,15 @@ impl Session {
                 output.pool(dimension, rows);
                 Ok(())
             };
-            let ran = if piece.len() == pixels.capacity() {
+            let length = if whole {
+                limit.min(capacity)
+            } else {
+                piece.len()
+            };
+            let ran = if length == capacity {
                 self.with_output(pixels, None, read)
             } else {
-                let mut part = self.allocate(piece.len()).map_err(PieceError::Failed)?;
+                let mut part = self.allocate(length).map_err(PieceError::of)?;
                 part.copy_from(pixels, piece.start);
                 self.with_output(&part, None, read)
             };
@@ -266,8 +275,8 @@ impl Session {
             .memory(MemoryType::CPUOutput)
             .map_err(PieceError::ort)?;
         let mut binding = self.session.create_binding().map_err(PieceError::ort)?;
-        binding
-            .bind_input(self.input_name.as_str(), &pixels.tensor)
+        pixels
+            .bind(&mut binding, &self.input_name)
             .and_then(|()| binding.bind_output_to_device(self.output_name.as_str(), &memory))
             .map_err(PieceError::ort)?;
         let outputs = match options {
@@ -300,9 +309,10 @@ impl Session {
     fn allocate(&self, images: usize) -> Result<Pixels, String> {
         let memory = self.memory(MemoryType::CPUInput);
         let allocator = memory.and_then(|memory| Allocator::new(&self.session, memory));
-        let allocator = allocator.map_err(|error| error.to_string())?;
         let [a, b, c] = self.input.shape;
-        Pixels::new(&allocator, self.input.element, [images, a, b, c])
+        let pixels = allocator
+            .and_then(|allocator| Pixels::new(&allocator, self.input.element, [images, a, b, c]));
+        pixels.map_err(|error| error.to_string())
     }
 
     /// Host memory that the device reads and writes directly.

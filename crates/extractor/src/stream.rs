@@ -100,19 +100,25 @@ impl Stream<'_, '_> {
             for _ in 0..loaders {
                 let (empty, loaded_to, done_to) =
                     (empty.clone(), loaded_to.clone(), done_to.clone());
-                let queue = &queue;
-                scope.spawn(move || self.load((queue, size), &empty, &loaded_to, &done_to));
+                let (queue, stopped) = (&queue, &stopped);
+                scope.spawn(move || {
+                    let _alarm = Alarm(&done_to);
+                    self.load((queue, size), stopped, &empty, &loaded_to, &done_to);
+                });
             }
             for session in sessions {
                 let (loaded, done_to) = (loaded.clone(), done_to.clone());
                 let stopped = &stopped;
-                scope.spawn(move || extract(session, stopped, &loaded, &done_to));
+                scope.spawn(move || {
+                    let _alarm = Alarm(&done_to);
+                    extract(session, stopped, &loaded, &done_to);
+                });
             }
             drop((empty, loaded_to, loaded, done_to));
             let timing = deliver(&done, &give_back, sink);
-            // Loaders wait for batches, sessions would go on with those that are loaded.
-            drop(give_back);
+            // Sessions would go on with what is loaded; loaders wait for batches.
             stopped.store(true, Ordering::Relaxed);
+            drop(give_back);
             timing
         })?;
         timing.total = begun.elapsed();
@@ -122,6 +128,7 @@ impl Stream<'_, '_> {
     fn load(
         &self,
         (queue, size): (&Mutex<Queue<'_>>, usize),
+        stopped: &AtomicBool,
         empty: &Receiver<Batch>,
         loaded: &Sender<Batch>,
         done: &Sender<Result<Batch, ExtractorError>>,
@@ -132,10 +139,10 @@ impl Stream<'_, '_> {
                 let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
                 queue.take(size)
             };
-            if batch.samples.is_empty() {
+            if batch.samples.is_empty() || stopped.load(Ordering::Relaxed) {
                 return;
             }
-            let filled = self.fill(&mut batch);
+            let filled = self.fill(&mut batch, stopped);
             batch.spent.load = begun.elapsed();
             let sent = match filled {
                 Ok(()) => loaded.send(batch).is_ok(),
@@ -150,8 +157,11 @@ impl Stream<'_, '_> {
     }
 
     /// Fills the pixels of a batch; the reason if a sample must not be left out.
-    fn fill(&self, batch: &mut Batch) -> Result<(), String> {
+    fn fill(&self, batch: &mut Batch, stopped: &AtomicBool) -> Result<(), String> {
         let load = |sample: &usize, scratch: &mut Scratch, place: &mut [f32]| {
+            if stopped.load(Ordering::Relaxed) {
+                return Err(ReadError::Fatal("stopped".to_owned()));
+            }
             let encoded = (self.read)(*sample)?;
             let run = self.preprocessor.run(&encoded, scratch, place);
             run.map_err(|error| ReadError::Sample(error.to_string()))
@@ -171,6 +181,19 @@ impl Stream<'_, '_> {
             });
         }
         Ok(())
+    }
+}
+
+/// Tells of a thread that panics: the others would wait for its batch for ever. The panic itself goes
+/// on when the threads are joined.
+struct Alarm<'a>(&'a Sender<Result<Batch, ExtractorError>>);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let reason = "internal error".to_owned();
+            let _ = self.0.send(Err(ExtractorError::Unreadable { reason }));
+        }
     }
 }
 

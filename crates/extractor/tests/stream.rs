@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::io::Cursor;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use curriculum_extractor::{DEFAULT_MODEL, Extractor, Model, Options, ReadError};
@@ -134,4 +135,22 @@ fn no_samples_are_no_work() {
         )
         .unwrap();
     assert!(!called);
+}
+
+#[test]
+fn a_panic_while_reading_ends_the_run() {
+    let mut extractor = extractor();
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        extractor.run(
+            &mut (0..1000),
+            &|sample| {
+                assert_ne!(sample, 50, "a defect");
+                Ok(Cow::Owned(picture(sample)))
+            },
+            &mut |_, _| ControlFlow::Continue(()),
+        )
+    }));
+    assert!(ran.is_err());
+    let mut features = vec![0.0; extractor.dimension()];
+    extractor.extract(&[picture(1)], &mut features).unwrap();
 }

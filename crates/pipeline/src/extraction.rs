@@ -22,7 +22,8 @@ pub trait FeatureExtractor: Send {
     fn dimension(&self) -> usize;
 
     /// Reads the samples at the given indices, and hands each one's features to `sink`, in that
-    /// order. A sample's features depend on its bytes alone.
+    /// order. A sample's features depend on its bytes alone; on a GPU their rounding also on the batch
+    /// size and the device.
     ///
     /// # Errors
     /// When the model itself fails, or `read` says that a sample must not be left out.

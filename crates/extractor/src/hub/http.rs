@@ -156,17 +156,17 @@ impl Client {
     }
 
     fn accepted(&self, url: &str, response: Response<Body>) -> Result<Response<Body>, Failure> {
-        let url = || url.to_owned();
+        let shown = || shown(url).to_owned();
         match response.status().as_u16() {
             200 | 206 | 416 => Ok(response),
             status @ (401 | 403) => Err(Failure::Final(HubError::Denied {
-                token: self.authorization.is_some(),
-                url: url(),
+                token: self.authorization.is_some() && self.is_own(url),
+                url: shown(),
                 status,
             })),
-            404 => Err(Failure::Final(HubError::NotFound { url: url() })),
+            404 => Err(Failure::Final(HubError::NotFound { url: shown() })),
             status @ (408 | 429 | 500..) => Err(Failure::Transient(format!("status {status}"))),
-            status => Err(refused(&url(), format_args!("status {status}"))),
+            status => Err(refused(url, format_args!("status {status}"))),
         }
     }
 
@@ -253,9 +253,14 @@ fn origin(uri: &Uri) -> Option<String> {
     (!authority.contains('@')).then(|| format!("{scheme}://{authority}"))
 }
 
+/// Without the query, in which storages take a signature for a password.
+fn shown(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
 fn refused(url: &str, answer: impl Display) -> Failure {
     Failure::Final(HubError::Refused {
-        url: url.to_owned(),
+        url: shown(url).to_owned(),
         answer: answer.to_string(),
     })
 }

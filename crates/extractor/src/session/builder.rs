@@ -61,6 +61,10 @@ fn providers(options: &Options, device: u32) -> Vec<ExecutionProviderDispatch> {
     let mut wanted = Vec::new();
     if options.execution_provider == ExecutionProvider::TensorRt {
         let mut tensorrt = ep::TensorRT::default().with_device_id(id);
+        if let Some(bytes) = options.gpu_memory_limit {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            tensorrt = tensorrt.with_max_workspace_size(bytes);
+        }
         if let Some(folder) = &options.engine_cache {
             tensorrt = tensorrt
                 .with_engine_cache(true)

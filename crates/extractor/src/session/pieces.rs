@@ -22,14 +22,18 @@ impl PieceError {
     }
 
     /// ONNX Runtime reports all of them by the same code; its words tell them apart.
-    fn of(message: String) -> Self {
-        const OUT_OF_MEMORY: [&str; 6] = [
+    pub(super) fn of(message: String) -> Self {
+        const OUT_OF_MEMORY: [&str; 10] = [
             "out of memory",
             "out_of_memory",
             "outofmemory",
             "failed to allocate memory",
             "bfc_arena",
             "cudaerrormemoryallocation",
+            "alloc_failed",
+            "allocation_failed",
+            "bad_alloc",
+            "bad allocation",
         ];
         let words = message.to_lowercase();
         match OUT_OF_MEMORY.iter().any(|known| words.contains(known)) {
@@ -39,17 +43,17 @@ impl PieceError {
     }
 }
 
-/// Runs `images` images in order, at most `limit` at a time. A piece that finds no memory is run
+/// Runs `images` images in order, at most `limit` at a time; `run` is told the range and the limit. A piece that finds no memory is run
 /// again in halves, and `limit` stays halved.
 pub(super) fn in_pieces(
     images: usize,
     limit: &mut usize,
-    mut run: impl FnMut(Range<usize>) -> Result<(), PieceError>,
+    mut run: impl FnMut(Range<usize>, usize) -> Result<(), PieceError>,
 ) -> Result<(), String> {
     let mut start = 0;
     while start < images {
         let end = images.min(start + (*limit).max(1));
-        match run(start..end) {
+        match run(start..end, *limit) {
             Ok(()) => start = end,
             Err(PieceError::OutOfMemory(reason)) if end - start > 1 => {
                 *limit = (end - start).div_ceil(2);
@@ -70,8 +74,8 @@ mod tests {
     #[test]
     fn too_large_pieces_are_halved_and_nothing_is_run_twice() {
         let (mut limit, mut done) = (64, Vec::new());
-        let outcome = in_pieces(50, &mut limit, |piece| {
-            if piece.len() > 10 {
+        let outcome = in_pieces(50, &mut limit, |piece, limit| {
+            if limit > 10 {
                 return Err(PieceError::of("CUDA failure 2: out of memory".to_owned()));
             }
             done.extend(piece);
@@ -84,7 +88,7 @@ mod tests {
     #[test]
     fn one_image_without_memory_and_any_other_failure_end_the_run() {
         let mut limit = 4;
-        let starved = in_pieces(9, &mut limit, |_| {
+        let starved = in_pieces(9, &mut limit, |_, _| {
             Err(PieceError::of(
                 "BFC_Arena: Failed to allocate memory".to_owned(),
             ))
@@ -92,7 +96,7 @@ mod tests {
         assert_eq!(limit, 1);
         assert!(starved.unwrap_err().contains("BFC_Arena"));
         let mut calls = 0;
-        let failed = in_pieces(9, &mut 4, |_| {
+        let failed = in_pieces(9, &mut 4, |_, _| {
             calls += 1;
             Err(PieceError::of("invalid argument".to_owned()))
         });

@@ -3,16 +3,22 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use ort::memory::Allocator;
-use ort::value::{DynTensor, TensorElementType};
+use ort::session::IoBinding;
+use ort::value::{Tensor, TensorElementType};
 use rayon::prelude::*;
 
 /// Room for a batch, filled and run again and again.
 pub(crate) struct Pixels {
-    /// Shape (images, …), in pinned host memory if the graph runs on a GPU.
-    pub(super) tensor: DynTensor,
+    values: Values,
     images: usize,
     /// Values of one image.
     length: usize,
+}
+
+/// Shape (images, …), in pinned host memory if the graph runs on a GPU.
+enum Values {
+    F32(Tensor<f32>),
+    F16(Tensor<f16>),
 }
 
 /// Element type of the graph's input.
@@ -30,13 +36,6 @@ impl Element {
             _ => None,
         }
     }
-
-    fn ty(self) -> TensorElementType {
-        match self {
-            Self::F32 => TensorElementType::Float32,
-            Self::F16 => TensorElementType::Float16,
-        }
-    }
 }
 
 impl Pixels {
@@ -45,15 +44,24 @@ impl Pixels {
         allocator: &Allocator,
         element: Element,
         shape: [usize; 4],
-    ) -> Result<Self, String> {
-        let tensor = DynTensor::new(allocator, element.ty(), shape);
+    ) -> ort::Result<Self> {
         let mut pixels = Self {
-            tensor: tensor.map_err(|error| error.to_string())?,
+            values: match element {
+                Element::F32 => Values::F32(Tensor::new(allocator, shape)?),
+                Element::F16 => Values::F16(Tensor::new(allocator, shape)?),
+            },
             images: shape[0],
             length: shape[1..].iter().product(),
         };
         pixels.clear(0);
         Ok(pixels)
+    }
+
+    pub(super) fn bind(&self, binding: &mut IoBinding, input: &str) -> ort::Result<()> {
+        match &self.values {
+            Values::F32(tensor) => binding.bind_input(input, tensor),
+            Values::F16(tensor) => binding.bind_input(input, tensor),
+        }
     }
 
     /// Images that fit.
@@ -70,54 +78,59 @@ impl Pixels {
         fill: impl Fn(&T, &mut S, &mut [f32]) -> Result<(), E> + Sync + Send,
     ) -> Vec<Result<(), E>> {
         let length = self.length;
-        let filled = if let Ok((_, values)) = self.tensor.try_extract_tensor_mut::<f32>() {
-            let places = values.par_chunks_exact_mut(length).zip(items);
-            places
-                .map_init(scratch, |scratch, (place, item)| {
-                    fill(item, scratch, place).inspect_err(|_| place.fill(0.0))
-                })
-                .collect()
-        } else if let Ok((_, values)) = self.tensor.try_extract_tensor_mut::<f16>() {
-            let scratch = || (scratch(), vec![0.0; length]);
-            let places = values.par_chunks_exact_mut(length).zip(items);
-            places
-                .map_init(scratch, |(scratch, wide), (place, item)| {
-                    let filled = fill(item, scratch, wide).inspect_err(|_| wide.fill(0.0));
-                    place.convert_from_f32_slice(wide);
-                    filled
-                })
-                .collect()
-        } else {
-            Vec::new()
+        let filled = match &mut self.values {
+            Values::F32(tensor) => {
+                let places = tensor.extract_tensor_mut().1.par_chunks_exact_mut(length);
+                places
+                    .zip(items)
+                    .map_init(scratch, |scratch, (place, item)| {
+                        fill(item, scratch, place).inspect_err(|_| place.fill(0.0))
+                    })
+                    .collect()
+            }
+            Values::F16(tensor) => {
+                let scratch = || (scratch(), vec![0.0; length]);
+                let places = tensor.extract_tensor_mut().1.par_chunks_exact_mut(length);
+                places
+                    .zip(items)
+                    .map_init(scratch, |(scratch, wide), (place, item)| {
+                        let filled = fill(item, scratch, wide).inspect_err(|_| wide.fill(0.0));
+                        place.convert_from_f32_slice(wide);
+                        filled
+                    })
+                    .collect()
+            }
         };
         self.clear(items.len());
         filled
     }
 
-    /// Takes the images of another batch from `first` on.
+    /// Images of another batch of the same element type from `first` on, as many as there are.
     pub(super) fn copy_from(&mut self, other: &Self, first: usize) {
-        let start = first * self.length;
-        let values = start..start + self.images * self.length;
-        if let (Ok((_, to)), Ok((_, from))) = (
-            self.tensor.try_extract_tensor_mut::<f32>(),
-            other.tensor.try_extract_tensor::<f32>(),
-        ) {
-            to.copy_from_slice(&from[values]);
-        } else if let (Ok((_, to)), Ok((_, from))) = (
-            self.tensor.try_extract_tensor_mut::<f16>(),
-            other.tensor.try_extract_tensor::<f16>(),
-        ) {
-            to.copy_from_slice(&from[values]);
+        let images = self.images.min(other.images.saturating_sub(first));
+        let (start, values) = (first * self.length, images * self.length);
+        match (&mut self.values, &other.values) {
+            (Values::F32(to), Values::F32(from)) => {
+                let from = &from.extract_tensor().1[start..start + values];
+                to.extract_tensor_mut().1[..values].copy_from_slice(from);
+            }
+            (Values::F16(to), Values::F16(from)) => {
+                let from = &from.extract_tensor().1[start..start + values];
+                to.extract_tensor_mut().1[..values].copy_from_slice(from);
+            }
+            (Values::F32(_), Values::F16(_)) | (Values::F16(_), Values::F32(_)) => {
+                unreachable!("a session has one element type")
+            }
         }
+        self.clear(images);
     }
 
     /// Blackens the images from `first` on.
     fn clear(&mut self, first: usize) {
         let start = first * self.length;
-        if let Ok((_, values)) = self.tensor.try_extract_tensor_mut::<f32>() {
-            values[start..].fill(0.0);
-        } else if let Ok((_, values)) = self.tensor.try_extract_tensor_mut::<f16>() {
-            values[start..].fill(f16::ZERO);
+        match &mut self.values {
+            Values::F32(tensor) => tensor.extract_tensor_mut().1[start..].fill(0.0),
+            Values::F16(tensor) => tensor.extract_tensor_mut().1[start..].fill(f16::ZERO),
         }
     }
 }

@@ -44,7 +44,10 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
         open: FeatureChunk::default(),
     };
     let missing = chunks.missing()?;
-    if !missing.is_empty() && interrupt.load(Ordering::Relaxed) {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if interrupt.load(Ordering::Relaxed) {
         return Err(StageError::Interrupted);
     }
     let mut indices = missing.iter().flat_map(|index| range(*index, &samples));
@@ -64,9 +67,7 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
             }
         },
     );
-    if !missing.is_empty() {
-        extractor.release();
-    }
+    extractor.release();
     extracted.map_err(StageError::Failed)?;
     outcome
 }

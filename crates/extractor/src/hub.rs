@@ -98,7 +98,11 @@ pub fn pull(
     }
     let slot = Slot::lock(&options.cache, registered, progress)?;
     let client = Client::new(options)?;
-    let intact = slot.intact()?;
+    let intact = match slot.intact() {
+        // Whatever is wrong with the pin, it is to be replaced.
+        Err(HubError::CannotRead { .. }) if options.refresh => None,
+        intact => intact?,
+    };
     let remote = match (client.look_up(registered, progress), intact) {
         (Err(HubError::Unreachable { .. }), Some(pin)) if !options.refresh => {
             return Ok(slot.pulled(pin, Outcome::Cached));
@@ -111,7 +115,10 @@ pub fn pull(
         }
         (remote, _) => remote?,
     };
-    let expected = slot.pin()?.filter(|_| !options.refresh);
+    let expected = match options.refresh {
+        true => None,
+        false => slot.pin()?,
+    };
     fetch(&slot, &client, &remote, expected.as_ref(), progress)
 }
 

@@ -7,7 +7,7 @@
 mod server;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -239,6 +239,34 @@ fn a_wrong_checksum_is_refused() {
     scene.hub.state().sha256 = Some(promised.clone());
     scene.refused(&[&promised, &sha256(&content(0)), "removed"]);
     assert!(!scene.model().exists() && scene.parts().is_empty());
+}
+
+#[test]
+fn an_unreadable_pin_is_replaced_by_a_refresh() {
+    let mut scene = Scene::new();
+    scene.pulls(Outcome::Downloaded);
+    let pins: Vec<_> = files_below(&scene.options.cache)
+        .into_iter()
+        .filter(|path| path.ends_with("pin.toml"))
+        .collect();
+    assert_eq!(pins.len(), 1);
+    fs::write(&pins[0], "from = \"another version\"").unwrap();
+    scene.refused(&["pin.toml"]);
+    scene.options.refresh = true;
+    scene.pull().unwrap();
+    scene.options.refresh = false;
+    scene.pulls(Outcome::UpToDate);
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| match path.is_dir() {
+        true => files_below(&path),
+        false => vec![path],
+    };
+    entries.flat_map(below).collect()
 }
 
 #[test]

@@ -9,6 +9,9 @@ use crate::onnx::{Graph, expose};
 /// Near names shown for a tensor that is not there.
 const SUGGESTIONS: usize = 5;
 
+/// Bytes of such a name, at most.
+const LONGEST_SUGGESTION: usize = 256;
+
 /// Where features are taken inside a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layer {
@@ -86,6 +89,7 @@ pub(super) fn tap(onnx: &[u8], model: &str, layer: &Layer) -> Result<Tap, Extrac
 fn near(graph: &Graph<'_>, wanted: &str) -> Vec<String> {
     let mut names: Vec<_> = graph
         .tensors()
+        .filter(|name| name.len() <= LONGEST_SUGGESTION)
         .map(|name| (strsim::jaro_winkler(name, wanted), name))
         .collect();
     names.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));

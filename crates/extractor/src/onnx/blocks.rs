@@ -13,6 +13,9 @@ use super::graph::{Graph, Node};
 /// Nodes of one branch, at most; attention in single operators has some 60.
 const MAX_BRANCH: usize = 256;
 
+/// Their inputs, at most, on average.
+const MAX_INPUTS: usize = 16;
+
 /// Operators that copy values, possibly in another order or precision.
 const COPIES: [&str; 5] = ["Identity", "Dropout", "Cast", "Reshape", "Transpose"];
 
@@ -121,7 +124,12 @@ impl<'a, 'g> Stream<'a, 'g> {
         let mut branch = Branch::default();
         let mut seen = HashSet::new();
         let mut open = vec![to];
+        let mut looked_at = 0;
         while let Some(name) = open.pop() {
+            looked_at += 1;
+            if looked_at > MAX_INPUTS * MAX_BRANCH {
+                return None;
+            }
             let producer = self.producers.get(name).copied();
             if name == from || (producer.is_some() && producer == source) {
                 branch.reaches_stream = true;

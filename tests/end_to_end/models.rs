@@ -72,6 +72,12 @@ async fn a_model_is_listed_pulled_and_looked_into() {
     assert_eq!(graph["inputs"][0]["tensor"], "pixel_values");
     assert_eq!(graph["output"], "last_hidden_state");
     assert!(graph["tensors"].as_array().unwrap().len() > 1);
+
+    let pin = home.path("hf/curriculum/dino_vits16/pin.toml");
+    assert!(pin.is_file());
+    fs::write(pin, "of another version").unwrap();
+    assert_eq!(place("dino_vits16").await, "unreadable");
+    assert_eq!(place("dino_vitb16").await, "not pulled");
 }
 
 #[tokio::test]

@@ -114,9 +114,12 @@ struct Location {
 fn location(model: &KnownModel, options: &HubOptions) -> Result<Location, HubError> {
     let (name, bytes) = match model.source {
         ModelSource::Embedded => ("embedded", None),
-        ModelSource::Hub { .. } => match hub::cached(model.name, &options.cache)? {
-            Some(pin) => ("cached", Some(pin.bytes)),
-            None => ("not pulled", None),
+        ModelSource::Hub { .. } => match hub::cached(model.name, &options.cache) {
+            Ok(Some(pin)) => ("cached", Some(pin.bytes)),
+            Ok(None) => ("not pulled", None),
+            // Another model's row is no worse for it; `pull` says what is wrong.
+            Err(HubError::CannotRead { .. }) => ("unreadable", None),
+            Err(error) => return Err(error),
         },
     };
     Ok(Location { name, bytes })

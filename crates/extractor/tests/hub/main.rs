@@ -2,110 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
-#[path = "../../../tests/harness/hub.rs"]
+mod scene;
+#[path = "../../../../tests/harness/hub.rs"]
 #[expect(unreachable_pub, reason = "shared with the end-to-end tests")]
 mod server;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use curriculum_extractor::hub::{HubError, HubOptions, Outcome, Progress, Pulled, Token, pull};
-use curriculum_extractor::{ExtractorError, Model};
-use server::{COMMIT, Fault, Hub};
-use sha2::{Digest, Sha256};
-use tempfile::TempDir;
-
-const NAME: &str = "dino_vits16";
-
-/// A hub, and a cache of one's own.
-struct Scene {
-    hub: Hub,
-    cache: TempDir,
-    options: HubOptions,
-}
-
-fn sha256(content: &[u8]) -> String {
-    let digest = Sha256::digest(content);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Some MiB that no two places of are alike.
-fn content(seed: u32) -> Vec<u8> {
-    (seed..seed + 700_000).flat_map(u32::to_le_bytes).collect()
-}
-
-impl Scene {
-    fn new() -> Self {
-        let (cache, content) = (tempfile::tempdir().unwrap(), content(0));
-        let hub = Hub::start(content.clone(), &sha256(&content));
-        let options = HubOptions {
-            endpoint: hub.endpoint.clone(),
-            cache: cache.path().to_owned(),
-            token: None,
-            offline: false,
-            refresh: false,
-            connect_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(10),
-            retries: 2,
-            backoff: Duration::ZERO,
-        };
-        Self {
-            hub,
-            cache,
-            options,
-        }
-    }
-
-    fn pull(&self) -> Result<Pulled, HubError> {
-        pull(NAME, &self.options, &mut |_| {})
-    }
-
-    /// Pulls what the hub has, in this way.
-    fn pulls(&self, outcome: Outcome) {
-        let pulled = self.pull().unwrap();
-        assert_eq!(pulled.outcome, outcome);
-        let content = self.hub.state().content.clone();
-        assert!(fs::read(&pulled.path).unwrap() == content);
-        assert_eq!(pulled.pin.sha256, sha256(&content));
-        assert_eq!(self.parts(), [""; 0]);
-    }
-
-    fn refused(&self, words: &[&str]) -> HubError {
-        let error = self.pull().unwrap_err();
-        for word in words {
-            assert!(error.to_string().contains(word), "{word}: {error}");
-        }
-        error
-    }
-
-    fn serve(&self, content: Vec<u8>) {
-        let mut state = self.hub.state();
-        state.sha256 = Some(sha256(&content));
-        state.size = content.len() as u64;
-        state.content = content;
-    }
-
-    fn model(&self) -> PathBuf {
-        self.cache.path().join(NAME).join("model.onnx")
-    }
-
-    fn parts(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.cache.path().join(NAME)).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.ends_with(".part")).collect()
-    }
-
-    fn ranges(&self) -> Vec<Option<String>> {
-        let downloads = self.hub.downloads().into_iter();
-        downloads.map(|seen| seen.range).collect()
-    }
-
-    fn load(&self) -> Result<Model, ExtractorError> {
-        Model::resolve_in(NAME, self.cache.path())
-    }
-}
+use curriculum_extractor::Model;
+use curriculum_extractor::hub::{HubError, Outcome, Progress, Token, pull};
+use scene::{NAME, Scene, content, sha256};
+use server::{COMMIT, Fault};
 
 #[test]
 fn a_pull_verifies_and_pins() {
@@ -245,28 +154,14 @@ fn a_wrong_checksum_is_refused() {
 fn an_unreadable_pin_is_replaced_by_a_refresh() {
     let mut scene = Scene::new();
     scene.pulls(Outcome::Downloaded);
-    let pins: Vec<_> = files_below(&scene.options.cache)
-        .into_iter()
-        .filter(|path| path.ends_with("pin.toml"))
-        .collect();
-    assert_eq!(pins.len(), 1);
-    fs::write(&pins[0], "from = \"another version\"").unwrap();
+    let pin = scene.model().with_file_name("pin.toml");
+    assert!(pin.is_file());
+    fs::write(&pin, "from = \"another version\"").unwrap();
     scene.refused(&["pin.toml"]);
     scene.options.refresh = true;
     scene.pull().unwrap();
     scene.options.refresh = false;
     scene.pulls(Outcome::UpToDate);
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let below = |path: PathBuf| match path.is_dir() {
-        true => files_below(&path),
-        false => vec![path],
-    };
-    entries.flat_map(below).collect()
 }
 
 #[test]

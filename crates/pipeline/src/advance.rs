@@ -2,61 +2,69 @@
 
 use crate::{
     extraction::FeatureExtractor,
-    progress::{JobView, Reporter},
+    progress::Reporter,
+    queue::{Lane, Work},
     stage::{self, Context, StageError},
+    worker::Shared,
 };
 use curriculum_store::{JobRecord, Stage, Store, StoreError};
-use std::{sync::atomic::AtomicBool, time::Instant};
-use tokio::sync::watch;
+use std::time::Instant;
 
 /// What a job needs besides its record.
 pub(crate) struct Workplace<'a> {
-    pub(crate) store: &'a Store,
-    pub(crate) extractor: &'a mut dyn FeatureExtractor,
-    pub(crate) views: &'a watch::Sender<JobView>,
-    pub(crate) interrupt: &'a AtomicBool,
+    pub(crate) shared: &'a Shared,
+    /// In the extraction lane.
+    pub(crate) extractor: Option<&'a mut (dyn FeatureExtractor + 'static)>,
+    pub(crate) work: &'a Work,
 }
 
-/// Runs the stages after the last finished one, committing each, until the job is published.
+/// Where the stages of a lane end.
+pub(crate) enum Outcome {
+    ForOtherLane,
+    Published,
+}
+
+/// Runs the stages after the last finished one, committing each, until the job is published or its
+/// next stage belongs to another lane.
 ///
 /// Returns at the first stage that fails or is interrupted, together with that stage; what it wrote
 /// so far is found again by the next run.
 pub(crate) fn advance(
     job: &mut JobRecord,
     place: &mut Workplace<'_>,
-) -> Result<(), (Stage, StageError)> {
+) -> Result<Outcome, (Stage, StageError)> {
+    let lane = Lane::after(job.stage);
     let mut manifest = None;
     while let Some((next, run)) = stage::after(job.stage) {
+        if Lane::after(job.stage) != lane {
+            return Ok(Outcome::ForOtherLane);
+        }
         let started = Instant::now();
         let outcome = run(&mut Context {
-            store: place.store,
-            extractor: &mut *place.extractor,
-            reporter: Reporter::new(place.views),
-            interrupt: place.interrupt,
+            store: &place.shared.store,
+            extractor: place.extractor.as_deref_mut(),
+            reporter: Reporter::new(&place.work.board),
+            interrupt: &place.work.interrupt,
             manifest: &mut manifest,
             job,
         });
         *job.seconds.entry(next).or_default() += started.elapsed().as_secs_f64();
         outcome.map_err(|error| (next, error))?;
         job.stage = next;
-        skip_if_built(job, place.store).map_err(|error| (next, error.into()))?;
-        commit(job, place.store).map_err(|error| (next, error.into()))?;
-        place.views.send_modify(|view| {
-            *view = JobView {
-                record: job.clone(),
-                progress: None,
-            }
-        });
+        finish(job, place).map_err(|error| (next, error))?;
         tracing::info!(job = %job.id, stage = ?job.stage, seconds = job.seconds[&next], "stage finished");
     }
-    Ok(())
+    Ok(Outcome::Published)
 }
 
-/// Data first, marker last: what the stage wrote is on disk before the record says so.
-pub(crate) fn commit(job: &JobRecord, store: &Store) -> Result<(), StoreError> {
-    store.flush()?;
-    store.put_job(job)?;
-    store.flush()
+/// Commits a finished stage.
+fn finish(job: &mut JobRecord, place: &Workplace<'_>) -> Result<(), StageError> {
+    skip_if_built(job, &place.shared.store)?;
+    if !place.shared.commit(place.work, job)? {
+        return Err(StageError::Interrupted);
+    }
+    place.work.board.show(|view| view.stand(job));
+    Ok(())
 }
 
 /// Equal content, model and parameters were built before, perhaps under another name. With failed

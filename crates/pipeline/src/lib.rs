@@ -1,14 +1,15 @@
 //! The background job: enumerate → extract → cluster → score → publish.
 //!
-//! One dedicated thread owns the feature extractor and runs jobs, one at a time, in order of
-//! submission. Everything else holds a [`Pipeline`]: it submits, watches, cancels and stops. A job
-//! is a stored record with its last finished stage; `advance` runs the stage after it, commits, and
+//! Two dedicated threads run jobs: the extraction lane reads samples and owns the feature extractor,
+//! the clustering lane does the rest, so that one job is clustered beside the extraction of the
+//! next. Everything else holds a [`Pipeline`]: it submits, watches, cancels and stops. A job is a
+//! stored record with its last finished stage; `advance` runs the stage after it, commits, and
 //! repeats. First run, restart after a kill and resubmission after a failure are that same path.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`pipeline`] | the handle: submit, watch, cancel, stop |
-//! | `queue`, `worker` | which jobs wait or run; the thread that runs them |
+//! | `queue`, `worker` | which jobs wait or run, in which lane; the threads that run them |
 //! | [`request`] | what a caller asks for, checked and with defaults filled in |
 //! | `advance` | the loop over stages |
 //! | `background` | the priority of jobs beside that of requests |
@@ -30,12 +31,14 @@ pub mod progress;
 mod queue;
 pub mod request;
 mod stage;
+#[cfg(test)]
+mod testing;
 mod worker;
 
 pub use background::in_background;
 pub use error::{FitError, PipelineError};
 pub use extraction::FeatureExtractor;
 pub use fit::fit;
-pub use pipeline::{Pipeline, Submitted};
-pub use progress::{JobView, Progress};
+pub use pipeline::{Page, Pipeline, PipelineOptions, Submitted};
+pub use progress::{JobView, Progress, SampleError};
 pub use request::{Request, RequestedParameters, RequestedSchedule};

@@ -1,15 +1,14 @@
 //! The handle.
 
 use crate::{
-    FeatureExtractor, JobView, PipelineError, Request,
-    advance::commit,
-    queue::Queue,
+    FeatureExtractor, JobView, PipelineError, Request, SampleError,
+    queue::{Lane, Queue},
     request::LoadedModel,
-    worker::{Shared, now_ms},
+    worker::{Shared, now_ms, put_job},
 };
 use curriculum_store::{Digest, JobRecord, JobState, Store, StoreError};
 use std::{
-    sync::{Arc, Condvar, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
 use tokio::sync::watch;
@@ -17,10 +16,27 @@ use tokio::sync::watch;
 /// Jobs that may wait.
 const MAX_WAITING: usize = 256;
 
-/// Handle to the job thread. Its methods block on the store: call them off the async workers.
+/// Settings of a pipeline.
+#[derive(Clone, Debug, Default)]
+pub struct PipelineOptions {
+    /// Versions that a curriculum keeps, at least 1; older ones go when a new one is published,
+    /// unless an alias holds them. `None` keeps all.
+    pub keep_versions: Option<usize>,
+}
+
+/// Which jobs to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Only jobs submitted before the one of this sequence number: the last of the page before.
+    pub after: Option<u64>,
+    /// Jobs, at most.
+    pub limit: usize,
+}
+
+/// Handle to the lanes. Its methods block on the store: call them off the async workers.
 pub struct Pipeline {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// A submission that was accepted.
@@ -33,46 +49,61 @@ pub struct Submitted {
 }
 
 impl Pipeline {
-    /// Starts the thread; jobs that had not ended go on from their last finished chunk.
+    /// Starts both lanes; jobs that had not ended go on from where they stopped.
     ///
     /// # Errors
     /// When the stored jobs cannot be read.
     pub fn start(
         store: Arc<Store>,
         extractor: Box<dyn FeatureExtractor>,
+        options: PipelineOptions,
     ) -> Result<Self, StoreError> {
         let model = LoadedModel {
             name: extractor.model().to_owned(),
             digest: extractor.digest(),
+            dimension: extractor.dimension(),
         };
-        let mut queue = Queue::default();
-        for mut job in readable_jobs(&store)? {
-            queue.next_sequence = job.sequence + 1;
-            if !job.state.has_ended() {
-                job.state = JobState::Queued;
-                store.put_job(&job)?;
-                queue.push(job);
-            }
-        }
         let shared = Arc::new(Shared {
-            store,
             model,
-            queue: Mutex::new(queue),
+            options,
+            queue: Mutex::new(unfinished(&store)?),
             wake: Condvar::new(),
+            store,
         });
-        let worker = Arc::clone(&shared);
+        let pipeline = Self {
+            shared,
+            threads: Mutex::default(),
+        };
+        pipeline.open_lane(Lane::Extraction, Some(extractor))?;
+        pipeline.open_lane(Lane::Clustering, None)?;
+        Ok(pipeline)
+    }
+
+    fn open_lane(
+        &self,
+        lane: Lane,
+        extractor: Option<Box<dyn FeatureExtractor>>,
+    ) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let name = match lane {
+            Lane::Extraction => "extraction",
+            Lane::Clustering => "clustering",
+        };
         let thread = thread::Builder::new()
-            .name("jobs".to_owned())
-            .spawn(move || worker.work(extractor));
+            .name(name.to_owned())
+            .spawn(move || shared.work(lane, extractor));
         let thread = thread.map_err(|source| StoreError::Io {
             action: "start a thread for",
-            path: shared.store.root().to_owned(),
+            path: self.shared.store.root().to_owned(),
             source,
         })?;
-        Ok(Self {
-            shared,
-            thread: Mutex::new(Some(thread)),
-        })
+        self.threads().push(thread);
+        Ok(())
+    }
+
+    /// A list of handles is consistent wherever a panic leaves it, so poison is ignored.
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Name of the loaded model.
@@ -81,7 +112,8 @@ impl Pipeline {
         &self.shared.model.name
     }
 
-    /// Registers a job, or finds the one that does the same work. Lists the source.
+    /// Registers a job, or finds the one that does the same work; a job that waits is moved to the
+    /// priority asked for. Lists the source.
     ///
     /// # Errors
     /// When the request is invalid, the queue full or the pipeline stopping.
@@ -92,33 +124,54 @@ impl Pipeline {
             return Err(PipelineError::Stopping);
         }
         let known = self.shared.store.job(fresh.id)?;
-        if let Some(job) = known.filter(|job| queue.is_done_or_active(job)) {
-            self.shared.point_again(&job)?;
-            return Ok(Submitted {
-                job: queue.view(job),
-                queued: false,
-            });
+        match known {
+            Some(job) if job.state == JobState::Succeeded || queue.is_active(job.id) => {
+                self.find_again(&mut queue, job, fresh.priority)
+            }
+            // From the first stage, also when an earlier attempt came further: what it finished is
+            // found, and what was lost or damaged since is made again.
+            earlier => {
+                let attempt = earlier.map_or(0, |job| job.attempt) + 1;
+                self.enqueue(&mut queue, JobRecord { attempt, ..fresh })
+            }
         }
-        // From the first stage, also when an earlier attempt came further: what it finished is found,
-        // and what was lost or damaged since is made again.
-        let mut job = fresh;
-        if queue.waiting.len() >= MAX_WAITING {
+    }
+
+    /// A job that is published, or waits or runs. A record that claims to run but does not was cut
+    /// off by an error of the store.
+    fn find_again(
+        &self,
+        queue: &mut Queue,
+        mut job: JobRecord,
+        priority: i32,
+    ) -> Result<Submitted, PipelineError> {
+        self.shared.point_again(&job)?;
+        if !job.state.has_ended() && job.priority != priority {
+            job.priority = priority;
+            put_job(&self.shared.store, &job)?;
+            queue.reorder(&job);
+        }
+        Ok(Submitted {
+            job: queue.view(job.id).unwrap_or_else(|| JobView::of(job)),
+            queued: false,
+        })
+    }
+
+    fn enqueue(&self, queue: &mut Queue, mut job: JobRecord) -> Result<Submitted, PipelineError> {
+        if queue.waiting() >= MAX_WAITING {
             return Err(PipelineError::QueueFull(MAX_WAITING));
         }
         job.sequence = queue.next_sequence;
         job.state = JobState::Queued;
         job.submitted_at_ms = now_ms();
         job.ended_at_ms = None;
-        commit(&job, &self.shared.store)?;
+        put_job(&self.shared.store, &job)?;
         queue.next_sequence += 1;
         queue.push(job.clone());
-        self.shared.wake.notify_one();
+        self.shared.wake.notify_all();
         tracing::info!(job = %job.id, curriculum = job.curriculum, samples = job.sample_count, "job queued");
         Ok(Submitted {
-            job: JobView {
-                record: job,
-                progress: None,
-            },
+            job: JobView::of(job),
             queued: true,
         })
     }
@@ -129,25 +182,60 @@ impl Pipeline {
     /// When there is none of that id, or its record cannot be read.
     pub fn job(&self, id: Digest) -> Result<JobView, PipelineError> {
         let queue = self.shared.queue();
-        let record = self
-            .shared
-            .store
-            .job(id)?
-            .ok_or(PipelineError::UnknownJob(id))?;
-        Ok(queue.view(record))
+        match queue.view(id) {
+            Some(view) => Ok(view),
+            None => Ok(JobView::of(self.record(id)?)),
+        }
     }
 
-    /// All jobs, newest first.
+    fn record(&self, id: Digest) -> Result<JobRecord, PipelineError> {
+        let record = self.shared.store.job(id)?;
+        record.ok_or(PipelineError::UnknownJob(id))
+    }
+
+    /// Some jobs, newest first.
     ///
     /// # Errors
     /// When the records cannot be read.
-    pub fn jobs(&self) -> Result<Vec<JobView>, PipelineError> {
+    pub fn jobs(&self, page: Page) -> Result<Vec<JobView>, PipelineError> {
         let queue = self.shared.queue();
+        let before = page.after.unwrap_or(u64::MAX);
         Ok(readable_jobs(&self.shared.store)?
             .into_iter()
             .rev()
-            .map(|record| queue.view(record))
+            .filter(|record| record.sequence < before)
+            .take(page.limit)
+            .map(|record| queue.view(record.id).unwrap_or_else(|| JobView::of(record)))
             .collect())
+    }
+
+    /// Samples of a job that could not be used, lowest index first: those after sample `after`, at
+    /// most `limit` of them.
+    ///
+    /// # Errors
+    /// When there is no such job, or a record cannot be read.
+    pub fn sample_errors(
+        &self,
+        job: Digest,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<SampleError>, PipelineError> {
+        let record = self.record(job)?;
+        let Some(content) = record.content else {
+            return Ok(Vec::new());
+        };
+        let store = &self.shared.store;
+        let errors = store.job_errors(job, after, limit)?;
+        let mut samples = store.samples_at(content, errors.iter().map(|(index, _)| *index))?;
+        let describe = |(index, reason)| SampleError {
+            index,
+            id: samples
+                .remove(&index)
+                .map(|sample| sample.id)
+                .unwrap_or_default(),
+            reason,
+        };
+        Ok(errors.into_iter().map(describe).collect())
     }
 
     /// The job now and after each change; the channel closes when it has ended.
@@ -156,70 +244,43 @@ impl Pipeline {
     /// When there is none of that id, or its record cannot be read.
     pub fn watch(&self, id: Digest) -> Result<watch::Receiver<JobView>, PipelineError> {
         let queue = self.shared.queue();
-        if let Some(active) = queue.active.get(&id) {
-            return Ok(active.views.subscribe());
+        match queue.watch(id) {
+            Some(views) => Ok(views),
+            None => Ok(watch::channel(JobView::of(self.record(id)?)).1),
         }
-        let record = self
-            .shared
-            .store
-            .job(id)?
-            .ok_or(PipelineError::UnknownJob(id))?;
-        Ok(watch::channel(JobView {
-            record,
-            progress: None,
-        })
-        .1)
     }
 
-    /// Stops a job at its next chunk or iteration.
+    /// Ends a job at once. A lane that works on it stops at its next sample or iteration and keeps
+    /// what it finished.
     ///
     /// # Errors
     /// When there is none of that id, or it has ended.
     pub fn cancel(&self, id: Digest) -> Result<JobView, PipelineError> {
         let mut queue = self.shared.queue();
-        let mut record = self
-            .shared
-            .store
-            .job(id)?
-            .ok_or(PipelineError::UnknownJob(id))?;
-        let active = queue
-            .active
-            .get(&id)
-            .cloned()
-            .ok_or(PipelineError::Ended(id))?;
-        active.cancelled.store(true, Ordering::Relaxed);
-        active.interrupt.store(true, Ordering::Relaxed);
-        let Some(place) = queue.waiting.iter().position(|waiting| *waiting == id) else {
-            return Ok(queue.view(record));
-        };
-        queue.waiting.remove(place);
+        let mut record = self.record(id)?;
+        if !queue.is_active(id) {
+            return Err(PipelineError::Ended(id));
+        }
         record.state = JobState::Cancelled;
         record.ended_at_ms = Some(now_ms());
-        commit(&record, &self.shared.store)?;
+        put_job(&self.shared.store, &record)?;
         queue.end(&record);
-        Ok(JobView {
-            record,
-            progress: None,
-        })
+        tracing::info!(job = %id, "job cancelled");
+        Ok(JobView::of(record))
     }
 
-    /// Stops the running job at its next chunk, keeps what it finished, and ends the thread.
+    /// Stops the running jobs at their next sample or iteration, keeps what they finished, and ends
+    /// the threads.
     pub fn stop(&self) {
-        let mut queue = self.shared.queue();
-        queue.stopping = true;
-        queue
-            .active
-            .values()
-            .for_each(|active| active.interrupt.store(true, Ordering::Relaxed));
-        drop(queue);
+        self.shared.queue().stop();
         self.shared.wake.notify_all();
         // Held while joining, so that whoever else stops the pipeline waits for the same end.
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the job thread had ended by a panic");
+        for thread in self.threads().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a lane had ended by a panic");
+            }
         }
-        // The channels of jobs that still wait close with this, which ends their watchers' calls.
-        self.shared.queue().active.clear();
+        self.shared.queue().close();
     }
 }
 
@@ -227,6 +288,20 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// The jobs that had not ended when the store was last open.
+fn unfinished(store: &Store) -> Result<Queue, StoreError> {
+    let mut queue = Queue::default();
+    for mut job in readable_jobs(store)? {
+        queue.next_sequence = job.sequence + 1;
+        if !job.state.has_ended() {
+            job.state = JobState::Queued;
+            store.put_job(&job)?;
+            queue.push(job);
+        }
+    }
+    Ok(queue)
 }
 
 /// Damaged records are reported and left out: they must not take the others along.

@@ -1,71 +1,253 @@
-//! Which jobs wait or run.
+//! Which jobs wait or run, and in which lane.
+//!
+//! Two lanes work side by side: one reads samples and owns the model, one clusters what was
+//! extracted. A job passes from the first to the second; in each the most urgent goes first, and of
+//! equals the oldest.
 
-use crate::JobView;
-use curriculum_store::{Digest, JobRecord, JobState};
+use crate::{JobView, progress::Board};
+use curriculum_store::{Digest, JobRecord, Stage};
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, atomic::AtomicBool},
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, atomic::AtomicBool, atomic::Ordering},
 };
 use tokio::sync::watch;
 
+/// What a job needs for its next stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    /// The samples' bytes and the model.
+    Extraction,
+    /// Features alone.
+    Clustering,
+}
+
+impl Lane {
+    /// The lane of the stage that follows `stage`.
+    pub(crate) fn after(stage: Stage) -> Self {
+        match stage {
+            Stage::Submitted | Stage::Enumerated => Self::Extraction,
+            Stage::Extracted | Stage::Clustered | Stage::Scored | Stage::Published => {
+                Self::Clustering
+            }
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Queue {
-    pub(crate) waiting: VecDeque<Digest>,
-    pub(crate) active: HashMap<Digest, Active>,
+    waiting: BTreeSet<Place>,
+    active: HashMap<Digest, Active>,
+    runs: u64,
     pub(crate) next_sequence: u64,
     pub(crate) stopping: bool,
 }
 
+/// Where a job waits, in the order in which jobs are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    lane: Lane,
+    urgency: Reverse<i32>,
+    sequence: u64,
+    id: Digest,
+}
+
 /// A job that waits or runs.
-#[derive(Clone)]
-pub(crate) struct Active {
-    pub(crate) views: Arc<watch::Sender<JobView>>,
+struct Active {
+    run: u64,
+    views: Arc<watch::Sender<JobView>>,
+    interrupt: Arc<AtomicBool>,
+    /// Set while it waits.
+    place: Option<Place>,
+}
+
+/// A job in the hands of a lane.
+///
+/// A cancelled job leaves the queue at once, although its lane still winds down; it may be back in
+/// the queue by the time that the lane notices. The number of the run tells the two apart.
+pub(crate) struct Work {
+    pub(crate) id: Digest,
+    run: u64,
+    pub(crate) board: Board,
     pub(crate) interrupt: Arc<AtomicBool>,
-    pub(crate) cancelled: Arc<AtomicBool>,
 }
 
 impl Queue {
-    /// Whether asking for `job` again needs no work: it is published, or waits or runs. A record that
-    /// claims to run but does not was cut off by an error of the store.
-    pub(crate) fn is_done_or_active(&self, job: &JobRecord) -> bool {
-        job.state == JobState::Succeeded || self.active.contains_key(&job.id)
+    pub(crate) fn is_active(&self, id: Digest) -> bool {
+        self.active.contains_key(&id)
     }
 
+    /// Jobs whose samples are still to be read and that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        let waits = |place: &&Place| place.lane == Lane::Extraction;
+        self.waiting.iter().filter(waits).count()
+    }
+
+    /// Lets a job wait for the lane of its next stage.
     pub(crate) fn push(&mut self, job: JobRecord) {
-        let id = job.id;
+        self.runs += 1;
+        let place = Place::of(&job);
         let active = Active {
-            views: Arc::new(
-                watch::channel(JobView {
-                    record: job,
-                    progress: None,
-                })
-                .0,
-            ),
+            run: self.runs,
+            views: Arc::new(watch::channel(JobView::of(job)).0),
             interrupt: Arc::new(AtomicBool::new(false)),
-            cancelled: Arc::new(AtomicBool::new(false)),
+            place: Some(place),
         };
-        self.active.insert(id, active);
-        self.waiting.push_back(id);
+        self.active.insert(place.id, active);
+        self.waiting.insert(place);
     }
 
-    /// Tells watchers of the last state; the channel closes as the sender goes.
+    /// The next job of a lane.
+    pub(crate) fn take(&mut self, lane: Lane) -> Option<Work> {
+        let place = *self.waiting.iter().find(|place| place.lane == lane)?;
+        self.waiting.remove(&place);
+        let active = self.active.get_mut(&place.id)?;
+        active.place = None;
+        Some(Work {
+            id: place.id,
+            run: active.run,
+            board: Board::new(&active.views),
+            interrupt: Arc::clone(&active.interrupt),
+        })
+    }
+
+    /// Whether the work is still wanted: its job was neither cancelled nor has it ended.
+    pub(crate) fn is_current(&self, work: &Work) -> bool {
+        let active = self.active.get(&work.id);
+        active.is_some_and(|active| active.run == work.run)
+    }
+
+    /// Lets a job that a lane has done its part for wait again.
+    pub(crate) fn hand_over(&mut self, job: &JobRecord) {
+        let place = Place::of(job);
+        if let Some(active) = self.active.get_mut(&job.id) {
+            active.place = Some(place);
+            active.views.send_modify(|view| view.stand(job));
+            self.waiting.insert(place);
+        }
+    }
+
+    /// Moves a job that waits to where its new priority belongs.
+    pub(crate) fn reorder(&mut self, job: &JobRecord) {
+        let Some(active) = self.active.get_mut(&job.id) else {
+            return;
+        };
+        let priority = job.priority;
+        active
+            .views
+            .send_modify(|view| view.record.priority = priority);
+        if let Some(place) = &mut active.place {
+            self.waiting.remove(place);
+            place.urgency = Reverse(priority);
+            self.waiting.insert(*place);
+        }
+    }
+
+    /// Takes a job out, stops the lane that works on it, and tells watchers of the last state; the
+    /// channel closes as the sender goes.
     pub(crate) fn end(&mut self, job: &JobRecord) {
         if let Some(active) = self.active.remove(&job.id) {
-            active.views.send_replace(JobView {
-                record: job.clone(),
-                progress: None,
-            });
+            active.interrupt.store(true, Ordering::Relaxed);
+            if let Some(place) = active.place {
+                self.waiting.remove(&place);
+            }
+            active.views.send_modify(|view| view.stand(job));
         }
     }
 
-    /// The live view of an active job, else the record.
-    pub(crate) fn view(&self, record: JobRecord) -> JobView {
-        match self.active.get(&record.id) {
-            Some(active) => active.views.borrow().clone(),
-            None => JobView {
-                record,
-                progress: None,
-            },
+    /// Takes out what a lane lost the record of.
+    pub(crate) fn forget(&mut self, work: &Work) {
+        if self.is_current(work) {
+            self.active.remove(&work.id);
         }
+    }
+
+    /// Stops all lanes at their next look at the interrupt.
+    pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+        for active in self.active.values() {
+            active.interrupt.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Closes the channels of jobs that still wait, which ends their watchers' calls.
+    pub(crate) fn close(&mut self) {
+        self.waiting.clear();
+        self.active.clear();
+    }
+
+    pub(crate) fn watch(&self, id: Digest) -> Option<watch::Receiver<JobView>> {
+        Some(self.active.get(&id)?.views.subscribe())
+    }
+
+    /// The live view of an active job.
+    pub(crate) fn view(&self, id: Digest) -> Option<JobView> {
+        Some(self.active.get(&id)?.views.borrow().clone())
+    }
+}
+
+impl Place {
+    fn of(job: &JobRecord) -> Self {
+        Self {
+            lane: Lane::after(job.stage),
+            urgency: Reverse(job.priority),
+            sequence: job.sequence,
+            id: job.id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::record;
+    use curriculum_store::JobState;
+
+    fn order(queue: &mut Queue, lane: Lane) -> Vec<Digest> {
+        std::iter::from_fn(|| queue.take(lane))
+            .map(|work| work.id)
+            .collect()
+    }
+
+    #[test]
+    fn lanes_take_the_most_urgent_and_of_equals_the_oldest() {
+        let mut queue = Queue::default();
+        let jobs = [record(1, 0), record(2, 5), record(3, -1), record(4, 5)];
+        for job in jobs.clone() {
+            queue.push(job);
+        }
+        let mut extracted = record(5, -9);
+        extracted.stage = Stage::Extracted;
+        queue.push(extracted.clone());
+        assert_eq!(queue.waiting(), 4);
+        let mut urgent = jobs[2].clone();
+        urgent.priority = 6;
+        queue.reorder(&urgent);
+        assert_eq!(order(&mut queue, Lane::Clustering), [extracted.id]);
+        let ids = [2, 1, 3, 0].map(|i: usize| jobs[i].id);
+        assert_eq!(order(&mut queue, Lane::Extraction), ids);
+    }
+
+    #[test]
+    fn a_cancelled_job_may_be_back_before_its_lane_notices() {
+        let mut queue = Queue::default();
+        let mut job = record(1, 0);
+        queue.push(job.clone());
+        let work = queue.take(Lane::Extraction).unwrap();
+        let mut watcher = queue.watch(job.id).unwrap();
+        job.state = JobState::Cancelled;
+        queue.end(&job);
+        assert!(work.interrupt.load(Ordering::Relaxed) && !queue.is_current(&work));
+        assert_eq!(
+            watcher.borrow_and_update().record.state,
+            JobState::Cancelled
+        );
+        assert!(watcher.has_changed().is_err(), "the channel is still open");
+        job.state = JobState::Queued;
+        queue.push(job.clone());
+        assert!(!queue.is_current(&work));
+        queue.forget(&work);
+        let again = queue.take(Lane::Extraction).unwrap();
+        assert!(queue.is_current(&again) && !again.interrupt.load(Ordering::Relaxed));
     }
 }

@@ -6,8 +6,11 @@ pub use parameters::{RequestedParameters, RequestedSchedule};
 
 use crate::PipelineError;
 use curriculum_manifest::Manifest;
-use curriculum_store::{Digest, JobRecord, JobState, Parameters, Stage};
-use std::path::PathBuf;
+use curriculum_store::{Digest, Identity, JobRecord, JobState, Parameters, Stage};
+use std::{
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 const MAX_NAME: usize = 128;
 
@@ -22,6 +25,10 @@ pub struct Request {
     pub model: Option<String>,
     /// With gaps for defaults.
     pub parameters: RequestedParameters,
+    /// Larger runs earlier; 0 is usual.
+    pub priority: i32,
+    /// Whether equal work is done anew, to a version of its own; features are used again.
+    pub force: bool,
 }
 
 /// The model that jobs are checked against.
@@ -29,6 +36,7 @@ pub struct Request {
 pub(crate) struct LoadedModel {
     pub(crate) name: String,
     pub(crate) digest: Digest,
+    pub(crate) dimension: usize,
 }
 
 impl Request {
@@ -47,22 +55,31 @@ impl Request {
         }
         let fingerprint = Digest::from(*manifest.fingerprint().as_bytes());
         let asked = parameters_json(&parameters);
+        let salt = if self.force { fresh_salt() } else { 0 };
+        let salt_bytes = salt.to_le_bytes();
         let identity = [
             self.curriculum.as_bytes(),
             source.as_bytes(),
             fingerprint.as_bytes(),
             loaded.digest.as_bytes(),
             asked.as_bytes(),
+            &salt_bytes,
         ];
         Ok(JobRecord {
             id: Digest::of_parts(identity),
             sequence: 0,
             curriculum: self.curriculum.clone(),
             source: source.to_owned(),
+            identity: Identity::Bytes,
             fingerprint,
             model: loaded.name.clone(),
             model_digest: loaded.digest,
+            dimension: u32::try_from(loaded.dimension).unwrap_or(u32::MAX),
             parameters,
+            priority: self.priority,
+            salt,
+            extends: None,
+            attempt: 0,
             state: JobState::Queued,
             stage: Stage::Submitted,
             sample_count: samples,
@@ -95,10 +112,20 @@ pub(crate) fn version_id(job: &JobRecord, content: Digest) -> Digest {
         ..job.parameters.clone()
     });
     Digest::of_parts([
-        content.as_bytes(),
+        content.as_bytes().as_slice(),
         job.model_digest.as_bytes(),
         parameters.as_bytes(),
+        &job.salt.to_le_bytes(),
     ])
+}
+
+/// Never 0, and never the same twice: the clock's nanoseconds, scattered.
+fn fresh_salt() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanoseconds = elapsed.unwrap_or_default().as_nanos();
+    let digest = Digest::of_parts([nanoseconds.to_le_bytes().as_slice()]);
+    let first = digest.as_bytes().first_chunk().copied();
+    u64::from_le_bytes(first.unwrap_or_default()) | 1
 }
 
 fn parameters_json(parameters: &Parameters) -> String {

@@ -24,7 +24,8 @@ use std::{
 pub(crate) struct Context<'a> {
     pub(crate) job: &'a mut JobRecord,
     pub(crate) store: &'a Store,
-    pub(crate) extractor: &'a mut dyn FeatureExtractor,
+    /// In the extraction lane.
+    pub(crate) extractor: Option<&'a mut (dyn FeatureExtractor + 'static)>,
     pub(crate) reporter: Reporter<'a>,
     pub(crate) interrupt: &'a AtomicBool,
     /// Listed on first use, kept for the stages of one run.

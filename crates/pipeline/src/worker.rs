@@ -1,28 +1,39 @@
-//! The thread that runs jobs, one at a time, in order of submission.
+//! The threads that run jobs, one for each lane.
 
 use crate::{
     FeatureExtractor,
-    advance::{Workplace, advance, commit},
+    advance::{Outcome, Workplace, advance},
     background::lower_priority,
-    queue::{Active, Queue},
+    pipeline::PipelineOptions,
+    queue::{Lane, Queue, Work},
     request::LoadedModel,
     stage::StageError,
 };
-use curriculum_store::{Digest, JobRecord, JobState, Store, StoreError};
+use curriculum_store::{JobRecord, JobState, Stage, Store, StoreError};
 use rayon::ThreadPoolBuilder;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// What the handle and the thread share.
+/// What the handle and the threads share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) model: LoadedModel,
-    /// Held for queue operations and record updates by callers, never while a stage works.
+    pub(crate) options: PipelineOptions,
+    /// Held for queue operations and updates of records, never while a stage works.
     pub(crate) queue: Mutex<Queue>,
     pub(crate) wake: Condvar,
+}
+
+/// How a lane leaves a job.
+enum Left {
+    Ended(JobState),
+    /// For the lane of its next stage.
+    HandedOver,
+    /// For the next start of the server.
+    Stopped,
 }
 
 impl Shared {
@@ -44,33 +55,34 @@ impl Shared {
         }
     }
 
-    pub(crate) fn work(&self, mut extractor: Box<dyn FeatureExtractor>) {
+    /// Runs the jobs of a lane until the pipeline stops. The extraction lane owns the extractor.
+    pub(crate) fn work(&self, lane: Lane, mut extractor: Option<Box<dyn FeatureExtractor>>) {
         lower_priority();
-        // The common pool also serves requests, so jobs have one of their own.
-        let pool = ThreadPoolBuilder::new().thread_name(|number| format!("jobs-{number}"));
+        // The common pool also serves requests, so each lane has one of its own.
+        let pool = ThreadPoolBuilder::new().thread_name(move |number| format!("{lane:?}-{number}"));
         let pool = pool
             .build()
             .inspect_err(|error| tracing::error!(%error, "no threads for jobs"));
-        while let Some((id, active)) = self.next() {
-            let mut run = || self.run(id, &active, extractor.as_mut());
+        while let Some(work) = self.next(lane) {
+            let mut run = || self.run(&work, extractor.as_deref_mut());
             let ran = match &pool {
                 Ok(pool) => pool.install(run),
                 Err(_) => run(),
             };
             if let Err(error) = ran {
                 // The record could not be read or written; the job stays as it was stored.
-                tracing::error!(job = %id, %error, "job record lost");
-                self.queue().active.remove(&id);
+                tracing::error!(job = %work.id, %error, "job record lost");
+                self.queue().forget(&work);
             }
         }
     }
 
     /// Waits for a job; `None` once the pipeline stops.
-    fn next(&self) -> Option<(Digest, Active)> {
+    fn next(&self, lane: Lane) -> Option<Work> {
         let mut queue = self.queue();
         while !queue.stopping {
-            if let Some(id) = queue.waiting.pop_front() {
-                return queue.active.get(&id).cloned().map(|active| (id, active));
+            if let Some(work) = queue.take(lane) {
+                return Some(work);
             }
             queue = self
                 .wake
@@ -80,68 +92,105 @@ impl Shared {
         None
     }
 
+    /// Data first, marker last: what the stages wrote is on disk before the record says so. Whether
+    /// the work is still wanted; if it is not, the record belongs to someone else.
+    pub(crate) fn commit(&self, work: &Work, job: &JobRecord) -> Result<bool, StoreError> {
+        self.store.flush()?;
+        let queue = self.queue();
+        let wanted = queue.is_current(work);
+        if wanted {
+            put_job(&self.store, job)?;
+        }
+        Ok(wanted)
+    }
+
     fn run(
         &self,
-        id: Digest,
-        active: &Active,
-        extractor: &mut dyn FeatureExtractor,
+        work: &Work,
+        extractor: Option<&mut (dyn FeatureExtractor + 'static)>,
     ) -> Result<(), StoreError> {
-        let Some(mut job) = self.store.job(id)? else {
+        let Some(mut job) = self.store.job(work.id)? else {
+            self.queue().forget(work);
             return Ok(());
         };
         job.state = JobState::Running;
-        self.store.put_job(&job)?;
-        active.views.send_modify(|view| view.record = job.clone());
-        job.state = self.advance(&mut job, active, extractor);
-        job.ended_at_ms = job.state.has_ended().then(now_ms);
-        tracing::info!(job = %job.id, state = ?job.state, "job left the thread");
-        // Watchers hear of the end when it is on disk, and callers see both at once.
+        if !self.commit(work, &job)? {
+            return Ok(());
+        }
+        work.board.show(|view| view.stand(&job));
+        let left = self.advance(&mut job, work, extractor);
+        self.store.flush()?;
+        self.settle(work, job, left)
+    }
+
+    /// Watchers hear of the new state when it is on disk, and callers see both at once.
+    fn settle(&self, work: &Work, mut job: JobRecord, left: Left) -> Result<(), StoreError> {
         let mut queue = self.queue();
-        commit(&job, &self.store)?;
-        queue.end(&job);
+        if !queue.is_current(work) {
+            return Ok(());
+        }
+        match left {
+            Left::Ended(state) => {
+                tracing::info!(job = %job.id, ?state, "job ended");
+                (job.state, job.ended_at_ms) = (state, Some(now_ms()));
+                put_job(&self.store, &job)?;
+                queue.end(&job);
+            }
+            Left::HandedOver => {
+                job.state = JobState::Queued;
+                put_job(&self.store, &job)?;
+                queue.hand_over(&job);
+                self.wake.notify_all();
+            }
+            Left::Stopped => {
+                job.state = JobState::Queued;
+                put_job(&self.store, &job)?;
+                queue.end(&job);
+            }
+        }
         Ok(())
     }
 
-    /// Runs what is left of `job` and says where that leaves it.
+    /// Runs the stages of this lane and says where that leaves the job.
     fn advance(
         &self,
         job: &mut JobRecord,
-        active: &Active,
-        extractor: &mut dyn FeatureExtractor,
-    ) -> JobState {
-        if job.model_digest != extractor.digest() {
-            let (submitted, loaded) = (&job.model, extractor.model());
+        work: &Work,
+        extractor: Option<&mut (dyn FeatureExtractor + 'static)>,
+    ) -> Left {
+        if let Some(loaded) = extractor.as_deref()
+            && job.model_digest != loaded.digest()
+        {
+            let (submitted, loaded) = (&job.model, loaded.model());
             let reason = format!(
                 "submitted for model `{submitted}` with other weights or preprocessing than the loaded `{loaded}`"
             );
-            return JobState::Failed {
-                stage: job.stage,
-                reason,
-            };
+            return failed(job.stage, reason);
         }
         let mut place = Workplace {
-            store: &self.store,
+            shared: self,
             extractor,
-            views: &active.views,
-            interrupt: &active.interrupt,
+            work,
         };
         // A panic in a stage is a bug, but one job's bug must not take the other jobs along.
         match catch_unwind(AssertUnwindSafe(|| advance(job, &mut place))) {
-            Ok(Ok(())) => JobState::Succeeded,
-            Ok(Err((_, StageError::Interrupted))) if active.cancelled.load(Ordering::Relaxed) => {
-                JobState::Cancelled
-            }
-            Ok(Err((_, StageError::Interrupted))) => JobState::Queued,
-            Ok(Err((stage, error))) => JobState::Failed {
-                stage,
-                reason: error.to_string(),
-            },
-            Err(_) => JobState::Failed {
-                stage: job.stage,
-                reason: "internal error, see the server's log".to_owned(),
-            },
+            Ok(Ok(Outcome::Published)) => Left::Ended(JobState::Succeeded),
+            Ok(Ok(Outcome::ForOtherLane)) => Left::HandedOver,
+            Ok(Err((_, StageError::Interrupted))) => Left::Stopped,
+            Ok(Err((stage, error))) => failed(stage, error.to_string()),
+            Err(_) => failed(job.stage, "internal error, see the server's log".to_owned()),
         }
     }
+}
+
+fn failed(stage: Stage, reason: String) -> Left {
+    Left::Ended(JobState::Failed { stage, reason })
+}
+
+/// The record, on disk.
+pub(crate) fn put_job(store: &Store, job: &JobRecord) -> Result<(), StoreError> {
+    store.put_job(job)?;
+    store.flush()
 }
 
 /// Milliseconds since 1970 UTC.

@@ -109,6 +109,8 @@ pub(crate) fn submission(request: v1::SubmitJobRequest) -> Result<Request> {
         parameters: request
             .parameters
             .map_or_else(|| Ok(RequestedParameters::default()), parameters)?,
+        priority: 0,
+        force: false,
     })
 }
 

@@ -4,7 +4,7 @@ use crate::error::ServiceError;
 use curriculum::{
     CurriculumError, Entry, Order, Schedule, ScheduleOptions, Sketch, Weights, effective,
 };
-use curriculum_pipeline::Pipeline;
+use curriculum_pipeline::{Page, Pipeline};
 use curriculum_store::{
     Column, Digest, JobState, ScheduleRecord, Store, StoreError, VersionRecord,
 };
@@ -180,7 +180,11 @@ impl Published {
 
     /// A name without versions is unknown, or its job has not come that far.
     fn why_missing(&self, name: &str) -> ServiceError {
-        let jobs = match self.pipeline.jobs() {
+        let all = Page {
+            after: None,
+            limit: usize::MAX,
+        };
+        let jobs = match self.pipeline.jobs(all) {
             Ok(jobs) => jobs,
             Err(error) => return error.into(),
         };

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use curriculum_extractor::ExtractorError;
-use curriculum_pipeline::{Pipeline, extraction::OnnxExtractor, in_background};
+use curriculum_pipeline::{Pipeline, PipelineOptions, extraction::OnnxExtractor, in_background};
 use curriculum_proto::v1::{
     FILE_DESCRIPTOR_SET, curriculum_service_server::CurriculumServiceServer,
     ingest_service_server::IngestServiceServer,
@@ -93,7 +93,11 @@ impl Server {
         let extractor = in_background(|| OnnxExtractor::open(&model, &options))?;
         let live = Arc::new(LiveExtractor::new(&extractor, &options));
         metrics::describe(&live);
-        let pipeline = Arc::new(Pipeline::start(Arc::clone(&store), Box::new(extractor))?);
+        let pipeline = Arc::new(Pipeline::start(
+            Arc::clone(&store),
+            Box::new(extractor),
+            PipelineOptions::default(),
+        )?);
         Ok(Self {
             store,
             pipeline,
@@ -143,7 +147,7 @@ impl Server {
         ));
         let extractor = Arc::clone(&self.extractor);
         let curricula = Curricula::new(published, extractor, instance_id());
-        let ingest = Ingest::new(Arc::clone(&self.pipeline), Arc::clone(&self.store));
+        let ingest = Ingest::new(Arc::clone(&self.pipeline));
 
         let (stopping, stopped) = oneshot::channel();
         let pipeline = Arc::clone(&self.pipeline);

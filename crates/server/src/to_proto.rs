@@ -4,7 +4,7 @@ mod parameters;
 
 use crate::service::curriculum::LiveExtractor;
 use curriculum::{Entry, Phase, Status as SolverStatus};
-use curriculum_pipeline::{JobView, Progress};
+use curriculum_pipeline::{JobView, Progress, SampleError};
 use curriculum_proto::v1;
 use curriculum_store::{
     Candidate, ClusterRecord, Digest, JobState, Stage, SummaryRecord, SummarySample, VersionRecord,
@@ -95,11 +95,17 @@ pub(crate) fn job(view: JobView) -> v1::Job {
     }
 }
 
+pub(crate) fn sample_error(error: SampleError) -> v1::SampleError {
+    let SampleError { index, id, reason } = error;
+    v1::SampleError { index, id, reason }
+}
+
 fn progress(progress: Progress) -> v1::Progress {
     let Progress {
         done,
         total,
         rate,
+        eta_seconds: _,
         activity,
     } = progress;
     v1::Progress {

@@ -55,11 +55,21 @@ impl Store {
         Ok(())
     }
 
-    /// The first `limit` errors of `job`, lowest index first.
+    /// The first `limit` errors of `job` after sample `after`, lowest index first.
     ///
     /// # Errors
     /// When a record is damaged or the database fails.
-    pub fn job_errors(&self, job: Digest, limit: usize) -> Result<Vec<(u64, String)>> {
+    pub fn job_errors(
+        &self,
+        job: Digest,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, String)>> {
+        let first = match after.map(|index| index.checked_add(1)) {
+            None => 0,
+            Some(Some(first)) => first,
+            Some(None) => return Ok(Vec::new()),
+        };
         let parse = |entry: sled::Result<(sled::IVec, sled::IVec)>| {
             let (key, value) = entry?;
             let what = || format!("a sample error of job {job}");
@@ -70,7 +80,7 @@ impl Store {
             Ok((u64::from_be_bytes(*index), reason))
         };
         self.job_errors
-            .scan_prefix(job.as_bytes())
+            .range(error_key(job, first)..=error_key(job, u64::MAX))
             .take(limit)
             .map(parse)
             .collect()
@@ -96,7 +106,7 @@ fn error_key(job: Digest, index: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{JobState, Stage, parameters::tests::parameters, store::temporary};
+    use crate::{Identity, JobState, Stage, parameters::tests::parameters, store::temporary};
 
     fn job(sequence: u64) -> JobRecord {
         let id = Digest::of_parts([sequence.to_le_bytes().as_slice()]);
@@ -105,10 +115,16 @@ mod tests {
             sequence,
             curriculum: "c".to_owned(),
             source: "s".to_owned(),
+            identity: Identity::Etag,
             fingerprint: id,
             model: "m".to_owned(),
             model_digest: id,
+            dimension: 3,
             parameters: parameters(),
+            priority: -3,
+            salt: u64::MAX,
+            extends: Some(id),
+            attempt: 2,
             state: JobState::Failed {
                 stage: Stage::Extracted,
                 reason: "why".to_owned(),
@@ -158,11 +174,16 @@ mod tests {
         }
         store.put_job_error(b, 1, "other").unwrap();
         assert_eq!(
-            store.job_errors(a, 2).unwrap(),
+            store.job_errors(a, None, 2).unwrap(),
             [(2, "e2".to_owned()), (300, "e300".to_owned())]
         );
+        assert_eq!(
+            store.job_errors(a, Some(300), 2).unwrap(),
+            [(70_000, "e70000".to_owned())]
+        );
+        assert_eq!(store.job_errors(a, Some(u64::MAX), 2).unwrap(), []);
         store.clear_job_errors(a).unwrap();
-        assert_eq!(store.job_errors(a, 9).unwrap(), []);
-        assert_eq!(store.job_errors(b, 9).unwrap().len(), 1);
+        assert_eq!(store.job_errors(a, None, 9).unwrap(), []);
+        assert_eq!(store.job_errors(b, None, 9).unwrap().len(), 1);
     }
 }

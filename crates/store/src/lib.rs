@@ -38,7 +38,7 @@ pub use error::StoreError;
 pub use features::{ChunkFailure, ChunkOutline, FeatureChunk, FeatureFiles};
 pub use parameters::{Clusters, Parameters, ScheduleRecord, Score};
 pub use record::{
-    Candidate, ClusterRecord, ClusteringRecord, JobRecord, JobState, SampleRecord, Stage,
+    Candidate, ClusterRecord, ClusteringRecord, Identity, JobRecord, JobState, SampleRecord, Stage,
     SummaryRecord, SummarySample, VersionRecord,
 };
 pub use store::Store;

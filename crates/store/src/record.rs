@@ -54,6 +54,18 @@ impl JobState {
     }
 }
 
+/// What stands for the bytes of a sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// Their hash: every sample is read when it is enumerated, and again when it is extracted.
+    #[default]
+    Bytes,
+    /// What the object store says of the object: its bytes are read once, to be extracted. Files are
+    /// still hashed.
+    Etag,
+}
+
 /// A job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobRecord {
@@ -65,14 +77,26 @@ pub struct JobRecord {
     pub curriculum: String,
     /// Where the samples are, as submitted.
     pub source: String,
+    /// What stands for a sample's bytes.
+    pub identity: Identity,
     /// Hash of the source's listing at submission.
     pub fingerprint: Digest,
     /// Name of the model.
     pub model: String,
     /// Content hash of the model and its preprocessing.
     pub model_digest: Digest,
+    /// Length of a feature vector.
+    pub dimension: u32,
     /// Defaults filled in.
     pub parameters: Parameters,
+    /// Larger runs earlier.
+    pub priority: i32,
+    /// Part of the ids of job and version. 0, unless equal work was to be done anew.
+    pub salt: u64,
+    /// The version whose clusters new samples are assigned to, instead of a fit.
+    pub extends: Option<Digest>,
+    /// How often it was put in the queue, this time included.
+    pub attempt: u32,
     /// Where it stands.
     pub state: JobState,
     /// Last finished stage.

@@ -18,7 +18,7 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     let (_, version) = cx.identity()?;
     let files = cx.store.features(cx.features_key()?)?;
     let samples = cx.job.sample_count as usize;
-    let source = ChunkSource::open(files, samples, cx.extractor.dimension())?;
+    let source = ChunkSource::open(files, samples, cx.job.dimension as usize)?;
     let labels = match cx.job.parameters.by_label {
         true => Some(Labels::read(cx, &source)?),
         false => None,

@@ -5,8 +5,12 @@ use crate::request::version_id;
 use curriculum_manifest::{ContentDigest, Manifest, ReadErrorKind};
 use curriculum_store::{Digest, SampleRecord};
 use rayon::prelude::*;
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
-/// Samples between two looks at the interrupt flag.
+/// Samples hashed between two reports.
 const BLOCK: usize = 1024;
 
 pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
@@ -14,13 +18,11 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     let mut content = ContentDigest::new();
     let mut records = Vec::with_capacity(total);
     for start in (0..total).step_by(BLOCK) {
-        cx.check_interrupt()?;
         let end = total.min(start + BLOCK);
+        let interrupt = cx.interrupt;
         let manifest = cx.manifest()?;
-        for (sample, hash) in manifest.samples()[start..end]
-            .iter()
-            .zip(hashes(manifest, start..end))
-        {
+        let hashes = hashes(manifest, start..end, interrupt)?;
+        for (sample, hash) in manifest.samples()[start..end].iter().zip(hashes) {
             records.push(SampleRecord {
                 id: sample.id.to_string(),
                 label: sample.label.as_deref().map(str::to_owned),
@@ -41,13 +43,20 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     Ok(())
 }
 
+/// Stops at the next sample once interrupted.
 fn hashes(
     manifest: &Manifest,
-    range: std::ops::Range<usize>,
-) -> Vec<Result<blake3::Hash, ReadErrorKind>> {
-    let hash = |index| match manifest.read(index) {
-        Ok(bytes) => Ok(blake3::hash(&bytes)),
-        Err(error) => Err(error.kind()),
+    range: Range<usize>,
+    interrupt: &AtomicBool,
+) -> Result<Vec<Result<blake3::Hash, ReadErrorKind>>, StageError> {
+    let hash = |index| {
+        if interrupt.load(Ordering::Relaxed) {
+            return Err(StageError::Interrupted);
+        }
+        Ok(match manifest.read(index) {
+            Ok(bytes) => Ok(blake3::hash(&bytes)),
+            Err(error) => Err(error.kind()),
+        })
     };
     range.into_par_iter().map(hash).collect()
 }

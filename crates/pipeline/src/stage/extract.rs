@@ -1,7 +1,7 @@
 //! Features of every sample, in chunk files. The first missing file is where an earlier run stopped.
 
 use super::{Context, StageError};
-use crate::progress::Reporter;
+use crate::{SampleError, progress::Reporter};
 use curriculum_extractor::ReadError;
 use curriculum_manifest::Manifest;
 use curriculum_store::{
@@ -30,8 +30,8 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
         interrupt,
         manifest,
     } = cx;
-    let Some(manifest) = manifest.as_ref() else {
-        return Err(StageError::Failed("no manifest".to_owned()));
+    let (Some(manifest), Some(extractor)) = (manifest.as_ref(), extractor) else {
+        return Err(StageError::Failed("no manifest or no model".to_owned()));
     };
     let mut chunks = Chunks {
         job,
@@ -148,17 +148,20 @@ impl Chunks<'_, '_> {
     fn count_failures(&mut self, chunk: &FeatureChunk, start: usize) -> Result<(), StageError> {
         for failure in &chunk.failures {
             let index = start as u64 + u64::from(failure.row);
-            self.store
-                .put_job_error(self.job.id, index, &failure.reason)?;
+            let reason = failure.reason.clone();
+            self.store.put_job_error(self.job.id, index, &reason)?;
+            self.job.failed_count += 1;
+            let sample = self.samples.get(index as usize);
+            let id = sample.map_or_else(String::new, |sample| sample.id.clone());
+            let error = SampleError { index, id, reason };
+            self.reporter.failed(error, self.job.failed_count);
         }
-        self.job.failed_count += chunk.failures.len() as u64;
-        self.reporter.failed(self.job.failed_count);
         let (failed, total) = (self.job.failed_count, self.samples.len() as u64);
         let allowed = self.job.parameters.max_failed_fraction;
         if failed < total && failed as f64 <= allowed * total as f64 {
             return Ok(());
         }
-        let first = self.store.job_errors(self.job.id, 1)?;
+        let first = self.store.job_errors(self.job.id, None, 1)?;
         let example = first.first().map_or(String::new(), |(index, reason)| {
             let sample = self.samples.get(*index as usize);
             let id = sample.map_or("", |sample| &sample.id);

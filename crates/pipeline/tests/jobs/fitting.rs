@@ -245,8 +245,7 @@ fn features_that_are_not_finite_name_the_sample() {
     }
     let (source, _files) = source_with(|i| BROKEN.contains(&i));
     let (store, _folder) = store();
-    let pipeline =
-        curriculum_pipeline::Pipeline::start(Arc::clone(&store), Box::new(Overflowing)).unwrap();
+    let pipeline = start(&store, Overflowing);
     let job = run(&pipeline, &request(&source));
     let JobState::Failed { stage, reason } = &job.state else {
         panic!("{:?}", job.state)

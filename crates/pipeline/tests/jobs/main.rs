@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod fitting;
+mod queue;
 mod resume;
 mod rules;
 mod support;

@@ -76,7 +76,7 @@ fn broken_samples_are_listed_and_hardest() {
         &request(&source),
     );
     assert_eq!((&job.state, job.failed_count), (&JobState::Succeeded, 3));
-    let errors = store.job_errors(job.id, 10).unwrap();
+    let errors = store.job_errors(job.id, None, 10).unwrap();
     assert_eq!(
         errors.iter().map(|(index, _)| *index).collect::<Vec<_>>(),
         [7, 307, 607]
@@ -124,7 +124,11 @@ fn a_file_that_is_gone_is_a_broken_sample() {
         &request(&source),
     );
     assert_eq!((&job.state, job.failed_count), (&JobState::Succeeded, 1));
-    assert!(store.job_errors(job.id, 1).unwrap()[0].1.contains("5.png"));
+    assert!(
+        store.job_errors(job.id, None, 1).unwrap()[0]
+            .1
+            .contains("5.png")
+    );
 }
 
 #[test]
@@ -214,8 +218,7 @@ fn a_panic_in_the_extractor_fails_one_job_only() {
     }
     let (source, _files) = source();
     let (store, _folder) = store();
-    let pipeline =
-        curriculum_pipeline::Pipeline::start(Arc::clone(&store), Box::new(Panics(false))).unwrap();
+    let pipeline = start(&store, Panics(false));
     assert!(matches!(
         run(&pipeline, &request(&source)).state,
         JobState::Failed { .. }
@@ -261,7 +264,7 @@ fn a_version_that_exists_does_not_excuse_its_failed_samples() {
         (&tolerant.state, tolerant.failed_count),
         (&JobState::Succeeded, 9)
     );
-    assert_eq!(store.job_errors(tolerant.id, 20).unwrap().len(), 9);
+    assert_eq!(store.job_errors(tolerant.id, None, 20).unwrap().len(), 9);
 }
 
 #[test]

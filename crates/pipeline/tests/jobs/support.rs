@@ -2,7 +2,7 @@
 
 use curriculum_extractor::{Read, ReadError, Sink};
 use curriculum_pipeline::{
-    FeatureExtractor, JobView, Pipeline, Request, RequestedParameters, Submitted,
+    FeatureExtractor, JobView, Pipeline, PipelineOptions, Request, RequestedParameters, Submitted,
 };
 use curriculum_store::{Clusters, Column, Digest, JobRecord, Store};
 use std::{
@@ -145,12 +145,19 @@ pub(crate) fn request(source: &Path) -> Request {
             clusters: Some(Clusters::Auto { min: 2, max: 5 }),
             ..Default::default()
         },
+        priority: 0,
+        force: false,
     }
 }
 
 /// A pipeline on `store`.
 pub(crate) fn pipeline(store: &Arc<Store>, extractor: CountingExtractor) -> Pipeline {
-    Pipeline::start(Arc::clone(store), Box::new(extractor)).unwrap()
+    start(store, extractor)
+}
+
+pub(crate) fn start(store: &Arc<Store>, extractor: impl FeatureExtractor + 'static) -> Pipeline {
+    let options = PipelineOptions::default();
+    Pipeline::start(Arc::clone(store), Box::new(extractor), options).unwrap()
 }
 
 pub(crate) fn store() -> (Arc<Store>, TempDir) {

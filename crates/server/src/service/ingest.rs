@@ -2,9 +2,8 @@
 
 use super::{Messages, blocking};
 use crate::{from_proto, to_proto};
-use curriculum_pipeline::{JobView, Pipeline};
+use curriculum_pipeline::{JobView, Page, Pipeline};
 use curriculum_proto::v1::{self, ingest_service_server::IngestService};
-use curriculum_store::{Digest, Store, StoreError};
 use std::{sync::Arc, time::Duration};
 use tokio_stream::{StreamExt, wrappers::WatchStream};
 use tonic::{Request, Response, Status};
@@ -12,14 +11,18 @@ use tonic::{Request, Response, Status};
 /// Watchers get at most four messages a second.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
+const ALL_JOBS: Page = Page {
+    after: None,
+    limit: usize::MAX,
+};
+
 pub(crate) struct Ingest {
     pipeline: Arc<Pipeline>,
-    store: Arc<Store>,
 }
 
 impl Ingest {
-    pub(crate) fn new(pipeline: Arc<Pipeline>, store: Arc<Store>) -> Self {
-        Self { pipeline, store }
+    pub(crate) fn new(pipeline: Arc<Pipeline>) -> Self {
+        Self { pipeline }
     }
 }
 
@@ -48,16 +51,12 @@ impl IngestService for Ingest {
         let v1::GetJobRequest { id, max_errors } = request.into_inner();
         let id = from_proto::digest("id", &id)?;
         let limit = from_proto::max_errors(max_errors)?;
-        let (pipeline, store) = (Arc::clone(&self.pipeline), Arc::clone(&self.store));
+        let pipeline = Arc::clone(&self.pipeline);
         let work = move || {
-            let view = pipeline.job(id)?;
-            let errors = match view.record.content {
-                Some(content) => sample_errors(&store, id, content, limit)?,
-                None => Vec::new(),
-            };
+            let errors = pipeline.sample_errors(id, None, limit)?;
             Ok(v1::GetJobResponse {
-                job: Some(to_proto::job(view)),
-                errors,
+                job: Some(to_proto::job(pipeline.job(id)?)),
+                errors: errors.into_iter().map(to_proto::sample_error).collect(),
             })
         };
         Ok(Response::new(blocking(work).await?))
@@ -68,7 +67,7 @@ impl IngestService for Ingest {
         _: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
         let pipeline = Arc::clone(&self.pipeline);
-        let jobs = blocking(move || Ok(pipeline.jobs()?)).await?;
+        let jobs = blocking(move || Ok(pipeline.jobs(ALL_JOBS)?)).await?;
         Ok(Response::new(v1::ListJobsResponse {
             jobs: jobs.into_iter().map(to_proto::job).collect(),
         }))
@@ -99,25 +98,6 @@ impl IngestService for Ingest {
             job: Some(to_proto::job(view)),
         }))
     }
-}
-
-/// The first `limit` samples of a job that could not be used.
-fn sample_errors(
-    store: &Store,
-    job: Digest,
-    content: Digest,
-    limit: usize,
-) -> Result<Vec<v1::SampleError>, StoreError> {
-    let errors = store.job_errors(job, limit)?;
-    let mut samples = store.samples_at(content, errors.iter().map(|(index, _)| *index))?;
-    let describe = |(index, reason)| {
-        let id = samples
-            .remove(&index)
-            .map(|sample| sample.id)
-            .unwrap_or_default();
-        v1::SampleError { index, id, reason }
-    };
-    Ok(errors.into_iter().map(describe).collect())
 }
 
 fn message(view: JobView) -> Result<v1::WatchJobResponse, Status> {

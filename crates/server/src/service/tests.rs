@@ -4,7 +4,7 @@ use super::curriculum::{Curricula, LiveExtractor};
 use crate::published::Published;
 use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
 use curriculum_extractor::{ExecutionProvider, Read, Sink};
-use curriculum_pipeline::{FeatureExtractor, Pipeline};
+use curriculum_pipeline::{FeatureExtractor, Pipeline, PipelineOptions};
 use curriculum_proto::v1::{
     self, Order, curriculum_service_server::CurriculumService, get_difficulty_response,
     get_weights_response,
@@ -146,7 +146,12 @@ impl Home {
         };
         store.put_version(&version, &Sketch::new(&values)).unwrap();
         store.point("c", id).unwrap();
-        let pipeline = Pipeline::start(Arc::clone(&store), Box::new(Idle)).unwrap();
+        let pipeline = Pipeline::start(
+            Arc::clone(&store),
+            Box::new(Idle),
+            PipelineOptions::default(),
+        )
+        .unwrap();
         let published = Published::new(store, Arc::new(pipeline), 1 << 20);
         Self {
             curricula: Curricula::new(

@@ -73,6 +73,14 @@ impl Store {
         }
     }
 
+    /// Removes all columns of a version.
+    pub(crate) fn remove_columns(&self, version: Digest) -> Result<()> {
+        for key in self.columns.scan_prefix(version.as_bytes()).keys() {
+            self.columns.remove(key?)?;
+        }
+        Ok(())
+    }
+
     /// Reads the values of `range` alone, whose chunks are the cost.
     ///
     /// # Errors

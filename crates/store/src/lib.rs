@@ -21,27 +21,32 @@
 //! | [`digest`] | content hashes |
 
 pub mod column;
+pub mod curricula;
 pub mod digest;
 mod envelope;
 pub mod error;
 pub mod features;
+mod files;
 pub mod job;
 pub mod parameters;
 pub mod record;
+mod room;
 pub mod sample;
 pub mod store;
 pub mod version;
 
 pub use column::Column;
+pub use curricula::{CurriculumRecord, LATEST, Reference};
 pub use digest::Digest;
 pub use error::StoreError;
-pub use features::{ChunkFailure, ChunkOutline, FeatureChunk, FeatureFiles};
+pub use features::{FeatureSpace, Found, Pack, PackFailure, PackOutline};
 pub use parameters::{Clusters, Parameters, ScheduleRecord, Score};
 pub use record::{
     Candidate, ClusterRecord, ClusteringRecord, JobRecord, JobState, SampleRecord, Stage,
     SummaryRecord, SummarySample, VersionRecord,
 };
-pub use store::Store;
+pub use sample::SAMPLES_PER_CHUNK;
+pub use store::{Store, StoreOptions};
 
 /// What every fallible call here returns.
 pub type Result<T> = std::result::Result<T, StoreError>;

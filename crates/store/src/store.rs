@@ -1,17 +1,34 @@
 //! Opening a data folder.
 
-use crate::{
-    Result, StoreError,
-    features::{sync_folder, write_synced},
-};
+use crate::{Result, StoreError, features::Spaces, files, room::Room};
 use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
 /// Raised whenever a stored form changes incompatibly.
-const SCHEMA_VERSION: u32 = 2;
+const SCHEMA_VERSION: u32 = 3;
+
+/// What can be chosen when a data folder is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Bytes of the file system that data leaves free, so that records can always be written.
+    pub min_free_bytes: u64,
+    /// Bytes of memory for the database's cache.
+    pub cache_bytes: u64,
+}
+
+impl Default for StoreOptions {
+    /// 256 MiB free, 64 MiB of cache.
+    fn default() -> Self {
+        Self {
+            min_free_bytes: 256 << 20,
+            cache_bytes: 64 << 20,
+        }
+    }
+}
 
 /// An open data folder. One process at a time holds it.
 #[derive(Debug)]
@@ -24,22 +41,37 @@ pub struct Store {
     pub(crate) columns: sled::Tree,
     pub(crate) sketches: sled::Tree,
     pub(crate) clusterings: sled::Tree,
+    /// Held while a curriculum's record is read and replaced.
+    pub(crate) pointing: Mutex<()>,
+    pub(crate) spaces: Mutex<Spaces>,
     root: PathBuf,
+    room: Room,
     db: sled::Db,
     /// Released when the process ends, however it ends.
     _lock: File,
 }
 
 impl Store {
+    /// [`Store::open_with`] the default options.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn open(root: &Path) -> Result<Self> {
+        Self::open_with(root, StoreOptions::default())
+    }
+
     /// Opens, and creates if need be, the data folder at `root`.
     ///
     /// # Errors
     /// [`StoreError::InUse`] and [`StoreError::Schema`] before anything is touched.
-    pub fn open(root: &Path) -> Result<Self> {
+    pub fn open_with(root: &Path, options: StoreOptions) -> Result<Self> {
         fs::create_dir_all(root).map_err(StoreError::io("create", root))?;
         let lock = lock(root)?;
         check_schema(root)?;
-        let db = sled::Config::new().path(root.join("db")).open()?;
+        let db = sled::Config::new()
+            .path(root.join("db"))
+            .cache_capacity(options.cache_bytes)
+            .open()?;
         Ok(Self {
             jobs: db.open_tree("jobs")?,
             job_errors: db.open_tree("job_errors")?,
@@ -49,7 +81,10 @@ impl Store {
             columns: db.open_tree("columns")?,
             sketches: db.open_tree("sketches")?,
             clusterings: db.open_tree("clusterings")?,
+            pointing: Mutex::default(),
+            spaces: Mutex::default(),
             root: root.to_owned(),
+            room: Room::new(root, options.min_free_bytes),
             db,
             _lock: lock,
         })
@@ -62,6 +97,10 @@ impl Store {
     pub fn flush(&self) -> Result<()> {
         self.db.flush()?;
         Ok(())
+    }
+
+    pub(crate) fn room(&self) -> Room {
+        self.room.clone()
     }
 
     /// The data folder.
@@ -110,11 +149,8 @@ fn check_schema(root: &Path) -> Result<()> {
             )),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let write = || {
-                write_synced(&path, format!("{SCHEMA_VERSION}\n").as_bytes())?;
-                sync_folder(root)
-            };
-            write().map_err(StoreError::io("write", &path))
+            let text = format!("{SCHEMA_VERSION}\n");
+            files::write_whole(root.join(files::UNFINISHED), &path, text.as_bytes())
         }
         Err(source) => Err(StoreError::Io {
             action: "read",

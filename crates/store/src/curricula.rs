@@ -300,3 +300,6 @@ fn check_alias(alias: &str) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

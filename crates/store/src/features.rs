@@ -100,3 +100,6 @@ pub(crate) type Spaces = std::collections::HashMap<Digest, FeatureSpace>;
 
 /// Shared parts of a space.
 type Shared<T> = Arc<T>;
+
+#[cfg(test)]
+mod tests;

@@ -92,9 +92,63 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::store::temporary;
+    use crate::{
+        Column, SummaryRecord, VersionRecord, parameters::tests::parameters, store::temporary,
+    };
+
+    /// Samples of the versions that tests write.
+    pub(crate) const SAMPLES: u32 = 5;
+
+    pub(crate) fn version(id: Digest) -> VersionRecord {
+        VersionRecord {
+            id,
+            content: id,
+            listing: id,
+            source: "s".to_owned(),
+            model: "m".to_owned(),
+            model_digest: id,
+            parameters: parameters(),
+            created_at_ms: 7,
+            summary: SummaryRecord {
+                sample_count: u64::from(SAMPLES),
+                failed_count: 0,
+                dimension: 2,
+                inertia: 0.5,
+                davies_bouldin: None,
+                histogram: vec![5],
+                clusters: Vec::new(),
+                candidates: Vec::new(),
+                warnings: Vec::new(),
+            },
+        }
+    }
+
+    /// A complete version, with all its columns.
+    pub(crate) fn put_version(store: &Store, id: Digest) {
+        let values = (0..SAMPLES).map(|n| (n as f32 / 8.0).to_le_bytes());
+        for column in [Column::Difficulty, Column::Distance] {
+            store.put_column(id, column, values.clone()).unwrap();
+        }
+        let clusters = (0..SAMPLES).map(|_| 0u32.to_le_bytes());
+        store.put_column(id, Column::Cluster, clusters).unwrap();
+        let centroids = [1f32, 2.0].map(f32::to_le_bytes).into_iter();
+        store.put_column(id, Column::Centroids, centroids).unwrap();
+        let clustering = ClusteringRecord {
+            clusters: 1,
+            dimension: 2,
+            inertia: 0.5,
+            davies_bouldin: None,
+            candidates: Vec::new(),
+            labels: Vec::new(),
+            warnings: Vec::new(),
+        };
+        store.put_clustering(id, &clustering).unwrap();
+        let values: Vec<f32> = (0..SAMPLES).map(|n| n as f32 / 8.0).collect();
+        let sketch = Sketch::new(&values);
+        store.put_version(&version(id), &sketch).unwrap();
+    }
 
     #[test]
     fn a_damaged_sketch_is_never_used() {

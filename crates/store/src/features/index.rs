@@ -17,8 +17,9 @@ use std::{
 /// Row of a digest that was forgotten after the packs before.
 pub(super) const FORGOTTEN: u32 = u32::MAX;
 
-/// Entries in memory before they become a run: that of 256 full packs, some 5 MB.
-const RECENT: usize = 65_536;
+/// Entries in memory before they become a run: those of 256 full packs, some 5 MB. Tests see runs
+/// merge sooner.
+const RECENT: usize = if cfg!(test) { 4 * 256 } else { 256 * 256 };
 
 /// Runs of one size that become one.
 const FAN: usize = 4;

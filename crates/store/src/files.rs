@@ -159,6 +159,34 @@ pub(crate) fn remove_unfinished(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes `folder` and all in it, if it is there; returns the bytes of its files.
+pub(crate) fn remove_folder(folder: &Path) -> Result<u64> {
+    let bytes = folder_bytes(folder)?;
+    match fs::remove_dir_all(folder) {
+        Ok(()) => Ok(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(StoreError::io("remove", folder)(error)),
+    }
+}
+
+/// Bytes of the files in `folder`; 0 when there is no such folder.
+pub(crate) fn folder_bytes(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for name in names(folder)? {
+        bytes += file_bytes(&folder.join(name?))?;
+    }
+    Ok(bytes)
+}
+
+/// Bytes of the file at `path`; 0 when it is gone.
+pub(crate) fn file_bytes(path: &Path) -> Result<u64> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(StoreError::io("read", path)(error)),
+    }
+}
+
 /// A file that ends early is damaged; anything else is the disk's fault.
 pub(crate) fn read_error(path: &Path, error: io::Error) -> StoreError {
     match error.kind() {

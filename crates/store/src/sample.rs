@@ -1,10 +1,18 @@
 //! The samples of a manifest, in order, by the key of its listing.
+//!
+//! `samples/<listing>/<chunk>` is a checksum over the listing, the chunk's number and the records, and
+//! the records as JSON. Chunks are written one by one while a source is read, each completely or not
+//! at all, so enumeration goes on after the last.
 
-use crate::{Digest, Result, SampleRecord, Store, StoreError, envelope};
+use crate::{Digest, Result, SampleRecord, Store, StoreError, envelope, files};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
+    path::PathBuf,
 };
+
+/// Bytes of the longest chunk that can be meant.
+const LONGEST: u64 = 1 << 30;
 
 /// Samples per stored chunk. Chunk `c` of a listing holds samples from `c * SAMPLES_PER_CHUNK` on.
 pub const SAMPLES_PER_CHUNK: u64 = 4096;
@@ -14,29 +22,34 @@ impl Store {
     /// than [`SAMPLES_PER_CHUNK`].
     ///
     /// # Errors
-    /// [`StoreError::DiskFull`], and when the database fails.
+    /// [`StoreError::DiskFull`] and whatever the disk says.
     pub fn put_sample_chunk(
         &self,
         listing: Digest,
         chunk: u64,
         samples: &[SampleRecord],
     ) -> Result<()> {
-        let value = envelope::seal_json(&samples);
+        let value = envelope::seal_json_for(&place(listing, chunk), &samples);
         self.room().check(value.len() as u64)?;
-        self.samples.insert(key(listing, chunk), value)?;
-        Ok(())
+        let path = self.sample_path(listing, chunk);
+        self.create_below("samples", &self.sample_folder(listing))?;
+        let mut file = self.new_file("samples")?;
+        file.write(&value)?;
+        file.publish(&path)
     }
 
     /// The samples of chunk `chunk`; `None` when it was not written.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when it is damaged, or the database fails.
+    /// [`StoreError::Corrupt`] when it is damaged, and whatever the disk says.
     pub fn sample_chunk(&self, listing: Digest, chunk: u64) -> Result<Option<Vec<SampleRecord>>> {
-        let first = chunk * SAMPLES_PER_CHUNK;
-        let what = || format!("samples from {first} of listing {listing}");
-        let value = self.samples.get(key(listing, chunk))?;
+        let what = || {
+            let first = chunk.saturating_mul(SAMPLES_PER_CHUNK);
+            format!("samples from {first} of listing {listing}")
+        };
+        let value = files::read_whole(&self.sample_path(listing, chunk), LONGEST)?;
         value
-            .map(|value| envelope::open_json(&value, what))
+            .map(|value| envelope::open_json_for(&place(listing, chunk), &value, what))
             .transpose()
     }
 
@@ -45,7 +58,7 @@ impl Store {
     /// Whoever goes on where the last answer ended reads each stored chunk once.
     ///
     /// # Errors
-    /// When one is missing or damaged, or the database fails.
+    /// When one is missing or damaged, or the disk does.
     pub fn some_samples(&self, listing: Digest, range: Range<u64>) -> Result<Vec<SampleRecord>> {
         if range.is_empty() {
             return Ok(Vec::new());
@@ -65,7 +78,7 @@ impl Store {
     /// time is cheap.
     ///
     /// # Errors
-    /// When one is missing or damaged, or the database fails.
+    /// When one is missing or damaged, or the disk does.
     pub fn samples_at(
         &self,
         listing: Digest,
@@ -86,6 +99,14 @@ impl Store {
         Ok(found)
     }
 
+    pub(crate) fn sample_folder(&self, listing: Digest) -> PathBuf {
+        self.root().join("samples").join(listing.to_string())
+    }
+
+    fn sample_path(&self, listing: Digest, chunk: u64) -> PathBuf {
+        self.sample_folder(listing).join(format!("{chunk:08}"))
+    }
+
     fn stored_chunk(&self, listing: Digest, chunk: u64) -> Result<Vec<SampleRecord>> {
         self.sample_chunk(listing, chunk)?
             .ok_or_else(|| missing(listing, chunk * SAMPLES_PER_CHUNK))
@@ -96,7 +117,8 @@ fn missing(listing: Digest, index: u64) -> StoreError {
     StoreError::corrupt(format!("sample {index} of listing {listing}"), "missing")
 }
 
-fn key(listing: Digest, chunk: u64) -> Vec<u8> {
+/// What a chunk is bound to.
+fn place(listing: Digest, chunk: u64) -> Vec<u8> {
     [listing.as_bytes().as_slice(), &chunk.to_be_bytes()].concat()
 }
 

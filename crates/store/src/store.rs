@@ -1,11 +1,19 @@
 //! Opening a data folder.
 
-use crate::{Result, StoreError, features::Spaces, files, room::Room};
+use crate::{
+    Result, StoreError,
+    features::Spaces,
+    files::{self, NewFile},
+    room::Room,
+};
 use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Raised whenever a stored form changes incompatibly.
@@ -37,8 +45,6 @@ pub struct Store {
     pub(crate) job_errors: sled::Tree,
     pub(crate) versions: sled::Tree,
     pub(crate) curricula: sled::Tree,
-    pub(crate) samples: sled::Tree,
-    pub(crate) columns: sled::Tree,
     pub(crate) sketches: sled::Tree,
     pub(crate) clusterings: sled::Tree,
     /// Held while a curriculum's record is read and replaced.
@@ -46,6 +52,8 @@ pub struct Store {
     pub(crate) spaces: Mutex<Spaces>,
     root: PathBuf,
     room: Room,
+    /// Tells temporary files of this process apart.
+    temporaries: AtomicU64,
     db: sled::Db,
     /// Released when the process ends, however it ends.
     _lock: File,
@@ -68,6 +76,9 @@ impl Store {
         fs::create_dir_all(root).map_err(StoreError::io("create", root))?;
         let lock = lock(root)?;
         check_schema(root)?;
+        for folder in ["", "columns", "samples"] {
+            files::remove_unfinished(&root.join(folder))?;
+        }
         let db = sled::Config::new()
             .path(root.join("db"))
             .cache_capacity(options.cache_bytes)
@@ -77,14 +88,13 @@ impl Store {
             job_errors: db.open_tree("job_errors")?,
             versions: db.open_tree("versions")?,
             curricula: db.open_tree("curricula")?,
-            samples: db.open_tree("samples")?,
-            columns: db.open_tree("columns")?,
             sketches: db.open_tree("sketches")?,
             clusterings: db.open_tree("clusterings")?,
             pointing: Mutex::default(),
             spaces: Mutex::default(),
             root: root.to_owned(),
             room: Room::new(root, options.min_free_bytes),
+            temporaries: AtomicU64::default(),
             db,
             _lock: lock,
         })
@@ -97,6 +107,22 @@ impl Store {
     pub fn flush(&self) -> Result<()> {
         self.db.flush()?;
         Ok(())
+    }
+
+    /// A temporary file in a folder of the data folder that exists.
+    pub(crate) fn new_file(&self, folder: &str) -> Result<NewFile> {
+        let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number}", files::UNFINISHED);
+        NewFile::create(self.root.join(folder).join(name))
+    }
+
+    /// Creates `parent`, a folder of the data folder, and `folder` in it.
+    pub(crate) fn create_below(&self, parent: &str, folder: &Path) -> Result<()> {
+        if folder.exists() {
+            return Ok(());
+        }
+        files::create_folder(&self.root.join(parent))?;
+        files::create_folder(folder)
     }
 
     pub(crate) fn room(&self) -> Room {

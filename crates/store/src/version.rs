@@ -63,7 +63,8 @@ impl Store {
         self.flush()?;
         self.sketches.remove(id.as_bytes())?;
         self.clusterings.remove(id.as_bytes())?;
-        self.remove_columns(id)
+        self.remove_columns(id)?;
+        Ok(())
     }
 
     /// The sketch of a version.

@@ -1,5 +1,6 @@
 //! What can go wrong with kept bytes.
 
+use crate::Digest;
 use std::{io, path::PathBuf};
 
 /// An error of the store.
@@ -39,6 +40,35 @@ pub enum StoreError {
         /// The cause.
         source: io::Error,
     },
+    /// The disk has too little room for data; records of jobs can still be written.
+    #[error(
+        "too little room in {}: {free} bytes are free, {needed} are needed with the reserve",
+        path.display()
+    )]
+    DiskFull {
+        /// The data folder.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that should be: those to write, and the reserve (`min_free_bytes`).
+        needed: u64,
+    },
+    /// A version that something points at is not deleted.
+    #[error("version {version} of `{curriculum}` is held by `{alias}`")]
+    Held {
+        /// Name of the curriculum.
+        curriculum: String,
+        /// The version.
+        version: Digest,
+        /// The alias, or `latest`.
+        alias: String,
+    },
+    /// There is no such curriculum, version or alias.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// What was asked cannot be stored.
+    #[error("{0}")]
+    Invalid(String),
     /// The database failed.
     #[error("database: {0}")]
     Database(#[from] sled::Error),

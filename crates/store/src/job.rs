@@ -104,11 +104,11 @@ fn error_key(job: Digest, index: u64) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{Identity, JobState, Stage, parameters::tests::parameters, store::temporary};
 
-    fn job(sequence: u64) -> JobRecord {
+    pub(crate) fn job(sequence: u64) -> JobRecord {
         let id = Digest::of_parts([sequence.to_le_bytes().as_slice()]);
         JobRecord {
             id,

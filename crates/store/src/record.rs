@@ -155,8 +155,10 @@ pub struct ClusteringRecord {
 pub struct VersionRecord {
     /// Hash of content, model and parameters.
     pub id: Digest,
-    /// Key of the samples.
+    /// Hash of the samples' ids, labels and bytes.
     pub content: Digest,
+    /// Key of the samples.
+    pub listing: Digest,
     /// Where the samples were.
     pub source: String,
     /// Name of the model.

@@ -1,4 +1,4 @@
-//! Versions, and the curricula that point at them.
+//! Versions: their records, sketches and outcomes of clustering.
 
 use crate::{ClusteringRecord, Digest, Result, Store, StoreError, VersionRecord, envelope};
 use curriculum::{Sketch, sketch::Point};
@@ -56,6 +56,17 @@ impl Store {
             .transpose()
     }
 
+    /// Removes a version and all that belongs to it alone. The record goes first: what a kill leaves
+    /// behind is unreferenced.
+    pub(crate) fn remove_version(&self, id: Digest) -> Result<()> {
+        self.versions.remove(id.as_bytes())?;
+        self.flush()?;
+        self.sketches.remove(id.as_bytes())?;
+        self.clusterings.remove(id.as_bytes())?;
+        self.remove_columns(id)?;
+        Ok(())
+    }
+
     /// The sketch of a version.
     ///
     /// # Errors
@@ -79,64 +90,65 @@ impl Store {
         };
         Ok(Sketch::from_points(pairs.iter().map(point).collect()))
     }
-
-    /// Makes `version` the newest of `curriculum`: the one write that publishes.
-    ///
-    /// # Errors
-    /// When the record is damaged or the database fails.
-    pub fn point(&self, curriculum: &str, version: Digest) -> Result<()> {
-        let mut versions = self.curriculum(curriculum)?.unwrap_or_default();
-        versions.retain(|v| *v != version);
-        versions.insert(0, version);
-        self.curricula
-            .insert(curriculum, envelope::seal_json(&versions))?;
-        Ok(())
-    }
-
-    /// Versions of a curriculum, newest first.
-    ///
-    /// # Errors
-    /// When the record is damaged or the database fails.
-    pub fn curriculum(&self, name: &str) -> Result<Option<Vec<Digest>>> {
-        let value = self.curricula.get(name)?;
-        value
-            .map(|value| envelope::open_json(&value, || format!("curriculum {name}")))
-            .transpose()
-    }
-
-    /// All curricula with their versions, sorted by name.
-    ///
-    /// # Errors
-    /// When a record is damaged or the database fails.
-    pub fn curricula(&self) -> Result<Vec<(String, Vec<Digest>)>> {
-        let parse = |entry: sled::Result<(sled::IVec, sled::IVec)>| {
-            let (key, value) = entry?;
-            let name = String::from_utf8_lossy(&key).into_owned();
-            let versions = envelope::open_json(&value, || format!("curriculum {name}"))?;
-            Ok((name, versions))
-        };
-        self.curricula.iter().map(parse).collect()
-    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::store::temporary;
+    use crate::{
+        Column, SummaryRecord, VersionRecord, parameters::tests::parameters, store::temporary,
+    };
 
-    #[test]
-    fn pointing_moves_a_version_to_the_front_once() {
-        let (store, _folder) = temporary();
-        let digest = |n: u8| Digest::from([n; 32]);
-        for n in [1, 2, 3, 2] {
-            store.point("c", digest(n)).unwrap();
+    /// Samples of the versions that tests write.
+    pub(crate) const SAMPLES: u32 = 5;
+
+    pub(crate) fn version(id: Digest) -> VersionRecord {
+        VersionRecord {
+            id,
+            content: id,
+            listing: id,
+            source: "s".to_owned(),
+            model: "m".to_owned(),
+            model_digest: id,
+            parameters: parameters(),
+            created_at_ms: 7,
+            summary: SummaryRecord {
+                sample_count: u64::from(SAMPLES),
+                failed_count: 0,
+                dimension: 2,
+                inertia: 0.5,
+                davies_bouldin: None,
+                histogram: vec![5],
+                clusters: Vec::new(),
+                candidates: Vec::new(),
+                warnings: Vec::new(),
+            },
         }
-        assert_eq!(
-            store.curriculum("c").unwrap().unwrap(),
-            [digest(2), digest(3), digest(1)]
-        );
-        assert_eq!(store.curriculum("x").unwrap(), None);
-        assert_eq!(store.curricula().unwrap().len(), 1);
+    }
+
+    /// A complete version, with all its columns.
+    pub(crate) fn put_version(store: &Store, id: Digest) {
+        let values = (0..SAMPLES).map(|n| (n as f32 / 8.0).to_le_bytes());
+        for column in [Column::Difficulty, Column::Distance] {
+            store.put_column(id, column, values.clone()).unwrap();
+        }
+        let clusters = (0..SAMPLES).map(|_| 0u32.to_le_bytes());
+        store.put_column(id, Column::Cluster, clusters).unwrap();
+        let centroids = [1f32, 2.0].map(f32::to_le_bytes).into_iter();
+        store.put_column(id, Column::Centroids, centroids).unwrap();
+        let clustering = ClusteringRecord {
+            clusters: 1,
+            dimension: 2,
+            inertia: 0.5,
+            davies_bouldin: None,
+            candidates: Vec::new(),
+            labels: Vec::new(),
+            warnings: Vec::new(),
+        };
+        store.put_clustering(id, &clustering).unwrap();
+        let values: Vec<f32> = (0..SAMPLES).map(|n| n as f32 / 8.0).collect();
+        let sketch = Sketch::new(&values);
+        store.put_version(&version(id), &sketch).unwrap();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The loop over stages.
 
 use crate::{
+    CommitPoint,
     extraction::FeatureExtractor,
     progress::Reporter,
     queue::{Lane, Work},
@@ -45,13 +46,17 @@ pub(crate) fn advance(
             extractor: place.extractor.as_deref_mut(),
             reporter: Reporter::new(&place.work.board),
             interrupt: &place.work.interrupt,
+            options: &place.shared.options,
             manifest: &mut manifest,
             job,
         });
         *job.seconds.entry(next).or_default() += started.elapsed().as_secs_f64();
         outcome.map_err(|error| (next, error))?;
+        let hook = &place.shared.options.hook;
+        hook.reached(CommitPoint::Data(next));
         job.stage = next;
         finish(job, place).map_err(|error| (next, error))?;
+        hook.reached(CommitPoint::Record(next));
         tracing::info!(job = %job.id, stage = ?job.stage, seconds = job.seconds[&next], "stage finished");
     }
     Ok(Outcome::Published)

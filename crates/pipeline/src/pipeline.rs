@@ -1,7 +1,7 @@
 //! The handle.
 
 use crate::{
-    FeatureExtractor, JobView, PipelineError, Request, SampleError,
+    FeatureExtractor, Hook, JobView, PipelineError, Request, SampleError,
     queue::{Lane, Queue},
     request::LoadedModel,
     worker::{Shared, now_ms, put_job},
@@ -22,6 +22,8 @@ pub struct PipelineOptions {
     /// Versions that a curriculum keeps, at least 1; older ones go when a new one is published,
     /// unless an alias holds them. `None` keeps all.
     pub keep_versions: Option<usize>,
+    /// Called at every commit point.
+    pub hook: Hook,
 }
 
 /// Which jobs to list.
@@ -221,12 +223,10 @@ impl Pipeline {
         limit: usize,
     ) -> Result<Vec<SampleError>, PipelineError> {
         let record = self.record(job)?;
-        let Some(content) = record.content else {
-            return Ok(Vec::new());
-        };
         let store = &self.shared.store;
         let errors = store.job_errors(job, after, limit)?;
-        let mut samples = store.samples_at(content, errors.iter().map(|(index, _)| *index))?;
+        let mut samples =
+            store.samples_at(record.listing, errors.iter().map(|(index, _)| *index))?;
         let describe = |(index, reason)| SampleError {
             index,
             id: samples

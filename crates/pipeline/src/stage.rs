@@ -10,11 +10,11 @@ mod extract;
 mod publish;
 mod score;
 
-pub(crate) use extract::CHUNK;
-
-use crate::{extraction::FeatureExtractor, progress::Reporter};
+use crate::{
+    Hook, PipelineOptions, extraction::FeatureExtractor, packs::RowError, progress::Reporter,
+};
 use curriculum_manifest::{Manifest, ManifestError};
-use curriculum_store::{Digest, JobRecord, Stage, Store, StoreError};
+use curriculum_store::{Digest, FeatureSpace, JobRecord, Stage, Store, StoreError};
 use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
@@ -28,6 +28,7 @@ pub(crate) struct Context<'a> {
     pub(crate) extractor: Option<&'a mut (dyn FeatureExtractor + 'static)>,
     pub(crate) reporter: Reporter<'a>,
     pub(crate) interrupt: &'a AtomicBool,
+    pub(crate) options: &'a PipelineOptions,
     /// Listed on first use, kept for the stages of one run.
     pub(crate) manifest: &'a mut Option<Manifest>,
 }
@@ -38,6 +39,9 @@ pub(crate) enum StageError {
     /// Asked to stop; nothing is wrong.
     #[error("interrupted")]
     Interrupted,
+    /// Features that were extracted are missing or damaged: back to extraction.
+    #[error("features are missing or damaged")]
+    Lost,
     /// Work that cannot succeed as it stands.
     #[error("{0}")]
     Failed(String),
@@ -66,11 +70,11 @@ pub(crate) fn after(stage: Stage) -> Option<(Stage, Run)> {
 impl Context<'_> {
     /// Returns early when the job was cancelled or the server stops.
     fn check_interrupt(&self) -> Result<(), StageError> {
-        if self.interrupt.load(Ordering::Relaxed) {
-            Err(StageError::Interrupted)
-        } else {
-            Ok(())
-        }
+        check(self.interrupt)
+    }
+
+    fn hook(&self) -> &Hook {
+        &self.options.hook
     }
 
     /// The manifest, exactly as it was submitted.
@@ -95,12 +99,26 @@ impl Context<'_> {
         ids.ok_or_else(|| StageError::Failed("the job was not enumerated".to_owned()))
     }
 
-    /// Key of the features: they depend on the content and the model alone.
-    fn features_key(&self) -> Result<Digest, StageError> {
-        let (content, _) = self.identity()?;
-        Ok(Digest::of_parts([
-            content.as_bytes().as_slice(),
-            self.job.model_digest.as_bytes(),
-        ]))
+    /// Where features of the job's model are.
+    fn space(&self) -> Result<FeatureSpace, StoreError> {
+        let dimension = self.job.dimension as usize;
+        self.store.feature_space(self.job.model_digest, dimension)
+    }
+}
+
+fn check(interrupt: &AtomicBool) -> Result<(), StageError> {
+    match interrupt.load(Ordering::Relaxed) {
+        true => Err(StageError::Interrupted),
+        false => Ok(()),
+    }
+}
+
+impl From<RowError> for StageError {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Interrupted => Self::Interrupted,
+            RowError::Lost => Self::Lost,
+            RowError::Store(error) => Self::Store(error),
+        }
     }
 }

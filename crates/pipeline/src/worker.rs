@@ -17,6 +17,9 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+/// Times that a job goes back to extraction because its features are damaged.
+const MAX_SETBACKS: u32 = 3;
+
 /// What the handle and the threads share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
@@ -45,9 +48,9 @@ impl Shared {
     /// Asking again for what was published before makes it the newest again.
     pub(crate) fn point_again(&self, job: &JobRecord) -> Result<(), StoreError> {
         let published = job.version.filter(|_| job.state == JobState::Succeeded);
-        let newest = self.store.curriculum(&job.curriculum)?.unwrap_or_default();
+        let record = self.store.curriculum(&job.curriculum)?.unwrap_or_default();
         match published {
-            Some(version) if newest.first() != Some(&version) => {
+            Some(version) if record.latest() != Some(version) => {
                 self.store.point(&job.curriculum, version)?;
                 self.store.flush()
             }
@@ -151,7 +154,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Runs the stages of this lane and says where that leaves the job.
+    /// Runs the stages of this lane, and says where that leaves the job.
     fn advance(
         &self,
         job: &mut JobRecord,
@@ -177,10 +180,22 @@ impl Shared {
             Ok(Ok(Outcome::Published)) => Left::Ended(JobState::Succeeded),
             Ok(Ok(Outcome::ForOtherLane)) => Left::HandedOver,
             Ok(Err((_, StageError::Interrupted))) => Left::Stopped,
+            Ok(Err((stage, StageError::Lost))) => extract_again(job, stage),
             Ok(Err((stage, error))) => failed(stage, error.to_string()),
             Err(_) => failed(job.stage, "internal error, see the server's log".to_owned()),
         }
     }
+}
+
+/// Features are damaged now and then; if they are again and again, something else is wrong.
+fn extract_again(job: &mut JobRecord, stage: Stage) -> Left {
+    if job.setbacks >= MAX_SETBACKS {
+        let reason = format!("features were damaged {MAX_SETBACKS} times: check the disk");
+        return failed(stage, reason);
+    }
+    job.setbacks += 1;
+    job.stage = Stage::Enumerated;
+    Left::HandedOver
 }
 
 fn failed(stage: Stage, reason: String) -> Left {

@@ -4,7 +4,7 @@
 //! version and moves by itself; any other alias moves when somebody promotes a version to it, and
 //! remembers where it was. A trainer that pins a version is moved by none of them.
 
-use crate::{Digest, Result, Store, StoreError, envelope};
+use crate::{Digest, JobRecord, Result, Store, StoreError, envelope};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -261,9 +261,8 @@ impl Store {
         }
         for version in versions {
             let named = curricula.iter().any(|(_, c)| c.versions.contains(version));
-            let built = jobs
-                .iter()
-                .any(|job| job.version == Some(*version) && !job.state.has_ended());
+            let needs = |job: &&JobRecord| [job.version, job.extends].contains(&Some(*version));
+            let built = jobs.iter().filter(needs).any(|job| !job.state.has_ended());
             if !named && !built {
                 self.remove_version(*version)?;
             }

@@ -117,6 +117,7 @@ pub(crate) mod tests {
             source: "s".to_owned(),
             identity: Identity::Etag,
             fingerprint: id,
+            listing: id,
             model: "m".to_owned(),
             model_digest: id,
             dimension: 3,
@@ -125,6 +126,7 @@ pub(crate) mod tests {
             salt: u64::MAX,
             extends: Some(id),
             attempt: 2,
+            setbacks: 1,
             state: JobState::Failed {
                 stage: Stage::Extracted,
                 reason: "why".to_owned(),

@@ -45,8 +45,8 @@ pub use error::StoreError;
 pub use features::{FeatureSpace, Found, Pack, PackFailure, PackOutline};
 pub use parameters::{Clusters, Parameters, ScheduleRecord, Score};
 pub use record::{
-    Candidate, ClusterRecord, ClusteringRecord, Identity, JobRecord, JobState, SampleRecord, Stage,
-    SummaryRecord, SummarySample, VersionRecord,
+    Candidate, ClusterRecord, ClusteringRecord, Identity, JobRecord, JobState, ReadFailure,
+    SampleRecord, Stage, SummaryRecord, SummarySample, VersionRecord,
 };
 pub use sample::SAMPLES_PER_CHUNK;
 pub use store::{Store, StoreOptions};

@@ -81,6 +81,8 @@ pub struct JobRecord {
     pub identity: Identity,
     /// Hash of the source's listing at submission.
     pub fingerprint: Digest,
+    /// Key of the samples: of what was asked to be listed, and of what came of reading it.
+    pub listing: Digest,
     /// Name of the model.
     pub model: String,
     /// Content hash of the model and its preprocessing.
@@ -97,6 +99,8 @@ pub struct JobRecord {
     pub extends: Option<Digest>,
     /// How often it was put in the queue, this time included.
     pub attempt: u32,
+    /// How often in this attempt features were found damaged and had to be extracted again.
+    pub setbacks: u32,
     /// Where it stands.
     pub state: JobState,
     /// Last finished stage.
@@ -121,14 +125,29 @@ pub struct JobRecord {
 }
 
 /// One sample of a manifest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleRecord {
     /// Unique in its manifest.
     pub id: String,
     /// If the manifest has labels.
     pub label: Option<String>,
-    /// Hash of its bytes; none when they could not be read.
+    /// What stands for its bytes: their hash, or one of the etag. None when they could not be read.
     pub digest: Option<Digest>,
+    /// Whether the digest is one of the etag.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_etag: bool,
+    /// Why there is no digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<ReadFailure>,
+}
+
+/// Why the bytes of a sample could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadFailure {
+    /// A word for it; part of what the content hash is made of.
+    pub kind: String,
+    /// For people.
+    pub reason: String,
 }
 
 /// The outcome of clustering, beside the columns of the version.

@@ -134,8 +134,7 @@ mod tests {
         let (store, _folder) = temporary();
         let record = |i: usize| SampleRecord {
             id: format!("s{i}"),
-            label: None,
-            digest: None,
+            ..SampleRecord::default()
         };
         let samples: Vec<_> = (0..CHUNK as usize * 3 + 7).map(record).collect();
         let content = Digest::from([7; 32]);

@@ -4,12 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::access::MAX_SAMPLE_BYTES;
 use crate::archive::Archive;
 use crate::error::ReadError;
 use crate::sample::{Location, Sample};
-
-/// The most bytes one sample may have: 256 MiB, several times the largest photographs.
-pub const MAX_SAMPLE_BYTES: u64 = 256 << 20;
 
 /// What stopped a read, before it is given the sample's id and path.
 enum Failure {

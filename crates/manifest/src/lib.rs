@@ -24,23 +24,29 @@
 //! file, however they came about, are a panic or more memory than the file has.
 
 mod access;
-mod archive;
 mod digest;
 mod error;
 mod extension;
+mod files;
 mod format;
+mod index;
 mod label;
+mod listing;
 mod manifest;
 pub mod npy;
 mod place;
 mod read;
 mod sample;
+mod source;
+#[cfg(test)]
+mod testing;
 
 pub use access::{Access, AccessError, AccessOptions, Allow, MAX_SAMPLE_BYTES};
 pub use digest::ContentDigest;
 pub use error::{ManifestError, ReadError, ReadErrorKind};
 pub use extension::IMAGE_EXTENSIONS;
-pub use format::{Format, detect};
+pub use format::Format;
 pub use manifest::Manifest;
 pub use place::redacted;
 pub use sample::Sample;
+pub use source::{Columns, Kind, Source};

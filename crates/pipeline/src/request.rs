@@ -5,9 +5,10 @@ mod parameters;
 pub use parameters::{RequestedParameters, RequestedSchedule};
 
 use crate::PipelineError;
-use curriculum_manifest::Manifest;
+use curriculum_manifest::{Access, Manifest, Source};
 use curriculum_store::{Digest, Identity, JobRecord, JobState, Parameters, Stage};
 use std::{
+    ops::ControlFlow,
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -47,13 +48,15 @@ impl Request {
         let source = self.source.to_str().filter(|source| !source.is_empty());
         let source =
             source.ok_or_else(|| PipelineError::invalid("source", "must be a path in UTF-8"))?;
-        let manifest = Manifest::open(&self.source)?;
-        let samples = manifest.len() as u64;
+        let manifest = Manifest::open(&Source::new(source), &Access::unrestricted(), &mut |_| {
+            ControlFlow::Continue(())
+        })?;
+        let samples = manifest.len();
         let parameters = self.parameters.check(samples)?;
         if parameters.by_label {
             check_labels(&manifest)?;
         }
-        let fingerprint = Digest::from(*manifest.fingerprint().as_bytes());
+        let fingerprint = Digest::from(*manifest.fingerprint()?.as_bytes());
         let asked = parameters_json(&parameters);
         let salt = if self.force { fresh_salt() } else { 0 };
         let salt_bytes = salt.to_le_bytes();
@@ -138,17 +141,12 @@ fn parameters_json(parameters: &Parameters) -> String {
 
 /// By label, every sample needs one.
 fn check_labels(manifest: &Manifest) -> Result<(), PipelineError> {
-    let mut samples = manifest.samples().iter().enumerate();
-    match samples.find(|(_, sample)| sample.label.is_none()) {
-        None => Ok(()),
-        Some((index, sample)) => {
-            let reason = format!(
-                "needs a label on every sample, but sample {index} (`{}`) has none",
-                sample.id
-            );
-            Err(PipelineError::invalid("parameters.by_label", reason))
-        }
-    }
+    let Some(index) = manifest.unlabelled() else {
+        return Ok(());
+    };
+    let id = manifest.sample(index).map_or("".into(), |sample| sample.id);
+    let reason = format!("needs a label on every sample, but sample {index} (`{id}`) has none");
+    Err(PipelineError::invalid("parameters.by_label", reason))
 }
 
 fn check_name(name: &str) -> Result<(), PipelineError> {

@@ -13,10 +13,10 @@ mod score;
 pub(crate) use extract::CHUNK;
 
 use crate::{extraction::FeatureExtractor, progress::Reporter};
-use curriculum_manifest::{Manifest, ManifestError};
+use curriculum_manifest::{Access, Manifest, ManifestError, Source};
 use curriculum_store::{Digest, JobRecord, Stage, Store, StoreError};
 use std::{
-    path::Path,
+    ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -76,8 +76,20 @@ impl Context<'_> {
     /// The manifest, exactly as it was submitted.
     fn manifest(&mut self) -> Result<&Manifest, StageError> {
         if self.manifest.is_none() {
-            let manifest = Manifest::open(Path::new(&self.job.source))?;
-            if Digest::from(*manifest.fingerprint().as_bytes()) != self.job.fingerprint {
+            let source = Source::new(&*self.job.source);
+            let interrupt = self.interrupt;
+            let manifest =
+                Manifest::open(&source, &Access::unrestricted(), &mut |_| match interrupt
+                    .load(Ordering::Relaxed)
+                {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                });
+            let manifest = manifest.map_err(|error| match error {
+                ManifestError::Interrupted => StageError::Interrupted,
+                other => StageError::Source(other),
+            })?;
+            if Digest::from(*manifest.fingerprint()?.as_bytes()) != self.job.fingerprint {
                 return Err(StageError::Failed(
                     "the source has changed since the job was submitted".to_owned(),
                 ));

@@ -14,15 +14,16 @@ use std::{
 const BLOCK: usize = 1024;
 
 pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
-    let total = cx.manifest()?.len();
+    let total = cx.manifest()?.len() as usize;
     let mut content = ContentDigest::new();
     let mut records = Vec::with_capacity(total);
     for start in (0..total).step_by(BLOCK) {
         let end = total.min(start + BLOCK);
         let interrupt = cx.interrupt;
         let manifest = cx.manifest()?;
+        let samples = manifest.samples(start as u64..end as u64)?;
         let hashes = hashes(manifest, start..end, interrupt)?;
-        for (sample, hash) in manifest.samples()[start..end].iter().zip(hashes) {
+        for (sample, hash) in samples.iter().zip(hashes) {
             records.push(SampleRecord {
                 id: sample.id.to_string(),
                 label: sample.label.as_deref().map(str::to_owned),
@@ -53,7 +54,7 @@ fn hashes(
         if interrupt.load(Ordering::Relaxed) {
             return Err(StageError::Interrupted);
         }
-        Ok(match manifest.read(index) {
+        Ok(match manifest.read(index as u64) {
             Ok(bytes) => Ok(blake3::hash(&bytes)),
             Err(error) => Err(error.kind()),
         })

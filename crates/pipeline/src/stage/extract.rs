@@ -210,7 +210,7 @@ fn read<'a>(
         return Err(ReadError::Sample(why_unreadable(manifest, index)));
     };
     let bytes = manifest
-        .read(index)
+        .read(index as u64)
         .map_err(|error| ReadError::Fatal(error.to_string()))?;
     if Digest::from(*blake3::hash(&bytes).as_bytes()) == expected {
         return Ok(Cow::Owned(bytes));
@@ -223,7 +223,7 @@ fn read<'a>(
 
 /// For people only: nothing that is computed depends on it.
 fn why_unreadable(manifest: &Manifest, index: usize) -> String {
-    match manifest.read(index) {
+    match manifest.read(index as u64) {
         Err(error) => error.to_string(),
         Ok(_) => "could not be read when its bytes were hashed".to_owned(),
     }

@@ -95,7 +95,7 @@ async fn sources_without_a_manifest_are_refused_at_once() {
     let good = data::row("a", "a.png", "x");
     let blank = String::new();
     fs::create_dir(home.path("empty")).unwrap();
-    fs::write(home.path("notes.txt"), "text").unwrap();
+    fs::write(home.path("notes.md"), "text").unwrap();
     fs::write(
         home.path("cut.tar"),
         &fs::read(data::archive()).unwrap()[..1_000],
@@ -111,7 +111,7 @@ async fn sources_without_a_manifest_are_refused_at_once() {
                 "twice",
                 &[good.clone(), blank, data::row("a", "b.png", "x")],
             ),
-            vec!["manifest.jsonl", "lines 1 and 3", "`a`"],
+            vec!["manifest.jsonl line 1, and", "line 3", "`a`"],
         ),
         (
             write("kind", &[good.clone(), data::row("b", "b.gif", "x")]),
@@ -123,10 +123,10 @@ async fn sources_without_a_manifest_are_refused_at_once() {
         ),
         (
             home.path("absent"),
-            vec!["absent", "no such file or folder"],
+            vec!["absent", "no such file"],
         ),
         (home.path("empty"), vec!["empty", "no class folder"]),
-        (home.path("notes.txt"), vec!["notes.txt", "not a source"]),
+        (home.path("notes.md"), vec!["notes.md", "not a source"]),
         (home.path("cut.tar"), vec!["cut.tar", "truncated"]),
     ];
     for (source, expected) in cases {

@@ -16,8 +16,8 @@ fn broken(home: &Home) -> (std::path::PathBuf, [usize; 5]) {
     images[10].bytes.clear();
     images[40].bytes.truncate(100);
     let source = data::write_jsonl(&home.path("images"), &images);
-    fs::remove_file(source.with_file_name(format!("{}.png", images[41].key))).unwrap();
-    let folder = source.with_file_name(format!("{}.png", images[79].key));
+    fs::remove_file(source.with_file_name(&images[41].key)).unwrap();
+    let folder = source.with_file_name(&images[79].key);
     fs::remove_file(&folder).unwrap();
     fs::create_dir(folder).unwrap();
     (source, [3, 10, 40, 41, 79])

@@ -11,7 +11,7 @@ use std::{
 /// One image of the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// Path in the archive without its extension, such as `coat/00028`: its WebDataset key.
+    /// Path in the archive, such as `coat/00028.png`: its id.
     pub key: String,
     /// Its class.
     pub label: String,
@@ -60,7 +60,7 @@ fn image(mut member: tar::Entry<'_, File>) -> Image {
     let mut bytes = Vec::new();
     member.read_to_end(&mut bytes).unwrap();
     Image {
-        key: name.strip_suffix(".png").unwrap().to_owned(),
+        key: name.to_owned(),
         label: label.to_owned(),
         bytes,
     }
@@ -73,7 +73,7 @@ pub fn write_tar(path: &Path, images: &[Image]) {
         let mut header = tar::Header::new_ustar();
         header.set_size(image.bytes.len() as u64);
         header.set_mode(0o644);
-        let name = format!("{}.png", image.key);
+        let name = &image.key;
         builder
             .append_data(&mut header, name, image.bytes.as_slice())
             .unwrap();
@@ -84,7 +84,7 @@ pub fn write_tar(path: &Path, images: &[Image]) {
 /// Writes `images` as an image folder, one sub-folder per class.
 pub fn write_folder(root: &Path, images: &[Image]) {
     for image in images {
-        let path = root.join(format!("{}.png", image.key));
+        let path = root.join(&image.key);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, &image.bytes).unwrap();
     }
@@ -96,7 +96,7 @@ pub fn write_jsonl(root: &Path, images: &[Image]) -> PathBuf {
     write_folder(root, images);
     let rows = images
         .iter()
-        .map(|image| row(&image.key, &format!("{}.png", image.key), &image.label));
+        .map(|image| row(&image.key, &image.key, &image.label));
     write_rows(root, rows)
 }
 
@@ -113,7 +113,7 @@ pub fn write_slow_jsonl(root: &Path, count: usize, side: u32) -> PathBuf {
         let image = &large[index % large.len()];
         row(
             &format!("sample-{index}"),
-            &format!("{}.png", image.key),
+            &image.key,
             &image.label,
         )
     });

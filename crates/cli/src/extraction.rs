@@ -6,7 +6,7 @@ use crate::{
     work::Watch,
 };
 use curriculum_extractor::{Extractor, ReadError, Timing};
-use curriculum_manifest::Manifest;
+use curriculum_manifest::{Access, Manifest, Source};
 use curriculum_server::{Config, Overrides, config::Model};
 use std::{borrow::Cow, ops::ControlFlow, path::Path};
 
@@ -74,7 +74,7 @@ impl Extraction {
         watch: &mut Watch,
         sink: &mut Sink<'_>,
     ) -> anyhow::Result<Timing> {
-        let (total, mut failed) = (manifest.len(), 0);
+        let (total, mut failed) = (manifest.len() as usize, 0);
         let mut outcome: anyhow::Result<()> = Ok(());
         let mut take = |index: usize, row: Result<&[f32], String>| -> anyhow::Result<()> {
             let shown = index.is_multiple_of(REPORTED);
@@ -93,7 +93,7 @@ impl Extraction {
         let timing = extractor.run(
             &mut (0..total),
             &|index| {
-                let bytes = manifest.read(index).map(Cow::Owned);
+                let bytes = manifest.read(index as u64).map(Cow::Owned);
                 bytes.map_err(|error| ReadError::Sample(error.to_string()))
             },
             &mut |index, row| {
@@ -115,14 +115,13 @@ impl Extraction {
         failed: usize,
         (index, reason): (usize, &str),
     ) -> Result<(), BadInput> {
-        let (total, allowed) = (manifest.len(), self.max_failed_fraction);
+        let (total, allowed) = (manifest.len() as usize, self.max_failed_fraction);
         if failed < total && failed as f64 <= allowed * total as f64 {
             return Ok(());
         }
         let id = manifest
-            .samples()
-            .get(index)
-            .map_or("", |sample| &sample.id);
+            .sample(index as u64)
+            .map_or("".into(), |sample| sample.id);
         Err(BadInput(format!(
             "{failed} of {total} samples failed so far, --max-failed-fraction is {allowed}; the last is \
              sample {index} (`{id}`): {reason}"
@@ -135,5 +134,11 @@ impl Extraction {
 /// # Errors
 /// [`BadInput`] when it cannot be listed.
 pub(crate) fn open(source: &Path) -> Result<Manifest, BadInput> {
-    Manifest::open(source).map_err(|error| BadInput(error.to_string()))
+    let uri = source
+        .to_str()
+        .ok_or_else(|| BadInput(format!("{}: must be a path in UTF-8", source.display())))?;
+    Manifest::open(&Source::new(uri), &Access::unrestricted(), &mut |_| {
+        ControlFlow::Continue(())
+    })
+    .map_err(|error| BadInput(error.to_string()))
 }

@@ -3,22 +3,19 @@
 //! Both hash a sequence of frames. Text is preceded by its length, and whatever may be absent by a byte that says
 //! so; hence no two sequences of samples give the same bytes to the hash.
 
-use std::fs;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::UNIX_EPOCH;
-
 use blake3::{Hash, Hasher};
 
-use crate::archive::Archive;
-use crate::error::ReadErrorKind;
-use crate::format::Format;
-use crate::sample::{Location, Sample};
+use crate::access::{Look, Stamp};
+use crate::error::{ManifestError, ReadErrorKind};
+use crate::index::Spot;
+use crate::manifest::Manifest;
+use crate::place::Place;
+use crate::sample::Sample;
 
 /// The digest of a manifest's content: the ids, the labels and the bytes of its samples, in order.
 ///
 /// It depends neither on where the bytes lie nor on the format that listed them, so equal samples give an equal
-/// digest on any machine. (Ids do differ between formats.) Push the samples in manifest order.
+/// digest on any machine. Push the samples in manifest order.
 #[derive(Debug, Clone)]
 pub struct ContentDigest(Frames);
 
@@ -71,35 +68,47 @@ impl Default for ContentDigest {
     }
 }
 
-/// The digest behind [`Manifest::fingerprint`](crate::Manifest::fingerprint).
-pub(crate) fn fingerprint(format: Format, root: &Path, samples: &[Sample]) -> Hash {
-    let mut frames = Frames::new("curriculum-manifest fingerprint 1");
-    frames.text(format.as_str());
-    let mut last_archive: Option<&Arc<Archive>> = None;
-    for sample in samples {
+/// The digest behind [`Manifest::fingerprint`].
+pub(crate) fn fingerprint(manifest: &Manifest) -> Result<Hash, ManifestError> {
+    let mut frames = Frames::new("curriculum-manifest fingerprint 2");
+    frames.text(manifest.format().as_str());
+    let mut last_file = None;
+    manifest.index.visit(0..manifest.len(), &mut |sample| {
         frames.text(&sample.id);
         frames.optional_text(sample.label.as_deref());
-        match &sample.location {
-            Location::File(path) => {
-                frames.optional_text(path.as_deref());
-                frames.stamp(&sample.file(root));
+        frames.spot(&sample.spot);
+        let Some(file) = manifest.files.get(sample.file) else {
+            return Ok(());
+        };
+        match &sample.spot {
+            Spot::Id | Spot::Path(_) | Spot::Range { .. } => match sample.place(&file.base()) {
+                Ok(place) => frames.stamp(look(manifest, &place, sample.stamp.as_ref())),
+                Err(_) => frames.tag(0),
+            },
+            // A file of many samples is looked at once.
+            Spot::Member { .. } | Spot::Spooled { .. } | Spot::Row { .. } | Spot::Assigned(_)
+                if last_file != Some(sample.file) =>
+            {
+                frames.stamp(look(manifest, &file.place, Some(&file.stamp)));
+                last_file = Some(sample.file);
             }
-            Location::Member {
-                archive,
-                offset,
-                length,
-            } => {
-                frames.number(*offset);
-                frames.number(*length);
-                // A tar file is looked at once, not once per member.
-                if !last_archive.is_some_and(|last| Arc::ptr_eq(last, archive)) {
-                    frames.stamp(archive.path());
-                    last_archive = Some(archive);
-                }
-            }
+            Spot::Member { .. } | Spot::Spooled { .. } | Spot::Row { .. } | Spot::Assigned(_) => {}
         }
+        Ok::<_, ManifestError>(())
+    })?;
+    Ok(frames.finish())
+}
+
+/// The state of a file: as it is now where it is local, as it was `listed` where it is not. `None` where nothing
+/// is known or nothing is there.
+fn look(manifest: &Manifest, place: &Place, listed: Option<&Stamp>) -> Option<Stamp> {
+    match place {
+        Place::Remote(_) => listed.cloned(),
+        Place::Local(_) => match manifest.access.look(place) {
+            Ok(Look::File(stamp)) => Some(stamp),
+            Ok(Look::Folder) | Err(_) => None,
+        },
     }
-    frames.finish()
 }
 
 #[derive(Debug, Clone)]
@@ -135,23 +144,62 @@ impl Frames {
         }
     }
 
-    /// The file's size and time of modification, or that it cannot be looked at.
-    fn stamp(&mut self, path: &Path) {
-        let Ok(metadata) = fs::metadata(path) else {
+    /// Where the bytes lie, relative to the file that lists the sample.
+    fn spot(&mut self, spot: &Spot<Box<str>>) {
+        match spot {
+            Spot::Id => self.tag(0),
+            Spot::Path(path) => {
+                self.tag(1);
+                self.text(path);
+            }
+            Spot::Range {
+                path,
+                offset,
+                length,
+            } => {
+                self.tag(2);
+                self.optional_text(path.as_deref());
+                self.run(*offset, *length);
+            }
+            Spot::Member { offset, length } => {
+                self.tag(3);
+                self.run(*offset, *length);
+            }
+            Spot::Spooled { offset, length } => {
+                self.tag(4);
+                self.run(*offset, *length);
+            }
+            Spot::Row { group, row } => {
+                self.tag(5);
+                self.run((*group).into(), (*row).into());
+            }
+            Spot::Assigned(bytes) => {
+                self.tag(6);
+                self.bytes(bytes);
+            }
+        }
+    }
+
+    fn run(&mut self, offset: u64, length: u64) {
+        self.number(offset);
+        self.number(length);
+    }
+
+    fn optional_number(&mut self, number: Option<u64>) {
+        self.tag(u8::from(number.is_some()));
+        self.number(number.unwrap_or(0));
+    }
+
+    /// The state of a file, or that nothing is known of it.
+    fn stamp(&mut self, stamp: Option<Stamp>) {
+        let Some(stamp) = stamp else {
             return self.tag(0);
         };
         self.tag(1);
-        self.number(metadata.len());
-        let Ok(modified) = metadata.modified() else {
-            return self.tag(0);
-        };
-        let (sign, distance) = match modified.duration_since(UNIX_EPOCH) {
-            Ok(after) => (1, after),
-            Err(before) => (2, before.duration()),
-        };
-        self.tag(sign);
-        self.number(distance.as_secs());
-        self.number(distance.subsec_nanos().into());
+        self.optional_number(stamp.size);
+        let modified = stamp.modified_ns.unwrap_or(u128::MAX);
+        self.bytes(&modified.to_le_bytes());
+        self.optional_text(stamp.etag.as_deref());
     }
 
     fn finish(&self) -> Hash {
@@ -173,7 +221,10 @@ mod tests {
             let sample = Sample {
                 id: id.as_str().into(),
                 label: label.as_deref().map(Into::into),
-                location: Location::File(None),
+                file: 0,
+                line: 0,
+                spot: Spot::Id,
+                stamp: None,
             };
             let bytes = bytes.map(|byte| blake3::hash(&[byte]));
             digest.push(&sample, bytes.map_err(kind));

@@ -1,108 +1,153 @@
 //! What can go wrong: with the list as a whole, or with the bytes of one sample.
 
 use std::io;
-use std::path::PathBuf;
 
-/// Why a source gave no manifest. `path` is always the source, unless the field says otherwise.
+use crate::access::AccessError;
+
+/// Why a source gave no manifest. `place` is a path or a URL, without what may be secret in it.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// Nothing is at the path.
-    #[error("{}: no such file or folder", path.display())]
-    NotFound {
-        /// The source.
-        path: PathBuf,
-    },
-    /// The path is neither a folder nor a file of a known extension.
+    /// A file, folder or object could not be got at.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// It is neither a folder nor a file of a known extension.
     #[error(
-        "{}: not a source of samples; supported are a folder laid out as torchvision's ImageFolder, \
-         a WebDataset .tar file, and a .jsonl or .ndjson file",
-        path.display()
+        "{place}: not a source of samples; supported are a folder of images, with a sub-folder per class or without, \
+         a WebDataset .tar, a .jsonl, .ndjson, .csv, .tsv, .parquet or .npy file, a .txt or .list file that names \
+         such, and a folder of .parquet or .tar files"
     )]
     UnsupportedSource {
         /// The source.
-        path: PathBuf,
+        place: String,
+    },
+    /// Braces that do not expand, or to more names than any dataset has.
+    #[error("{text}: {reason}")]
+    BadPattern {
+        /// The text with the braces.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Files of different formats in one source.
+    #[error("{first} and {second} are of different formats; one source has one")]
+    MixedFormats {
+        /// The first file of the source.
+        first: String,
+        /// The first that differs.
+        second: String,
+    },
+    /// A setting of the source that its format does not have, or that does not fit its content.
+    #[error("{place}: {reason}")]
+    BadSource {
+        /// The source.
+        place: String,
+        /// What is wrong.
+        reason: String,
     },
     /// The source is well formed and lists no sample.
-    #[error("{}: lists no sample", path.display())]
+    #[error("{place}: lists no sample")]
     Empty {
         /// The source.
-        path: PathBuf,
+        place: String,
+    },
+    /// More samples, or more files, than are allowed.
+    #[error("the source lists more than {limit} samples")]
+    TooManySamples {
+        /// The most.
+        limit: u64,
+    },
+    /// The caller's `progress` said to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The temporary files that the list is kept in could not be written or read.
+    #[error("temporary files of the manifest: {source}")]
+    Scratch {
+        /// The cause.
+        source: io::Error,
     },
     /// The operating system refused.
-    #[error("{}: {source}", path.display())]
+    #[error("{place}: {source}")]
     Io {
         /// The file or folder that could not be read.
-        path: PathBuf,
+        place: String,
         /// The cause.
         source: io::Error,
     },
     /// A file, folder or tar member has a name that is not UTF-8, so that it cannot be an id.
-    #[error("{}: the name `{name}` is not UTF-8", path.display())]
+    #[error("{place}: the name `{name}` is not UTF-8")]
     NonUtf8Name {
         /// The folder or tar file that holds it.
-        path: PathBuf,
+        place: String,
         /// The name, with U+FFFD for what could not be decoded.
         name: String,
     },
     /// An image folder without a sub-folder has no class.
-    #[error("{}: no class folder in it", path.display())]
+    #[error("{place}: no class folder in it")]
     NoClassFolder {
         /// The source.
-        path: PathBuf,
+        place: String,
     },
     /// A class folder without a single image. torchvision refuses these too.
-    #[error("{}: no image in the folder of class `{class}`", path.display())]
+    #[error("{place}: no image in the folder of class `{class}`")]
     EmptyClass {
         /// The source.
-        path: PathBuf,
+        place: String,
         /// The class, which is the folder's name.
         class: String,
     },
     /// A symbolic link leads back to a folder that holds it: the walk would not end.
-    #[error("{}: a symbolic link to a folder that contains it", path.display())]
+    #[error("{place}: a symbolic link to a folder that contains it")]
     LinkLoop {
         /// The link.
-        path: PathBuf,
+        place: String,
     },
     /// Symbolic links multiply the folders of a class past any dataset's number.
-    #[error("{}: more than {limit} folders are reached through symbolic links", path.display())]
+    #[error("{place}: more than {limit} folders are reached through symbolic links")]
     TooManyLinkedFolders {
         /// The class folder.
-        path: PathBuf,
+        place: String,
         /// The most that are followed in one class.
         limit: usize,
     },
-    /// The tar file stops before its end marker.
-    #[error("{}: truncated, the file stops at byte {offset} without an end of archive", path.display())]
+    /// A file stops before its end.
+    #[error("{place}: truncated, the file stops at byte {offset} without an end of archive")]
     Truncated {
-        /// The source.
-        path: PathBuf,
+        /// The tar file.
+        place: String,
         /// The length of what is there, in bytes.
         offset: u64,
     },
+    /// A compressed file that does not decompress, or to more than it may.
+    #[error("{place}: {reason}")]
+    BadCompression {
+        /// The file.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The bytes at an offset are not a tar member.
-    #[error("{}: bad tar member at byte {offset}: {reason}", path.display())]
+    #[error("{place}: bad tar member at byte {offset}: {reason}")]
     MalformedTar {
-        /// The source.
-        path: PathBuf,
+        /// The tar file.
+        place: String,
         /// Where the member's header begins, in bytes.
         offset: u64,
         /// What is wrong with it.
         reason: String,
     },
     /// A tar member with an absolute path or with `..` in it.
-    #[error("{}: refused the member `{member}`: absolute, or with `..` in it", path.display())]
+    #[error("{place}: refused the member `{member}`: absolute, or with `..` in it")]
     UnsafeMember {
-        /// The source.
-        path: PathBuf,
+        /// The tar file.
+        place: String,
         /// The member as named in the archive.
         member: String,
     },
     /// A member that stands for an image without holding its bytes in one piece.
-    #[error("{}: the member `{member}` is a {kind}; images must be stored as plain files", path.display())]
+    #[error("{place}: the member `{member}` is a {kind}; images must be stored as plain files")]
     UnsupportedMember {
-        /// The source.
-        path: PathBuf,
+        /// The tar file.
+        place: String,
         /// The member as named in the archive.
         member: String,
         /// What it is instead of a plain file.
@@ -110,21 +155,20 @@ pub enum ManifestError {
     },
     /// A WebDataset key without an image.
     #[error(
-        "{}: the sample `{sample}` has no image (a member named `{sample}.EXTENSION`; the members of one \
-         sample must be adjacent)",
-        path.display()
+        "{place}: the sample `{sample}` has no image (a member named `{sample}.EXTENSION`; the members of one \
+         sample must be adjacent)"
     )]
     NoImage {
-        /// The source.
-        path: PathBuf,
+        /// The tar file.
+        place: String,
         /// The key.
         sample: String,
     },
     /// A WebDataset key with two members of one role: two images, or two of the same label member.
-    #[error("{}: the sample `{sample}` has both `{first}` and `{second}`", path.display())]
+    #[error("{place}: the sample `{sample}` has both `{first}` and `{second}`")]
     RepeatedMember {
-        /// The source.
-        path: PathBuf,
+        /// The tar file.
+        place: String,
         /// The key.
         sample: String,
         /// The first of the two members, as named in the archive.
@@ -132,73 +176,98 @@ pub enum ManifestError {
         /// The second.
         second: String,
     },
-    /// A WebDataset key that comes up again after another key.
-    #[error("{}: the sample `{sample}` comes up again after other samples", path.display())]
-    DuplicateKey {
-        /// The source.
-        path: PathBuf,
-        /// The key.
-        sample: String,
-    },
     /// A `.cls` or `.json` member that gives no label.
-    #[error("{}: no label in the member `{member}`: {reason}", path.display())]
+    #[error("{place}: no label in the member `{member}`: {reason}")]
     BadLabel {
-        /// The source.
-        path: PathBuf,
+        /// The tar file.
+        place: String,
         /// The member as named in the archive.
         member: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// A line that is not an object with the required fields.
-    #[error("{}: line {line}: {reason}", path.display())]
+    /// A file of rows without a column that is needed.
+    #[error("{place}: {reason}")]
+    BadColumn {
+        /// The file.
+        place: String,
+        /// What is wrong, with the columns that there are.
+        reason: String,
+    },
+    /// A line that is not a row with the required fields.
+    #[error("{place}: line {line}: {reason}")]
     BadRow {
-        /// The source.
-        path: PathBuf,
+        /// The file.
+        place: String,
         /// Counted from 1.
         line: u64,
         /// What is wrong, with the column where there is one.
         reason: String,
     },
     /// A line longer than any row needs.
-    #[error("{}: line {line} is longer than {limit} bytes", path.display())]
+    #[error("{place}: line {line} is longer than {limit} bytes")]
     LineTooLong {
-        /// The source.
-        path: PathBuf,
+        /// The file.
+        place: String,
         /// Counted from 1.
         line: u64,
         /// The longest line that is read, in bytes.
         limit: u64,
     },
     /// A row points at a file that does not have the extension of an image.
-    #[error("{}: line {line}: `{file}` does not have the extension of an image", path.display())]
+    #[error("{place}: line {line}: `{file}` does not have the extension of an image")]
     UnsupportedExtension {
-        /// The source.
-        path: PathBuf,
+        /// The file of rows.
+        place: String,
         /// Counted from 1.
         line: u64,
         /// The row's path.
         file: String,
     },
-    /// Two rows with one id.
-    #[error("{}: lines {first} and {second} have the same id `{id}`", path.display())]
+    /// A Parquet file, or a part of it, that cannot be read.
+    #[error("{place}: {reason}")]
+    BadParquet {
+        /// The file.
+        place: String,
+        /// What is wrong, with the row or row group where it is known.
+        reason: String,
+    },
+    /// A `.npy` file that holds no features.
+    #[error("{place}: {reason}")]
+    BadArray {
+        /// The file.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Two samples with one id.
+    #[error("two samples have the id `{id}`: {first}, and {second}")]
     DuplicateId {
-        /// The source.
-        path: PathBuf,
         /// The id.
         id: String,
-        /// The line of its first use, counted from 1.
-        first: u64,
-        /// The line of its second.
-        second: u64,
+        /// The file of its first use, with the line, row or byte.
+        first: String,
+        /// The same of its second.
+        second: String,
     },
 }
 
 impl ManifestError {
-    /// For `map_err`: the operating system's refusal, with the path it was about.
-    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { path, source }
+    /// For `map_err`: the operating system's refusal, with the place it was about.
+    pub(crate) fn io(place: impl ToString) -> impl FnOnce(io::Error) -> Self {
+        let place = place.to_string();
+        move |source| Self::Io { place, source }
+    }
+
+    pub(crate) fn scratch(source: io::Error) -> Self {
+        Self::Scratch { source }
+    }
+}
+
+/// For what reads the index, whose errors are of temporary files only.
+impl From<io::Error> for ManifestError {
+    fn from(source: io::Error) -> Self {
+        Self::Scratch { source }
     }
 }
 
@@ -209,47 +278,35 @@ pub enum ReadError {
     #[error("no sample {index}: the manifest has {len}")]
     NoSuchSample {
         /// The index asked for.
-        index: usize,
+        index: u64,
         /// The number of samples.
-        len: usize,
+        len: u64,
     },
-    /// Nothing is at the path.
-    #[error("sample `{id}`: {}: no such file", path.display())]
-    NotFound {
+    /// The temporary index of the manifest could not be read.
+    #[error("sample {index}: {source}")]
+    Index {
         /// The sample.
-        id: String,
-        /// Where its bytes should be.
-        path: PathBuf,
-    },
-    /// A folder, pipe or device stands where the image should.
-    #[error("sample `{id}`: {}: not a regular file", path.display())]
-    NotAFile {
-        /// The sample.
-        id: String,
-        /// Where its bytes should be.
-        path: PathBuf,
-    },
-    /// More bytes than an image has.
-    #[error("sample `{id}`: {}: {bytes} bytes or more, the limit is {limit}", path.display())]
-    TooLarge {
-        /// The sample.
-        id: String,
-        /// Where its bytes are.
-        path: PathBuf,
-        /// How many there are at least.
-        bytes: u64,
-        /// [`MAX_SAMPLE_BYTES`](crate::MAX_SAMPLE_BYTES).
-        limit: u64,
-    },
-    /// The operating system refused, or the file ended early.
-    #[error("sample `{id}`: {}: {source}", path.display())]
-    Io {
-        /// The sample.
-        id: String,
-        /// Where its bytes are.
-        path: PathBuf,
+        index: u64,
         /// The cause.
         source: io::Error,
+    },
+    /// The file or object that should hold the bytes could not be got at.
+    #[error("sample `{id}`: {source}")]
+    Access {
+        /// The sample.
+        id: String,
+        /// The cause, which names the place.
+        source: AccessError,
+    },
+    /// The file is there, and does not hold what its list says.
+    #[error("sample `{id}`: {place}: {reason}")]
+    Malformed {
+        /// The sample.
+        id: String,
+        /// The file.
+        place: String,
+        /// What is wrong.
+        reason: String,
     },
 }
 
@@ -259,10 +316,19 @@ impl ReadError {
     pub fn kind(&self) -> ReadErrorKind {
         match self {
             Self::NoSuchSample { .. } => ReadErrorKind::NoSuchSample,
-            Self::NotFound { .. } => ReadErrorKind::NotFound,
-            Self::NotAFile { .. } => ReadErrorKind::NotAFile,
-            Self::TooLarge { .. } => ReadErrorKind::TooLarge,
-            Self::Io { .. } => ReadErrorKind::Io,
+            Self::Index { .. } => ReadErrorKind::Io,
+            Self::Malformed { .. } => ReadErrorKind::Malformed,
+            Self::Access { source, .. } => match source {
+                AccessError::NotFound { .. } => ReadErrorKind::NotFound,
+                AccessError::NotAFile { .. } => ReadErrorKind::NotAFile,
+                AccessError::TooLarge { .. } => ReadErrorKind::TooLarge,
+                AccessError::Malformed { .. }
+                | AccessError::Refused { .. }
+                | AccessError::Changed { .. }
+                | AccessError::Denied { .. }
+                | AccessError::Remote { .. }
+                | AccessError::Io { .. } => ReadErrorKind::Io,
+            },
         }
     }
 }
@@ -272,13 +338,15 @@ impl ReadError {
 pub enum ReadErrorKind {
     /// [`ReadError::NoSuchSample`].
     NoSuchSample,
-    /// [`ReadError::NotFound`].
+    /// Nothing is at the path.
     NotFound,
-    /// [`ReadError::NotAFile`].
+    /// A folder, pipe or device stands where the image should.
     NotAFile,
-    /// [`ReadError::TooLarge`].
+    /// More bytes than a sample may have.
     TooLarge,
-    /// [`ReadError::Io`].
+    /// [`ReadError::Malformed`].
+    Malformed,
+    /// The operating system or the store refused, or the file ended early.
     Io,
 }
 
@@ -291,6 +359,7 @@ impl ReadErrorKind {
             Self::NotFound => "not-found",
             Self::NotAFile => "not-a-file",
             Self::TooLarge => "too-large",
+            Self::Malformed => "malformed",
             Self::Io => "io",
         }
     }

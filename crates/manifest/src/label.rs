@@ -1,25 +1,56 @@
-//! Labels: as JSON writes them, and shared among the samples of a class.
+//! Labels: as JSON writes them, and kept once for the samples of a class.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
-/// Hands out one allocation per distinct label.
-#[derive(Default)]
-pub(crate) struct Labels(HashSet<Arc<str>>);
+/// Distinct labels that are kept once each. Past them, or past as many bytes, a label is written with every sample.
+const TABLE_LABELS: usize = 1 << 20;
+const TABLE_BYTES: usize = 64 << 20;
 
-impl Labels {
-    pub(crate) fn share(&mut self, label: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(label) {
-            return Arc::clone(known);
+/// Numbers the distinct labels of a manifest, in order of their first use.
+#[derive(Debug, Default)]
+pub(crate) struct LabelTable {
+    numbers: HashMap<Arc<str>, u32>,
+    texts: Vec<Arc<str>>,
+    bytes: usize,
+    /// The last one asked for: neighbours often share their class.
+    last: u32,
+}
+
+impl LabelTable {
+    /// The label's number, or `None` for a new one once the table is full.
+    pub(crate) fn number(&mut self, label: &str) -> Option<u32> {
+        if self
+            .texts
+            .get(self.last as usize)
+            .is_some_and(|last| **last == *label)
+        {
+            return Some(self.last);
         }
-        let label: Arc<str> = label.into();
-        self.0.insert(Arc::clone(&label));
-        label
+        if let Some(number) = self.numbers.get(label) {
+            self.last = *number;
+            return Some(self.last);
+        }
+        let number = u32::try_from(self.texts.len()).ok()?;
+        self.bytes += label.len();
+        if self.texts.len() >= TABLE_LABELS || self.bytes > TABLE_BYTES {
+            return None;
+        }
+        let text: Arc<str> = label.into();
+        self.texts.push(Arc::clone(&text));
+        self.numbers.insert(text, number);
+        self.last = number;
+        Some(number)
+    }
+
+    /// The labels by their numbers.
+    pub(crate) fn into_texts(self) -> Vec<Arc<str>> {
+        self.texts
     }
 }
 
@@ -75,11 +106,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_equal_labels() {
-        let mut labels = Labels::default();
-        let cat = labels.share("cat");
-        assert!(Arc::ptr_eq(&cat, &labels.share("cat")));
-        assert_eq!(&*labels.share("dog"), "dog");
+    fn numbers_labels_by_first_use() {
+        let mut labels = LabelTable::default();
+        let numbers = ["cat", "cat", "", "dog", "cat", ""].map(|label| labels.number(label));
+        assert_eq!(numbers, [0, 0, 1, 2, 0, 1].map(Some));
+        let texts: Vec<String> = labels
+            .into_texts()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(texts, ["cat", "", "dog"]);
+    }
+
+    #[test]
+    fn stops_keeping_labels_when_there_are_too_many() {
+        let mut labels = LabelTable::default();
+        let long = "x".repeat(TABLE_BYTES);
+        assert_eq!(labels.number("cat"), Some(0));
+        assert_eq!(labels.number(&long), None);
+        assert_eq!(labels.number("cat"), Some(0));
     }
 
     #[test]

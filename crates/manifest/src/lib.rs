@@ -11,6 +11,8 @@
 //! | `sample` | [`Sample`] and where its bytes lie; the check for duplicate ids |
 //! | `format` | [`Format`], [`detect`], and one file per format, each with a `list` function |
 //! | `read` | a sample's bytes from its location, bounded by [`MAX_SAMPLE_BYTES`] |
+//! | `access` | [`Access`]: what may be read, and how to get it, wherever it lies |
+//! | `place` | a local path or the URL of an object, from text |
 //! | `archive` | positional reads in one shared tar file |
 //! | `digest` | [`ContentDigest`], and the digest behind [`Manifest::fingerprint`] |
 //! | `label` | labels in JSON, and the sharing of equal ones |
@@ -21,21 +23,30 @@
 //! Nothing here decodes an image, and no failure of one sample's bytes is a failure of the manifest. No bytes of a
 //! file, however they came about, are a panic or more memory than the file has.
 
-mod archive;
+mod access;
 mod digest;
 mod error;
 mod extension;
+mod files;
 mod format;
+mod index;
 mod label;
+mod listing;
 mod manifest;
 pub mod npy;
+mod place;
 mod read;
 mod sample;
+mod source;
+#[cfg(test)]
+mod testing;
 
+pub use access::{Access, AccessError, AccessOptions, Allow, MAX_SAMPLE_BYTES};
 pub use digest::ContentDigest;
 pub use error::{ManifestError, ReadError, ReadErrorKind};
 pub use extension::IMAGE_EXTENSIONS;
-pub use format::{Format, detect};
+pub use format::Format;
 pub use manifest::Manifest;
-pub use read::MAX_SAMPLE_BYTES;
+pub use place::redacted;
 pub use sample::Sample;
+pub use source::{Columns, Kind, Source};

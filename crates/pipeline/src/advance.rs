@@ -5,7 +5,7 @@ use crate::{
     extraction::FeatureExtractor,
     progress::Reporter,
     queue::{Lane, Work},
-    stage::{self, Context, StageError},
+    stage::{self, Context, Opened, StageError},
     worker::Shared,
 };
 use curriculum_store::{JobRecord, Stage, Store, StoreError};
@@ -17,6 +17,7 @@ pub(crate) struct Workplace<'a> {
     /// In the extraction lane.
     pub(crate) extractor: Option<&'a mut (dyn FeatureExtractor + 'static)>,
     pub(crate) work: &'a Work,
+    pub(crate) opened: Opened,
 }
 
 /// Where the stages of a lane end.
@@ -35,7 +36,6 @@ pub(crate) fn advance(
     place: &mut Workplace<'_>,
 ) -> Result<Outcome, (Stage, StageError)> {
     let lane = Lane::after(job.stage);
-    let mut manifest = None;
     while let Some((next, run)) = stage::after(job.stage) {
         if Lane::after(job.stage) != lane {
             return Ok(Outcome::ForOtherLane);
@@ -47,7 +47,7 @@ pub(crate) fn advance(
             reporter: Reporter::new(&place.work.board),
             interrupt: &place.work.interrupt,
             options: &place.shared.options,
-            manifest: &mut manifest,
+            manifest: &mut place.opened,
             job,
         });
         *job.seconds.entry(next).or_default() += started.elapsed().as_secs_f64();

@@ -13,10 +13,10 @@ mod score;
 use crate::{
     Hook, PipelineOptions, extraction::FeatureExtractor, packs::RowError, progress::Reporter,
 };
-use curriculum_manifest::{Manifest, ManifestError};
+use curriculum_manifest::{Manifest, ManifestError, Source};
 use curriculum_store::{Digest, FeatureSpace, JobRecord, Stage, Store, StoreError};
 use std::{
-    path::Path,
+    ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -29,8 +29,25 @@ pub(crate) struct Context<'a> {
     pub(crate) reporter: Reporter<'a>,
     pub(crate) interrupt: &'a AtomicBool,
     pub(crate) options: &'a PipelineOptions,
-    /// Listed on first use, kept for the stages of one run.
-    pub(crate) manifest: &'a mut Option<Manifest>,
+    pub(crate) manifest: &'a mut Opened,
+}
+
+/// The manifest of a job: handed on by its submission or listed on first use, and kept for the stages
+/// of one run.
+#[derive(Default)]
+pub(crate) struct Opened {
+    pub(crate) manifest: Option<Manifest>,
+    /// Whether it was compared with what was submitted.
+    checked: bool,
+}
+
+impl Opened {
+    pub(crate) fn handed_on(manifest: Option<Manifest>) -> Self {
+        Self {
+            manifest,
+            checked: false,
+        }
+    }
 }
 
 /// Why a stage did not finish.
@@ -79,18 +96,39 @@ impl Context<'_> {
 
     /// The manifest, exactly as it was submitted.
     fn manifest(&mut self) -> Result<&Manifest, StageError> {
-        if self.manifest.is_none() {
-            let manifest = Manifest::open(Path::new(&self.job.source))?;
-            if Digest::from(*manifest.fingerprint().as_bytes()) != self.job.fingerprint {
+        let opened = match self.manifest.manifest.take() {
+            Some(manifest) => manifest,
+            None => self.list()?,
+        };
+        if !self.manifest.checked {
+            if Digest::from(*opened.fingerprint()?.as_bytes()) != self.job.fingerprint {
                 return Err(StageError::Failed(
                     "the source has changed since the job was submitted".to_owned(),
                 ));
             }
-            *self.manifest = Some(manifest);
+            self.manifest.checked = true;
         }
-        self.manifest
-            .as_ref()
-            .ok_or_else(|| StageError::Failed("no manifest".to_owned()))
+        Ok(self.manifest.manifest.insert(opened))
+    }
+
+    /// Lists the source again: after a restart, or a long wait.
+    fn list(&mut self) -> Result<Manifest, StageError> {
+        let source: Source = serde_json::from_str(&self.job.reading)
+            .map_err(|error| StageError::Failed(format!("the job's source: {error}")))?;
+        let (interrupt, total) = (self.interrupt, self.job.sample_count);
+        let reporter = &mut self.reporter;
+        let listed = Manifest::open(&source, &self.options.access, &mut |rows| {
+            reporter.report(rows, total, "listing the source");
+            match interrupt.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        self.reporter.begin_anew();
+        listed.map_err(|error| match error {
+            ManifestError::Interrupted => StageError::Interrupted,
+            other => StageError::Source(other),
+        })
     }
 
     /// Content hash and version, known once enumerated.

@@ -7,9 +7,9 @@ use crate::{
     pipeline::PipelineOptions,
     queue::{Lane, Queue, Work},
     request::LoadedModel,
-    stage::StageError,
+    stage::{Opened, StageError},
 };
-use curriculum_store::{JobRecord, JobState, Stage, Store, StoreError};
+use curriculum_store::{JobRecord, JobState, SampleKind, Stage, Store, StoreError};
 use rayon::ThreadPoolBuilder;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -66,8 +66,9 @@ impl Shared {
         let pool = pool
             .build()
             .inspect_err(|error| tracing::error!(%error, "no threads for jobs"));
-        while let Some(work) = self.next(lane) {
-            let mut run = || self.run(&work, extractor.as_deref_mut());
+        while let Some(mut work) = self.next(lane) {
+            let opened = std::mem::take(&mut work.opened);
+            let run = || self.run(&work, opened, extractor.as_deref_mut());
             let ran = match &pool {
                 Ok(pool) => pool.install(run),
                 Err(_) => run(),
@@ -110,6 +111,7 @@ impl Shared {
     fn run(
         &self,
         work: &Work,
+        opened: Opened,
         extractor: Option<&mut (dyn FeatureExtractor + 'static)>,
     ) -> Result<(), StoreError> {
         let Some(mut job) = self.store.job(work.id)? else {
@@ -121,7 +123,7 @@ impl Shared {
             return Ok(());
         }
         work.board.show(|view| view.stand(&job));
-        let left = self.advance(&mut job, work, extractor);
+        let left = self.advance(&mut job, work, opened, extractor);
         self.store.flush()?;
         self.settle(work, job, left)
     }
@@ -159,9 +161,11 @@ impl Shared {
         &self,
         job: &mut JobRecord,
         work: &Work,
+        opened: Opened,
         extractor: Option<&mut (dyn FeatureExtractor + 'static)>,
     ) -> Left {
         if let Some(loaded) = extractor.as_deref()
+            && job.kind == SampleKind::Images
             && job.model_digest != loaded.digest()
         {
             let (submitted, loaded) = (&job.model, loaded.model());
@@ -174,6 +178,7 @@ impl Shared {
             shared: self,
             extractor,
             work,
+            opened,
         };
         // A panic in a stage is a bug, but one job's bug must not take the other jobs along.
         match catch_unwind(AssertUnwindSafe(|| advance(job, &mut place))) {

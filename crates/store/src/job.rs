@@ -106,7 +106,9 @@ fn error_key(job: Digest, index: u64) -> Vec<u8> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{Identity, JobState, Stage, parameters::tests::parameters, store::temporary};
+    use crate::{
+        Identity, JobState, SampleKind, Stage, parameters::tests::parameters, store::temporary,
+    };
 
     pub(crate) fn job(sequence: u64) -> JobRecord {
         let id = Digest::of_parts([sequence.to_le_bytes().as_slice()]);
@@ -115,6 +117,8 @@ pub(crate) mod tests {
             sequence,
             curriculum: "c".to_owned(),
             source: "s".to_owned(),
+            reading: "{}".to_owned(),
+            kind: SampleKind::Features,
             identity: Identity::Etag,
             fingerprint: id,
             listing: id,

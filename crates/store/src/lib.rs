@@ -46,7 +46,7 @@ pub use features::{FeatureSpace, Found, Pack, PackFailure, PackOutline};
 pub use parameters::{Clusters, Parameters, ScheduleRecord, Score};
 pub use record::{
     Candidate, ClusterRecord, ClusteringRecord, Identity, JobRecord, JobState, ReadFailure,
-    SampleRecord, Stage, SummaryRecord, SummarySample, VersionRecord,
+    SampleKind, SampleRecord, Stage, SummaryRecord, SummarySample, VersionRecord,
 };
 pub use sample::SAMPLES_PER_CHUNK;
 pub use store::{Store, StoreOptions};

@@ -54,6 +54,19 @@ impl JobState {
     }
 }
 
+/// What the bytes of a sample are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleKind {
+    /// An image, for the model.
+    #[default]
+    Images,
+    /// Its features.
+    Features,
+    /// Its cluster, and the Euclidean and the cosine distance to the centroid.
+    Assignments,
+}
+
 /// What stands for the bytes of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,8 +88,12 @@ pub struct JobRecord {
     pub sequence: u64,
     /// Curriculum to publish under.
     pub curriculum: String,
-    /// Where the samples are, as submitted.
+    /// Where the samples are, as submitted, without secrets.
     pub source: String,
+    /// The source and how it is read, in the form of whoever reads it.
+    pub reading: String,
+    /// What the samples' bytes are.
+    pub kind: SampleKind,
     /// What stands for a sample's bytes.
     pub identity: Identity,
     /// Hash of the source's listing at submission.

@@ -82,7 +82,7 @@ fn extract(args: &Args, mut watch: Watch) -> anyhow::Result<()> {
         .bare_session
         .then(|| extractor.bare_images_per_second(BARE));
     let extracted = Extracted {
-        samples: manifest.len(),
+        samples: manifest.len() as usize,
         failed,
         timing,
         bare: bare.transpose()?,
@@ -117,7 +117,7 @@ impl<'a> Files<'a> {
             "f16" => (f16::DESCR, |x, bytes| f16::from_f32(x).append_to(bytes)),
             _ => (f32::DESCR, |x, bytes| x.append_to(bytes)),
         };
-        rows.write_all(&header(descr, &[manifest.len(), dimension]))
+        rows.write_all(&header(descr, &[manifest.len() as usize, dimension]))
             .map_err(|error| features.failed(&error))?;
         Ok(Self {
             manifest,
@@ -139,7 +139,8 @@ impl<'a> Files<'a> {
         }
         let written = self.rows.write_all(&bytes);
         written.map_err(|error| self.features.failed(&error))?;
-        let sample = &self.manifest.samples()[index];
+        let sample = self.manifest.sample(index as u64);
+        let sample = sample.map_err(|error| BadInput(error.to_string()))?;
         let mut line = json!({"index": index, "id": &*sample.id, "label": sample.label.as_deref()});
         if let Err(reason) = row {
             self.failed += 1;

@@ -73,9 +73,9 @@ impl Dataset {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             features: Features::open(file.path())?,
-            samples: manifest.len(),
+            samples: manifest.len() as usize,
             failed,
-            source: manifest.source().to_owned(),
+            source: PathBuf::from(&manifest.source().uri),
             manifest: Some(manifest),
             _file: Some(file),
         })
@@ -115,10 +115,10 @@ impl Dataset {
 
     /// The sample, for people.
     pub(crate) fn sample(&self, index: usize) -> String {
-        let samples = self.manifest.as_ref().map(Manifest::samples);
-        match samples.and_then(|samples| samples.get(index)) {
-            Some(sample) => format!("sample {index} (`{}`)", sample.id),
-            None => format!("sample {index}"),
+        let manifest = self.manifest.as_ref();
+        match manifest.map(|manifest| manifest.sample(index as u64)) {
+            Some(Ok(sample)) => format!("sample {index} (`{}`)", sample.id),
+            Some(Err(_)) | None => format!("sample {index}"),
         }
     }
 
@@ -159,15 +159,16 @@ impl Dataset {
     fn manifest_labels(&self, manifest: &Manifest) -> Result<Labels, BadInput> {
         let mut numbers = HashMap::new();
         let (mut classes, mut names) = (Vec::new(), Vec::new());
-        let samples = manifest.samples();
-        for (index, sample) in self.usable().filter_map(|i| Some((i, samples.get(i)?))) {
+        for index in self.usable() {
+            let sample = manifest.sample(index as u64);
+            let sample = sample.map_err(|error| BadInput(error.to_string()))?;
             let label = sample.label.as_deref().ok_or_else(|| {
                 let sample = self.sample(index);
                 BadInput(format!(
                     "--by-label needs a label on every sample, but {sample} has none"
                 ))
             })?;
-            let class = *numbers.entry(label).or_insert_with(|| {
+            let class = *numbers.entry(label.to_owned()).or_insert_with(|| {
                 names.push(label.to_owned());
                 names.len() as u32 - 1
             });

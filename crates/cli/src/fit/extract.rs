@@ -31,7 +31,7 @@ impl Dataset {
         let mut extractor = extraction.open()?;
         let file = NamedTempFile::new_in(folder)
             .with_context(|| format!("cannot write in {}", folder.display()))?;
-        let mut rows = Rows::begin(&file, extractor.dimension(), manifest.len())?;
+        let mut rows = Rows::begin(&file, extractor.dimension(), manifest.len() as usize)?;
         let mut failed = Vec::new();
         extraction.run(
             &manifest,

@@ -1,5 +1,6 @@
 //! Thumbnails of the samples that the report shows.
 
+use crate::extraction;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use curriculum_manifest::Manifest;
 use curriculum_proto::v1;
@@ -94,8 +95,8 @@ fn open(
     summary: &v1::Summary,
     shown: &BTreeMap<u64, &str>,
 ) -> Result<Manifest, String> {
-    let manifest = Manifest::open(source).map_err(|error| error.to_string())?;
-    if manifest.len() as u64 != summary.sample_count {
+    let manifest = extraction::open(source).map_err(|error| error.to_string())?;
+    if manifest.len() != summary.sample_count {
         return Err(format!(
             "{} lists {} samples, the version has {}",
             source.display(),
@@ -104,10 +105,8 @@ fn open(
         ));
     }
     for (index, id) in shown {
-        let found = usize::try_from(*index)
-            .ok()
-            .and_then(|index| manifest.samples().get(index));
-        if found.is_none_or(|sample| &*sample.id != *id) {
+        let found = manifest.sample(*index);
+        if !found.is_ok_and(|sample| &*sample.id == *id) {
             return Err(format!(
                 "{} has another sample at index {index}",
                 source.display()
@@ -118,7 +117,6 @@ fn open(
 }
 
 fn thumbnail_of(manifest: &Manifest, index: u64) -> Result<Thumbnail, String> {
-    let index = usize::try_from(index).map_err(|error| error.to_string())?;
     let bytes = manifest.read(index).map_err(|error| error.to_string())?;
     thumbnail(&bytes).map_err(|error| error.to_string())
 }

@@ -7,44 +7,59 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
-use super::walk::{Walk, is_folder, utf8_name};
+use super::walk::{Walk, io, is_folder, utf8_name};
 use crate::error::ManifestError;
-use crate::sample::{Location, Sample};
+use crate::index::{Entry, Spot};
+use crate::listing::Listing;
+use crate::place::Place;
 
-pub(crate) fn list(root: &Path) -> Result<Vec<Sample>, ManifestError> {
-    let mut samples = Vec::new();
+pub(crate) fn list(place: &Place, listing: &mut Listing<'_>) -> Result<(), ManifestError> {
+    let file = listing.files.add_folder(place);
+    listing.rows.ids_are_unique();
+    match place {
+        Place::Local(root) => list_local(root, file, listing),
+        Place::Remote(_) => Err(ManifestError::UnsupportedSource {
+            place: place.to_string(),
+        }),
+    }
+}
+
+fn list_local(root: &Path, file: u32, listing: &mut Listing<'_>) -> Result<(), ManifestError> {
     for class in classes(root)? {
-        let label: Arc<str> = class.as_str().into();
-        let listed_before = samples.len();
-        for folder in Walk::new(root).images_under(&class)? {
-            samples.extend(folder.images.iter().map(|image| Sample {
-                id: format!("{}/{image}", folder.path).into(),
-                label: Some(Arc::clone(&label)),
-                location: Location::File(None),
-            }));
+        let listed_before = listing.rows.rows();
+        for folder in Walk::new(root, listing.access).images_under(&class)? {
+            for image in &folder.images {
+                listing.rows.push(&Entry {
+                    id: &format!("{}/{image}", folder.path),
+                    label: Some(&class),
+                    file,
+                    line: 0,
+                    spot: Spot::Id,
+                    stamp: None,
+                })?;
+            }
         }
-        if samples.len() == listed_before {
-            let path = root.to_path_buf();
-            return Err(ManifestError::EmptyClass { path, class });
+        if listing.rows.rows() == listed_before {
+            let place = root.display().to_string();
+            return Err(ManifestError::EmptyClass { place, class });
         }
     }
-    Ok(samples)
+    Ok(())
 }
 
 /// The names of the sub-folders, sorted; a link to a folder is one.
 fn classes(root: &Path) -> Result<Vec<String>, ManifestError> {
     let mut classes = Vec::new();
-    for entry in fs::read_dir(root).map_err(ManifestError::io(root))? {
-        let entry = entry.map_err(ManifestError::io(root))?;
+    for entry in fs::read_dir(root).map_err(io(root))? {
+        let entry = entry.map_err(io(root))?;
         if is_folder(&entry)? {
             classes.push(utf8_name(root, &entry)?);
         }
     }
     if classes.is_empty() {
-        let path = root.to_path_buf();
-        return Err(ManifestError::NoClassFolder { path });
+        let place = root.display().to_string();
+        return Err(ManifestError::NoClassFolder { place });
     }
     classes.sort_unstable();
     Ok(classes)
@@ -53,6 +68,12 @@ fn classes(root: &Path) -> Result<Vec<String>, ManifestError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Sample;
+    use crate::testing::{access, open, samples};
+
+    fn list(root: &Path) -> Result<Vec<Sample>, ManifestError> {
+        open(root).map(|manifest| samples(&manifest))
+    }
 
     fn tree(files: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
@@ -163,8 +184,9 @@ mod tests {
             for i in 0..5 {
                 symlink("../others", root.path().join(format!("cat/{i}"))).unwrap();
             }
+            let access = access();
             let folders = |limit| {
-                let mut walk = Walk::new(root.path());
+                let mut walk = Walk::new(root.path(), &access);
                 walk.linked_limit = limit;
                 walk.images_under("cat").map(|folders| folders.len())
             };

@@ -4,53 +4,41 @@
 //! relative path starts at the folder of the file. Blank lines are skipped, a byte order mark is accepted.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::access::AccessError;
 use crate::error::ManifestError;
 use crate::extension::names_image;
-use crate::label::{JsonLabel, Labels, json_reason};
-use crate::sample::{Location, Sample, duplicate_id};
+use crate::index::{Entry, Spot};
+use crate::label::{JsonLabel, json_reason};
+use crate::listing::Listing;
+use crate::place::Place;
 
 /// The longest line, with its end: 1 MiB.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 const BUFFER_BYTES: usize = 1 << 18;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-pub(crate) fn list(source: &Path) -> Result<Vec<Sample>, ManifestError> {
-    let file = File::open(source).map_err(ManifestError::io(source))?;
-    list_rows(source, BufReader::with_capacity(BUFFER_BYTES, file))
-}
-
-fn list_rows(source: &Path, reader: impl BufRead) -> Result<Vec<Sample>, ManifestError> {
-    let mut lines = Lines::new(source, reader);
-    let mut labels = Labels::default();
-    let mut samples = Vec::new();
-    let mut line_of_sample = Vec::new();
+pub(crate) fn list(place: &Place, listing: &mut Listing<'_>) -> Result<(), ManifestError> {
+    let object = listing.access.open(place)?;
+    let file = listing.files.add_file(&object);
+    let reader = BufReader::with_capacity(BUFFER_BYTES, object.reader(0));
+    let mut lines = Lines::new(place, reader);
     while let Some((line, text)) = lines.next()? {
         if !text.is_empty() {
-            samples.push(parse(source, line, text)?.into_sample(&mut labels));
-            line_of_sample.push(line);
+            let row = parse(place, line, text)?;
+            listing.rows.push(&row.entry(file, line))?;
         }
     }
-    match duplicate_id(&samples) {
-        None => Ok(samples),
-        Some(duplicate) => Err(ManifestError::DuplicateId {
-            path: source.to_path_buf(),
-            id: duplicate.id.to_owned(),
-            first: line_of_sample[duplicate.first],
-            second: line_of_sample[duplicate.second],
-        }),
-    }
+    Ok(())
 }
 
 /// The row in `text`, one line without the space around it.
-fn parse<'a>(source: &Path, line: u64, text: &'a [u8]) -> Result<Row<'a>, ManifestError> {
+fn parse<'a>(place: &Place, line: u64, text: &'a [u8]) -> Result<Row<'a>, ManifestError> {
     let bad = |reason: String| ManifestError::BadRow {
-        path: source.to_path_buf(),
+        place: place.to_string(),
         line,
         reason,
     };
@@ -65,7 +53,7 @@ fn parse<'a>(source: &Path, line: u64, text: &'a [u8]) -> Result<Row<'a>, Manife
     }
     if !names_image(&row.path) {
         return Err(ManifestError::UnsupportedExtension {
-            path: source.to_path_buf(),
+            place: place.to_string(),
             line,
             file: row.path.into_owned(),
         });
@@ -84,18 +72,24 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn into_sample(self, labels: &mut Labels) -> Sample {
-        Sample {
-            label: self.label.map(|label| labels.share(&label.0)),
-            location: Location::File((self.path != self.id).then(|| self.path.into())),
-            id: self.id.into(),
+    fn entry(&self, file: u32, line: u64) -> Entry<'_> {
+        Entry {
+            id: &self.id,
+            label: self.label.as_ref().map(|label| &*label.0),
+            file,
+            line,
+            spot: match self.path == self.id {
+                true => Spot::Id,
+                false => Spot::Path(&self.path),
+            },
+            stamp: None,
         }
     }
 }
 
 /// Lines of bounded length, in one buffer that is used again and again.
 struct Lines<'a, R> {
-    source: &'a Path,
+    place: &'a Place,
     reader: R,
     buffer: Vec<u8>,
     /// The number of the line in the buffer, counted from 1.
@@ -103,9 +97,9 @@ struct Lines<'a, R> {
 }
 
 impl<'a, R: BufRead> Lines<'a, R> {
-    fn new(source: &'a Path, reader: R) -> Self {
+    fn new(place: &'a Place, reader: R) -> Self {
         Self {
-            source,
+            place,
             reader,
             buffer: Vec::new(),
             line: 0,
@@ -119,13 +113,13 @@ impl<'a, R: BufRead> Lines<'a, R> {
         let read = (&mut self.reader)
             .take(MAX_LINE_BYTES)
             .read_until(b'\n', &mut self.buffer)
-            .map_err(ManifestError::io(self.source))?;
+            .map_err(AccessError::of_reader(self.place))?;
         if read == 0 {
             return Ok(None);
         }
         if read as u64 == MAX_LINE_BYTES && !self.buffer.ends_with(b"\n") {
             return Err(ManifestError::LineTooLong {
-                path: self.source.to_path_buf(),
+                place: self.place.to_string(),
                 line: self.line,
                 limit: MAX_LINE_BYTES,
             });
@@ -145,9 +139,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::sample::Sample;
+    use crate::testing::{open_bytes, samples};
 
     fn rows(text: impl AsRef<[u8]>) -> Result<Vec<Sample>, ManifestError> {
-        list_rows(Path::new("list.jsonl"), text.as_ref())
+        open_bytes("list.jsonl", text.as_ref()).map(|manifest| samples(&manifest))
     }
 
     fn refusal(text: impl AsRef<[u8]>) -> String {
@@ -155,8 +151,8 @@ mod tests {
     }
 
     fn file(sample: &Sample) -> String {
-        let file = sample.file(Path::new("root"));
-        file.to_str().unwrap().to_owned()
+        let place = sample.place(&Place::Local("root".into())).unwrap();
+        place.to_string()
     }
 
     #[test]
@@ -201,7 +197,7 @@ mod tests {
             ("null", "not a JSON object"),
         ] {
             let text = refusal(format!("{good}\n\n{bad}\n"));
-            assert!(text.starts_with("list.jsonl: line 3: "), "{text}");
+            assert!(text.contains("list.jsonl: line 3: "), "{text}");
             assert!(text.contains(reason), "{text}");
             assert!(!text.contains("line 1"), "{text}");
         }
@@ -216,7 +212,7 @@ mod tests {
              {\"id\":\"a\",\"path\":\"3.png\"}\n",
         );
         assert!(
-            text.contains("lines 1 and 4") && text.contains("`a`"),
+            text.contains("list.jsonl line 1, and ") && text.ends_with("list.jsonl line 4"),
             "{text}"
         );
     }
@@ -240,7 +236,7 @@ mod tests {
         fn round_trips_any_text(given in proptest::collection::hash_map(
             "\\PC{1,8}|[\\x00-\\x7f\u{2028}\u{fffd}\u{10ffff}]{1,8}",
             (proptest::char::any(), proptest::option::of("\\PC{0,4}|[\\n\"\\\\]{1,3}")),
-            0..8,
+            1..8,
         )) {
             let given: Vec<_> = given.into_iter().collect();
             let text: String = given

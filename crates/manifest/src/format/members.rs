@@ -4,12 +4,12 @@
 //! (GNU, pax), is done here: the crate's own iterator reads a long name of any size into memory, and takes a file
 //! that stops between two members for a complete one.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use tar::{EntryType, Header};
 
 use super::pax::Extensions;
-use crate::archive::Archive;
+use crate::access::Object;
 use crate::error::ManifestError;
 
 /// Headers and data start at multiples of this.
@@ -39,23 +39,21 @@ pub(super) enum Kind {
     Other,
 }
 
-pub(super) struct Members<'a> {
-    archive: &'a Archive,
+pub(super) struct Members {
+    archive: Arc<Object>,
     /// The length of the archive.
     length: u64,
     /// Where the next header begins.
     next: u64,
 }
 
-impl<'a> Members<'a> {
-    pub(super) fn of(archive: &'a Archive) -> Result<Self, ManifestError> {
-        Ok(Self {
+impl Members {
+    pub(super) fn of(archive: Arc<Object>) -> Self {
+        Self {
+            length: archive.len(),
             archive,
-            length: archive
-                .length()
-                .map_err(ManifestError::io(archive.path()))?,
             next: 0,
-        })
+        }
     }
 
     /// The next member, or `None` at the end marker; an archive without one is truncated.
@@ -128,13 +126,15 @@ impl<'a> Members<'a> {
             Some(name) => name.to_vec(),
             None => header.path_bytes().into_owned(),
         };
-        let path = self.path();
         let name = String::from_utf8(bytes).map_err(|error| ManifestError::NonUtf8Name {
-            path: self.path(),
+            place: self.place(),
             name: String::from_utf8_lossy(error.as_bytes()).into_owned(),
         })?;
         if name.starts_with('/') || name.split('/').any(|part| part == "..") {
-            return Err(ManifestError::UnsafeMember { path, member: name });
+            return Err(ManifestError::UnsafeMember {
+                place: self.place(),
+                member: name,
+            });
         }
         Ok(name)
     }
@@ -142,10 +142,7 @@ impl<'a> Members<'a> {
     /// The bytes of a header or an extension; `at` is where its header begins.
     fn bytes(&self, at: u64, offset: u64, length: u64) -> Result<Vec<u8>, ManifestError> {
         match usize::try_from(length) {
-            Ok(fits) if length <= MAX_EXTENSION_BYTES => self
-                .archive
-                .read_at(offset, fits)
-                .map_err(ManifestError::io(self.archive.path())),
+            Ok(fits) if length <= MAX_EXTENSION_BYTES => Ok(self.archive.read_at(offset, fits)?),
             Ok(_) | Err(_) => {
                 let reason = format!("a name or pax records of {length} bytes");
                 Err(self.malformed(at, reason))
@@ -158,21 +155,21 @@ impl<'a> Members<'a> {
             return Ok(());
         }
         Err(ManifestError::Truncated {
-            path: self.path(),
+            place: self.place(),
             offset: self.length,
         })
     }
 
     fn malformed(&self, offset: u64, reason: String) -> ManifestError {
         ManifestError::MalformedTar {
-            path: self.path(),
+            place: self.place(),
             offset,
             reason,
         }
     }
 
-    fn path(&self) -> PathBuf {
-        self.archive.path().to_path_buf()
+    fn place(&self) -> String {
+        self.archive.place().to_string()
     }
 }
 

@@ -1,59 +1,40 @@
-//! The formats a source may have: a file each, each with a `list` function from the source to its samples.
+//! The formats a source may have: a file each, each with a `list` function that adds the rows of one file or folder.
 
 mod image_folder;
 mod jsonl;
 mod members;
 mod pax;
+mod resolve;
 mod walk;
 mod webdataset;
 
 use std::fmt;
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::ManifestError;
-use crate::sample::Sample;
+use crate::listing::Listing;
+use crate::place::Place;
+pub(crate) use resolve::resolve;
 
 /// How a source is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// A folder with a sub-folder per class, indexed as torchvision's `ImageFolder` does. A sample's id is its
     /// path below the folder, with `/`; its label is its class.
     ImageFolder,
-    /// One local tar file of the WebDataset layout. A sample's id is its key: the path of its members up to the
-    /// first dot of the file name. Its label comes from its `.cls` member, else from `label` in its `.json`
-    /// member, else from the folder that the key lies in.
+    /// Tar files of the WebDataset layout. A sample's id is the name of its image's member. Its label comes from
+    /// its `.cls` member, else from `label` in its `.json` member, else from the folder that the member lies in.
+    #[serde(rename = "webdataset")]
     WebDataset,
-    /// A file with one JSON object per line: `id`, `path`, and perhaps `label`.
+    /// Files with one JSON object per line: `path`, and perhaps `id`, `label`, `offset` and `length`.
     Jsonl,
 }
 
-/// The format of what is at `source`, from its being a folder or from its extension.
-///
-/// # Errors
-///
-/// [`ManifestError::NotFound`], [`ManifestError::UnsupportedSource`], or [`ManifestError::Io`].
-pub fn detect(source: &Path) -> Result<Format, ManifestError> {
-    let path = || source.to_path_buf();
-    let metadata = fs::metadata(source).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => ManifestError::NotFound { path: path() },
-        _ => ManifestError::io(source)(error),
-    })?;
-    if metadata.is_dir() {
-        return Ok(Format::ImageFolder);
-    }
-    // A pipe is not read, whatever its name: a source is read more than once.
-    let extension = source.extension().filter(|_| metadata.is_file());
-    let has = |name: &str| extension.is_some_and(|extension| extension.eq_ignore_ascii_case(name));
-    if has("tar") {
-        Ok(Format::WebDataset)
-    } else if has("jsonl") || has("ndjson") {
-        Ok(Format::Jsonl)
-    } else {
-        Err(ManifestError::UnsupportedSource { path: path() })
-    }
-}
+/// All formats.
+const FORMATS: [Format; 3] = [Format::ImageFolder, Format::WebDataset, Format::Jsonl];
 
 impl Format {
     /// The format's name, which never changes: digests depend on it.
@@ -66,20 +47,23 @@ impl Format {
         }
     }
 
-    /// The samples of `source` in order, with unique ids.
-    pub(crate) fn list(self, source: &Path) -> Result<Vec<Sample>, ManifestError> {
+    /// Adds the samples of one file or folder, in order.
+    pub(crate) fn list(
+        self,
+        place: &Place,
+        listing: &mut Listing<'_>,
+    ) -> Result<(), ManifestError> {
         match self {
-            Self::ImageFolder => image_folder::list(source),
-            Self::WebDataset => webdataset::list(source),
-            Self::Jsonl => jsonl::list(source),
+            Self::ImageFolder => image_folder::list(place, listing),
+            Self::WebDataset => webdataset::list(place, listing),
+            Self::Jsonl => jsonl::list(place, listing),
         }
     }
 
-    /// Where relative paths of the samples of `source` start.
-    pub(crate) fn root(self, source: &Path) -> &Path {
+    /// What a file of this format counts its samples in.
+    pub(crate) fn unit(self) -> &'static str {
         match self {
-            Self::ImageFolder => source,
-            Self::WebDataset | Self::Jsonl => source.parent().unwrap_or(source),
+            Self::ImageFolder | Self::WebDataset | Self::Jsonl => "line",
         }
     }
 }
@@ -90,32 +74,15 @@ impl fmt::Display for Format {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// From the name that [`Format::as_str`] gives; the error lists them.
+impl FromStr for Format {
+    type Err = String;
 
-    #[test]
-    fn detects_by_what_the_path_is() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["a.TAR", "a.jsonl", "a.ndjson", "a.tar.gz", "a"] {
-            fs::write(folder.path().join(name), "").unwrap();
-        }
-        fs::create_dir(folder.path().join("d.tar")).unwrap();
-        let found = |name: &str| detect(&folder.path().join(name));
-
-        assert_eq!(found("").unwrap(), Format::ImageFolder);
-        assert_eq!(found("d.tar").unwrap(), Format::ImageFolder);
-        assert_eq!(found("a.TAR").unwrap(), Format::WebDataset);
-        assert_eq!(found("a.jsonl").unwrap(), Format::Jsonl);
-        assert_eq!(found("a.ndjson").unwrap(), Format::Jsonl);
-        for name in ["a.tar.gz", "a"] {
-            let error = found(name).unwrap_err();
-            assert!(matches!(error, ManifestError::UnsupportedSource { .. }));
-            assert!(error.to_string().contains(".ndjson"), "{error}");
-        }
-        assert!(matches!(
-            found("absent.tar").unwrap_err(),
-            ManifestError::NotFound { .. }
-        ));
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let known = FORMATS.into_iter().find(|format| format.as_str() == name);
+        known.ok_or_else(|| {
+            let names: Vec<_> = FORMATS.iter().map(|format| format.as_str()).collect();
+            format!("no such format; there are {}", names.join(", "))
+        })
     }
 }

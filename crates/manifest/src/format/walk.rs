@@ -4,6 +4,7 @@ use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::access::Access;
 use crate::error::ManifestError;
 use crate::extension::names_image;
 
@@ -22,6 +23,7 @@ pub(super) struct Folder {
 /// A walk through one class folder.
 pub(super) struct Walk<'a> {
     root: &'a Path,
+    access: &'a Access,
     pub(super) linked_limit: usize,
     linked: usize,
     pending: Vec<Pending>,
@@ -38,9 +40,10 @@ struct Pending {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(root: &'a Path) -> Self {
+    pub(super) fn new(root: &'a Path, access: &'a Access) -> Self {
         Self {
             root,
+            access,
             linked_limit: LINKED_LIMIT,
             linked: 0,
             pending: Vec::new(),
@@ -50,9 +53,10 @@ impl<'a> Walk<'a> {
     /// The folders of `class`. They sort as whole path strings, as Python sorts them, so `a-b` comes before `a/b`.
     pub(super) fn images_under(mut self, class: &str) -> Result<Vec<Folder>, ManifestError> {
         let start = self.root.join(class);
+        self.access.check_local(&start)?;
         self.pending.push(Pending {
             path: class.to_owned(),
-            real: fs::canonicalize(&start).map_err(ManifestError::io(&start))?,
+            real: fs::canonicalize(&start).map_err(io(&start))?,
             links: Rc::new([]),
         });
         let mut folders = Vec::new();
@@ -60,7 +64,7 @@ impl<'a> Walk<'a> {
             folders.push(self.read(&folder)?);
             if self.linked > self.linked_limit {
                 return Err(ManifestError::TooManyLinkedFolders {
-                    path: start,
+                    place: start.display().to_string(),
                     limit: self.linked_limit,
                 });
             }
@@ -72,10 +76,13 @@ impl<'a> Walk<'a> {
     fn read(&mut self, folder: &Pending) -> Result<Folder, ManifestError> {
         let path = self.root.join(&folder.path);
         let mut images = Vec::new();
-        for entry in fs::read_dir(&path).map_err(ManifestError::io(&path))? {
-            let entry = entry.map_err(ManifestError::io(&path))?;
+        for entry in fs::read_dir(&path).map_err(io(&path))? {
+            let entry = entry.map_err(io(&path))?;
             if is_folder(&entry)? {
                 let below = folder.enter(&entry, &utf8_name(&path, &entry)?)?;
+                if is_link(&entry)? {
+                    self.access.check_local(&entry.path())?;
+                }
                 self.linked += usize::from(!below.links.is_empty());
                 self.pending.push(below);
             } else if names_image(&entry.file_name().to_string_lossy()) {
@@ -102,11 +109,11 @@ impl Pending {
                 links: Rc::clone(&self.links),
             });
         }
-        let real = fs::canonicalize(entry.path()).map_err(ManifestError::io(entry.path()))?;
+        let real = fs::canonicalize(entry.path()).map_err(io(&entry.path()))?;
         let links: Rc<[PathBuf]> = self.links.iter().chain([&self.real]).cloned().collect();
         if links.iter().any(|holder| holder.starts_with(&real)) {
-            let path = entry.path();
-            return Err(ManifestError::LinkLoop { path });
+            let place = entry.path().display().to_string();
+            return Err(ManifestError::LinkLoop { place });
         }
         Ok(Self { path, real, links })
     }
@@ -114,7 +121,7 @@ impl Pending {
 
 /// Whether the entry is a folder or a link to one. A link that leads nowhere is none.
 pub(super) fn is_folder(entry: &DirEntry) -> Result<bool, ManifestError> {
-    let file_type = entry.file_type().map_err(ManifestError::io(entry.path()))?;
+    let file_type = entry.file_type().map_err(io(&entry.path()))?;
     Ok(if file_type.is_symlink() {
         fs::metadata(entry.path()).is_ok_and(|target| target.is_dir())
     } else {
@@ -124,9 +131,7 @@ pub(super) fn is_folder(entry: &DirEntry) -> Result<bool, ManifestError> {
 
 fn is_link(entry: &DirEntry) -> Result<bool, ManifestError> {
     let file_type = entry.file_type();
-    Ok(file_type
-        .map_err(ManifestError::io(entry.path()))?
-        .is_symlink())
+    Ok(file_type.map_err(io(&entry.path()))?.is_symlink())
 }
 
 /// The entry's name in `folder`.
@@ -135,7 +140,12 @@ pub(super) fn utf8_name(folder: &Path, entry: &DirEntry) -> Result<String, Manif
         .file_name()
         .into_string()
         .map_err(|name| ManifestError::NonUtf8Name {
-            path: folder.to_path_buf(),
+            place: folder.display().to_string(),
             name: name.to_string_lossy().into_owned(),
         })
+}
+
+/// For `map_err`: the operating system's refusal, with the path it was about.
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ManifestError {
+    ManifestError::io(path.display())
 }

@@ -6,44 +6,40 @@
 //! extension: in `7.jpg` and `7.seg.png`, the second is a mask. On purpose different: what that package would let
 //! pass as a sample without its image is an error.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::members::{Kind, Member, Members};
-use crate::archive::Archive;
+use crate::access::Object;
 use crate::error::ManifestError;
 use crate::extension::is_image;
-use crate::label::{JsonLabel, Labels, json_reason};
-use crate::sample::{Location, Sample, duplicate_id};
+use crate::index::{Entry, Spot};
+use crate::label::{JsonLabel, json_reason};
+use crate::listing::Listing;
+use crate::place::Place;
 
 /// The most bytes of a `.cls` member: one label.
 const MAX_CLASS_BYTES: u64 = 4 << 10;
 /// The most bytes of a `.json` member, which may hold much besides the label.
 const MAX_JSON_BYTES: u64 = 16 << 20;
 
-pub(crate) fn list(source: &Path) -> Result<Vec<Sample>, ManifestError> {
-    let archive = Archive::open(source).map_err(ManifestError::io(source))?;
-    let mut listing = Listing {
-        archive: Arc::new(archive),
-        labels: Labels::default(),
-        samples: Vec::new(),
+pub(crate) fn list(place: &Place, listing: &mut Listing<'_>) -> Result<(), ManifestError> {
+    let archive = listing.access.open(place)?;
+    let file = listing.files.add_file(&archive);
+    let mut shard = Shard {
+        archive,
+        file,
+        listing,
     };
-    listing.scan()?;
-    match duplicate_id(&listing.samples) {
-        None => Ok(listing.samples),
-        Some(duplicate) => Err(ManifestError::DuplicateKey {
-            path: source.to_path_buf(),
-            sample: duplicate.id.to_owned(),
-        }),
-    }
+    shard.scan()
 }
 
-struct Listing {
-    archive: Arc<Archive>,
-    labels: Labels,
-    samples: Vec<Sample>,
+/// One tar file while it is listed.
+struct Shard<'a, 'b> {
+    archive: Arc<Object>,
+    file: u32,
+    listing: &'a mut Listing<'b>,
 }
 
 /// The members of one key, as far as they matter.
@@ -54,10 +50,9 @@ struct Draft {
     json: Option<Member>,
 }
 
-impl Listing {
+impl Shard<'_, '_> {
     fn scan(&mut self) -> Result<(), ManifestError> {
-        let archive = Arc::clone(&self.archive);
-        let mut members = Members::of(&archive)?;
+        let mut members = Members::of(Arc::clone(&self.archive));
         let mut current: Option<Draft> = None;
         while let Some(member) = members.next()? {
             self.refuse_pieces(&member)?;
@@ -72,7 +67,7 @@ impl Listing {
                     current.insert(Draft::new(key))
                 }
             };
-            draft.add(member, self.archive.path())?;
+            draft.add(member, &self.archive)?;
         }
         current.map_or(Ok(()), |draft| self.finish(draft))
     }
@@ -87,7 +82,7 @@ impl Listing {
             Kind::File | Kind::Link | Kind::Other => return Ok(()),
         };
         Err(ManifestError::UnsupportedMember {
-            path: self.archive.path().to_path_buf(),
+            place: self.archive.place().to_string(),
             member: member.name.clone(),
             kind,
         })
@@ -97,29 +92,30 @@ impl Listing {
         let label = self.label(&draft)?;
         let Some(image) = draft.image else {
             return Err(ManifestError::NoImage {
-                path: self.archive.path().to_path_buf(),
+                place: self.archive.place().to_string(),
                 sample: draft.key,
             });
         };
-        self.samples.push(Sample {
-            id: draft.key.into(),
-            label,
-            location: Location::Member {
-                archive: Arc::clone(&self.archive),
+        self.listing.rows.push(&Entry {
+            id: id_of(&image.name),
+            label: label.as_deref(),
+            file: self.file,
+            line: 0,
+            spot: Spot::Member {
                 offset: image.offset,
                 length: image.length,
             },
-        });
-        Ok(())
+            stamp: None,
+        })
     }
 
     /// From `.cls`, else from `.json`, else from the folder that the key lies in.
-    fn label(&mut self, draft: &Draft) -> Result<Option<Arc<str>>, ManifestError> {
+    fn label(&self, draft: &Draft) -> Result<Option<String>, ManifestError> {
         if let Some(member) = &draft.class {
             let text = self.text(member, MAX_CLASS_BYTES)?;
             return match text.trim() {
                 "" => Err(self.bad_label(member, "it is empty".to_owned())),
-                label => Ok(Some(self.labels.share(label))),
+                label => Ok(Some(label.to_owned())),
             };
         }
         if let Some(member) = &draft.json {
@@ -127,10 +123,10 @@ impl Listing {
             let label =
                 json_label(&text).map_err(|error| self.bad_label(member, json_reason(&error)))?;
             if let Some(label) = label {
-                return Ok(Some(self.labels.share(&label.0)));
+                return Ok(Some(label.0.into_owned()));
             }
         }
-        Ok(folder_of(&draft.key).map(|folder| self.labels.share(folder)))
+        Ok(folder_of(&draft.key).map(str::to_owned))
     }
 
     fn text(&self, member: &Member, limit: u64) -> Result<String, ManifestError> {
@@ -141,14 +137,13 @@ impl Listing {
                 return Err(self.bad_label(member, reason));
             }
         };
-        let bytes = self.archive.read_at(member.offset, length);
-        let bytes = bytes.map_err(ManifestError::io(self.archive.path()))?;
+        let bytes = self.archive.read_at(member.offset, length)?;
         String::from_utf8(bytes).map_err(|error| self.bad_label(member, error.to_string()))
     }
 
     fn bad_label(&self, member: &Member, reason: String) -> ManifestError {
         ManifestError::BadLabel {
-            path: self.archive.path().to_path_buf(),
+            place: self.archive.place().to_string(),
             member: member.name.clone(),
             reason,
         }
@@ -166,7 +161,7 @@ impl Draft {
     }
 
     /// Takes a member of this key; one that is neither image nor label only shows that the key exists.
-    fn add(&mut self, member: Member, archive: &Path) -> Result<(), ManifestError> {
+    fn add(&mut self, member: Member, archive: &Object) -> Result<(), ManifestError> {
         let suffix = split_name(&member.name).map_or("", |(_, suffix)| suffix);
         let place = if is_image(suffix) {
             &mut self.image
@@ -179,7 +174,7 @@ impl Draft {
         };
         match place {
             Some(first) => Err(ManifestError::RepeatedMember {
-                path: archive.to_path_buf(),
+                place: archive.place().to_string(),
                 sample: self.key.clone(),
                 first: first.name.clone(),
                 second: member.name,
@@ -190,6 +185,15 @@ impl Draft {
             }
         }
     }
+}
+
+/// The id of an image: its member's name, as a folder of the same images would give it.
+fn id_of(name: &str) -> &str {
+    let mut id = name;
+    while let Some(rest) = id.strip_prefix("./") {
+        id = rest.trim_start_matches('/');
+    }
+    id
 }
 
 /// A member's key and extension, split at the first dot of its file name; `None` for what is not part of a sample.

@@ -116,6 +116,8 @@ fn options(parameters: &Parameters) -> fit::Options {
             min: *min as usize,
             max: *max as usize,
         },
+        // Nothing is fitted then.
+        AskedClusters::Given => Clusters::Fixed(1),
         AskedClusters::OneOf(list) => Clusters::OneOf(list.iter().map(|k| *k as usize).collect()),
     };
     let score = match parameters.score {

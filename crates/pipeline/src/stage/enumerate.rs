@@ -8,7 +8,7 @@
 
 use super::{Context, StageError};
 use crate::{CommitPoint, SampleError, request::version_id, tolerance::Tolerance};
-use curriculum_manifest::{ContentDigest, Manifest};
+use curriculum_manifest::{ContentDigest, Manifest, Sample};
 use curriculum_store::{Digest, ReadFailure, SAMPLES_PER_CHUNK, SampleRecord, Store, StoreError};
 use rayon::prelude::*;
 use std::{
@@ -148,8 +148,8 @@ fn read(
     range: Range<u64>,
     kept: &[SampleRecord],
 ) -> Result<Vec<SampleRecord>, StageError> {
-    let samples = &manifest.samples()[range.start as usize..range.end as usize];
-    let read = |(position, sample): (usize, &curriculum_manifest::Sample)| {
+    let samples = manifest.samples(range.clone())?;
+    let read = |(position, sample): (usize, &Sample)| {
         if interrupt.load(Ordering::Relaxed) {
             return Err(StageError::Interrupted);
         }
@@ -161,7 +161,7 @@ fn read(
             label: sample.label.as_deref().map(str::to_owned),
             ..SampleRecord::default()
         };
-        match manifest.read(range.start as usize + position) {
+        match manifest.read(range.start + position as u64) {
             Ok(bytes) => record.digest = Some(Digest::from(*blake3::hash(&bytes).as_bytes())),
             Err(error) => {
                 record.failure = Some(ReadFailure {

@@ -10,7 +10,8 @@ mod plan;
 
 use super::{Context, StageError};
 use crate::{
-    SampleError,
+    FeatureExtractor, SampleError,
+    extraction::Parser,
     features::{Features, Samples},
     tolerance::Tolerance,
 };
@@ -52,8 +53,14 @@ fn extract_missing(cx: &mut Context<'_>, space: &FeatureSpace) -> Result<(), Sta
     }
     cx.manifest()?;
     let tolerance = Tolerance::new(cx.job.sample_count, cx.job.parameters.max_failed_fraction);
-    let (Some(manifest), Some(extractor)) = (cx.manifest.as_ref(), &mut cx.extractor) else {
-        return Err(StageError::Failed("no manifest or no model".to_owned()));
+    let mut parser = Parser::new(cx.job.kind, space.dimension());
+    let extractor: &mut dyn FeatureExtractor = match (&mut parser, &mut cx.extractor) {
+        (Some(parser), _) => parser,
+        (None, Some(extractor)) => &mut **extractor,
+        (None, None) => return Err(StageError::Failed("this lane has no model".to_owned())),
+    };
+    let Some(manifest) = cx.manifest.manifest.as_ref() else {
+        return Err(StageError::Failed("no manifest".to_owned()));
     };
     let mut packer = Packer {
         job: cx.job.id,
@@ -128,7 +135,7 @@ fn account(cx: &mut Context<'_>, space: &FeatureSpace) -> Result<bool, StageErro
 /// them: a sample that was readable before and is not now fails the stage, not the sample.
 fn read<'a>(manifest: &Manifest, plan: &Plan<'_>, index: u64) -> Result<Cow<'a, [u8]>, ReadError> {
     let bytes = manifest
-        .read(index as usize)
+        .read(index)
         .map_err(|error| ReadError::Fatal(error.to_string()))?;
     let hash = || Digest::from(*blake3::hash(&bytes).as_bytes());
     match plan.sample(index) {

@@ -67,7 +67,7 @@ fn an_empty_summary_is_a_page_too() {
 #[test]
 fn without_images_the_ids_are_shown_and_why() {
     let html = rendered(&facts("class/a.png", "class", 1), Path::new("none"));
-    assert!(html.contains("Shown without images: none: no such file or folder."));
+    assert!(html.contains("Shown without images: none: no such file or object."));
     assert!(html.contains("class/a.png") && !html.contains("data:image"));
 }
 

@@ -327,6 +327,7 @@ impl ReadError {
                 | AccessError::Changed { .. }
                 | AccessError::Denied { .. }
                 | AccessError::Remote { .. }
+                | AccessError::TimedOut { .. }
                 | AccessError::Io { .. } => ReadErrorKind::Io,
             },
         }

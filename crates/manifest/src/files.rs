@@ -61,6 +61,12 @@ impl Files {
         }
     }
 
+    /// Whether any of them is not on this machine.
+    pub(crate) fn any_remote(&self) -> bool {
+        let mut places = self.list.iter().map(|file| &file.place);
+        places.any(|place| matches!(place, Place::Remote(_)))
+    }
+
     pub(crate) fn get(&self, number: u32) -> Option<&ListedFile> {
         self.list.get(number as usize)
     }

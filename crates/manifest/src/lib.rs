@@ -36,17 +36,19 @@ mod manifest;
 pub mod npy;
 mod place;
 mod read;
+mod reader;
 mod sample;
 mod source;
 #[cfg(test)]
 mod testing;
 
-pub use access::{Access, AccessError, AccessOptions, Allow, MAX_SAMPLE_BYTES};
+pub use access::{Access, AccessError, AccessOptions, Allow, MAX_SAMPLE_BYTES, Settings};
 pub use digest::ContentDigest;
 pub use error::{ManifestError, ReadError, ReadErrorKind};
 pub use extension::IMAGE_EXTENSIONS;
 pub use format::Format;
 pub use manifest::Manifest;
 pub use place::redacted;
+pub use reader::Reader;
 pub use sample::Sample;
 pub use source::{Columns, Kind, Source};

@@ -7,6 +7,8 @@ use crate::error::ReadError;
 use crate::files::ListedFile;
 use crate::index::{Spot, read_at};
 use crate::manifest::Manifest;
+use crate::place::Place;
+use crate::reader::Spotted;
 use crate::sample::Sample;
 
 impl Manifest {
@@ -21,11 +23,17 @@ impl Manifest {
     fn bytes_of(&self, sample: &Sample) -> Result<Vec<u8>, AccessError> {
         let file = self.file_of(sample)?;
         match sample.spot {
-            Spot::Id | Spot::Path(_) => self.access.read(&sample.place(&file.base())?, None),
+            Spot::Id | Spot::Path(_) => {
+                let place = sample.place(&file.base())?;
+                self.access
+                    .read_same(&place, None, sample_etag(sample).as_deref())
+            }
             Spot::Range { offset, length, .. } => {
                 let end = offset.saturating_add(length);
                 let place = sample.place(&file.base())?;
-                self.access.read(&place, Some(offset..end))
+                let etag = sample_etag(sample);
+                self.access
+                    .read_same(&place, Some(offset..end), etag.as_deref())
             }
             Spot::Member { offset, length } => {
                 let length = self.bounded(file, length)?;
@@ -37,6 +45,42 @@ impl Manifest {
             Spot::Row { .. } => Err(AccessError::NotAFile {
                 place: file.place.to_string(),
             }),
+        }
+    }
+
+    /// Whether any sample's bytes may lie elsewhere than on this machine.
+    pub(crate) fn may_be_remote(&self) -> bool {
+        self.files.any_remote() || self.format().names_paths()
+    }
+
+    /// Where the bytes of `sample` lie, if they are a remote object or a run of bytes of one.
+    pub(crate) fn spotted(&self, sample: &Sample) -> Option<Spotted> {
+        let file = self.files.get(sample.file)?;
+        let (place, range, etag) = match sample.spot {
+            Spot::Id | Spot::Path(_) => {
+                (sample.place(&file.base()).ok()?, None, sample_etag(sample))
+            }
+            Spot::Range { offset, length, .. } => {
+                let range = offset..offset.saturating_add(length);
+                (
+                    sample.place(&file.base()).ok()?,
+                    Some(range),
+                    sample_etag(sample),
+                )
+            }
+            Spot::Member { offset, length } => {
+                let range = offset..offset.saturating_add(length);
+                (file.place.clone(), Some(range), file.stamp.etag.clone())
+            }
+            Spot::Spooled { .. } | Spot::Row { .. } | Spot::Assigned(_) => return None,
+        };
+        match place {
+            Place::Remote(remote) => Some(Spotted {
+                remote,
+                range,
+                etag,
+            }),
+            Place::Local(_) => None,
         }
     }
 
@@ -73,4 +117,9 @@ impl Manifest {
             }),
         }
     }
+}
+
+/// The mark of the sample's own object, where the listing gave one.
+fn sample_etag(sample: &Sample) -> Option<String> {
+    sample.stamp.as_ref()?.etag.clone()
 }

@@ -104,13 +104,14 @@ impl Rules {
         }
     }
 
-    /// Whether the list names this web server (its port included), so that it may be a private one.
-    pub(super) fn names_host(&self, scheme: Scheme, host: &str) -> bool {
+    /// Whether the list names this host, on whatever port, so that it may be a private one.
+    pub(super) fn names_host(&self, name: &str) -> bool {
         match self {
             Self::Anything => true,
             Self::Only { prefixes, .. } => prefixes
                 .iter()
-                .any(|prefix| prefix.scheme == scheme && prefix.host == host),
+                .filter(|prefix| matches!(prefix.scheme, Scheme::Http | Scheme::Https))
+                .any(|prefix| prefix.host_name() == name),
         }
     }
 }
@@ -161,5 +162,115 @@ fn malformed(place: &Remote, reason: &str) -> AccessError {
     AccessError::Malformed {
         text: place.to_string(),
         reason: reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rules(entries: &[&str]) -> Rules {
+        let entries = entries.iter().map(|&entry| entry.to_owned());
+        Rules::of(&Allow::Only(entries.collect())).unwrap()
+    }
+
+    fn allows(rules: &Rules, text: &str) -> bool {
+        match Place::parse(text) {
+            Ok(Place::Local(path)) => rules.check_path(&path, &path).is_ok(),
+            Ok(Place::Remote(remote)) => rules.check_remote(&remote).is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    #[test]
+    fn prefixes_cover_whole_segments() {
+        let rules = rules(&["/data/sets", "s3://b/data", "https://h/p/", "gs://whole"]);
+        for text in [
+            "/data/sets",
+            "/data/sets/a.png",
+            "/data/sets/./a//b.png",
+            "file:///data/sets/x",
+            "s3://b/data",
+            "s3a://b/data/x/y.png",
+            "https://h/p/x.tar?sig=1",
+            "https://H:443/%70/x.tar",
+            "https://h/q/../p/x",
+            "gs://whole/anything",
+        ] {
+            assert!(allows(&rules, text), "{text}");
+        }
+        for text in [
+            "/data",
+            "/data/sets-2/a.png",
+            "/data/sets/../secret",
+            "/etc/passwd",
+            "sets/a.png",
+            "s3://b/data-2/x",
+            "s3://b/dat",
+            "s3://b2/data/x",
+            "gs://b/data/x",
+            "http://h/p/x",
+            "https://h:444/p/x",
+            "https://h.evil/p/x",
+            "https://h/p/../q",
+            "https://h/p/%2e%2e/q",
+            "https://h/p/..%2fq",
+            "https://evil@h/p/x",
+            "https://h@evil/p/x",
+            "gs://whole-2/x",
+        ] {
+            assert!(!allows(&rules, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_list_allows_nothing_and_says_so() {
+        let error = rules(&[])
+            .check_path(Path::new("/x"), Path::new("/x"))
+            .unwrap_err();
+        assert!(error.to_string().contains("sources.allow"), "{error}");
+        assert!(!allows(&rules(&[]), "s3://b/x"));
+        assert!(Rules::Anything.allow_anything());
+    }
+
+    #[test]
+    fn entries_must_be_absolute_and_plain() {
+        for entry in [
+            "data",
+            "/data/../etc",
+            "",
+            "https://h/p?sig=SECRET",
+            "ftp://h/",
+            "s3://",
+        ] {
+            let error = Rules::of(&Allow::Only(vec![entry.to_owned()])).unwrap_err();
+            assert!(matches!(error, AccessError::Malformed { .. }), "{entry}");
+            assert!(!error.to_string().contains("SECRET"), "{error}");
+        }
+    }
+
+    proptest! {
+        /// Whatever is tacked on: what is allowed lies below the prefix once all is decoded.
+        #[test]
+        fn nothing_climbs_out(tail in "[a-z./%2eEfF5cC\\\\?#:@;-]{0,24}") {
+            for prefix in ["https://h/p/", "s3://b/p/", "/p/"] {
+                let text = format!("{prefix}{tail}");
+                if !allows(&rules(&[prefix]), &text) {
+                    continue;
+                }
+                match Place::parse(&text).unwrap() {
+                    Place::Local(path) => {
+                        prop_assert!(path.starts_with("/p"));
+                        prop_assert!(!path.components().any(|part| part == Component::ParentDir));
+                    }
+                    Place::Remote(remote) => {
+                        prop_assert!(remote.key == "p" || remote.key.starts_with("p/"));
+                        prop_assert!(!remote.key.contains("/../") && !remote.key.ends_with("/.."));
+                    }
+                }
+            }
+        }
     }
 }

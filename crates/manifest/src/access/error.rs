@@ -67,6 +67,14 @@ pub enum AccessError {
         /// What happened.
         reason: String,
     },
+    /// An answer that came too slowly.
+    #[error("{place}: not complete after {seconds} s")]
+    TimedOut {
+        /// The place.
+        place: String,
+        /// How long was waited.
+        seconds: f32,
+    },
     /// The operating system refused, or the bytes ended early.
     #[error("{place}: {source}")]
     Io {
@@ -103,6 +111,7 @@ impl From<AccessError> for io::Error {
                 io::ErrorKind::PermissionDenied
             }
             AccessError::Io { source, .. } => source.kind(),
+            AccessError::TimedOut { .. } => io::ErrorKind::TimedOut,
             AccessError::Malformed { .. }
             | AccessError::NotAFile { .. }
             | AccessError::TooLarge { .. }

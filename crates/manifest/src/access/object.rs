@@ -4,9 +4,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use super::blocks::Blocks;
 use super::error::AccessError;
+use super::remote::{Download, Net, Wanted};
 use super::stamp::Stamp;
-use crate::place::Place;
+use crate::place::{Place, Remote};
+
+/// What a reader passes over by reading; farther ahead it asks anew.
+const READ_OVER_BYTES: u64 = 4 << 20;
 
 /// An open file, or an object whose state is known. Reads name their offset, so threads share it without a lock, and
 /// what was opened is what is read: a local file replaced under its name goes on giving its old bytes, and an object
@@ -22,6 +27,11 @@ pub(crate) struct Object {
 #[derive(Debug)]
 enum Bytes {
     Local(File),
+    Remote {
+        remote: Remote,
+        net: Arc<Net>,
+        blocks: Blocks,
+    },
 }
 
 impl Object {
@@ -31,6 +41,19 @@ impl Object {
             length: stamp.size.unwrap_or(0),
             stamp,
             bytes: Bytes::Local(file),
+        }
+    }
+
+    pub(super) fn remote(remote: Remote, net: Arc<Net>, stamp: Stamp) -> Self {
+        Self {
+            place: Place::Remote(remote.clone()),
+            length: stamp.size.unwrap_or(0),
+            stamp,
+            bytes: Bytes::Remote {
+                remote,
+                net,
+                blocks: Blocks::default(),
+            },
         }
     }
 
@@ -55,6 +78,25 @@ impl Object {
                 read_exact_at(file, &mut bytes, offset).map_err(AccessError::io(&self.place))?;
                 Ok(bytes)
             }
+            Bytes::Remote { remote, net, .. } => {
+                let end = self.end_of(offset, length)?;
+                let wanted = Wanted {
+                    range: Some(offset..end),
+                    etag: self.stamp.etag.clone(),
+                    limit: length as u64,
+                };
+                net.fetch(remote, wanted)
+            }
+        }
+    }
+
+    /// Reads some of the bytes at `offset`, as [`Read::read`] does. Small reads near each other cost one request.
+    pub(crate) fn read_some(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, AccessError> {
+        match &self.bytes {
+            Bytes::Local(file) => {
+                read_at(file, buffer, offset).map_err(AccessError::io(&self.place))
+            }
+            Bytes::Remote { blocks, .. } => blocks.read(self, offset, buffer),
         }
     }
 
@@ -63,22 +105,56 @@ impl Object {
         Sequential {
             object: Arc::clone(self),
             offset,
+            download: None,
         }
+    }
+
+    fn end_of(&self, offset: u64, length: usize) -> Result<u64, AccessError> {
+        let end = offset.checked_add(length as u64);
+        end.filter(|end| *end <= self.length)
+            .ok_or_else(|| AccessError::Io {
+                place: self.place.to_string(),
+                source: io::ErrorKind::UnexpectedEof.into(),
+            })
     }
 }
 
-/// Reads an [`Object`] from front to back.
+/// Reads an [`Object`] from front to back. What is remote is fetched ahead.
 #[derive(Debug)]
 pub(crate) struct Sequential {
     object: Arc<Object>,
     offset: u64,
+    /// Begun at the first read.
+    download: Option<Download>,
+}
+
+impl Sequential {
+    /// Where the next read begins.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Passes over `bytes` bytes, which need not be there.
+    pub(crate) fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        if self.download.is_some() && bytes <= READ_OVER_BYTES {
+            let skipped = io::copy(&mut self.by_ref().take(bytes), &mut io::sink())?;
+            self.offset += bytes - skipped;
+        } else {
+            self.download = None;
+            self.offset = self.offset.saturating_add(bytes);
+        }
+        Ok(())
+    }
 }
 
 impl Read for Sequential {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = match &self.object.bytes {
-            Bytes::Local(file) => {
-                read_at(file, buffer, self.offset).map_err(AccessError::io(&self.object.place))?
+        let object = &self.object;
+        let read = match &object.bytes {
+            Bytes::Local(_) => object.read_some(self.offset, buffer)?,
+            Bytes::Remote { remote, net, .. } => {
+                let start = || net.download(remote, &object.stamp, self.offset);
+                self.download.get_or_insert_with(start).read(buffer)?
             }
         };
         self.offset += read as u64;

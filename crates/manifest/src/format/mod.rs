@@ -60,6 +60,14 @@ impl Format {
         }
     }
 
+    /// Whether its rows name the files that hold the bytes, which may lie anywhere.
+    pub(crate) fn names_paths(self) -> bool {
+        match self {
+            Self::Jsonl => true,
+            Self::ImageFolder | Self::WebDataset => false,
+        }
+    }
+
     /// What a file of this format counts its samples in.
     pub(crate) fn unit(self) -> &'static str {
         match self {

@@ -69,7 +69,8 @@ pub enum StoreError {
     /// What was asked cannot be stored.
     #[error("{0}")]
     Invalid(String),
-    /// The database failed.
+    /// The database failed. When a write failed it refuses everything until the folder is opened
+    /// again, since it cannot know what reached the disk; what was flushed before is kept.
     #[error("database: {0}")]
     Database(#[from] sled::Error),
 }

@@ -19,10 +19,10 @@ mod space;
 
 pub use space::FeatureSpace;
 
-use crate::{Digest, Result, Store, StoreError};
+use crate::{Digest, Result, Store, StoreError, files};
 use serde::{Deserialize, Serialize};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError},
 };
 
@@ -94,6 +94,40 @@ impl Store {
         self.root().join("features").join(model.to_string())
     }
 }
+
+/// Whether a file of a space holds a run of its index, by its name.
+pub(crate) fn is_run(name: &str) -> bool {
+    run::Run::parse_name(name).is_some()
+}
+
+/// Whether a file of a space is a pack, of features or of what was forgotten, by its name.
+pub(crate) fn is_pack(name: &str) -> bool {
+    space::number(name, ".features").is_some() || space::number(name, ".forgotten").is_some()
+}
+
+/// Verifies a pack; its dimension is returned, unless it lists what was forgotten.
+pub(crate) fn verify_pack(path: &Path) -> Result<Option<usize>> {
+    let damaged = |reason| StoreError::corrupt(path.display().to_string(), reason);
+    let bytes = files::read_whole(path, LONGEST_PACK)?.ok_or_else(|| damaged("missing"))?;
+    let (_, dimension) = format::decode(&bytes).map_err(damaged)?;
+    let forgotten = path.extension().is_some_and(|e| e == "forgotten");
+    Ok((!forgotten).then_some(dimension))
+}
+
+/// Verifies a run of an index: how many entries it has, and how many of them are damaged.
+pub(crate) fn verify_run(path: &Path) -> Result<(u64, u64)> {
+    let run = run::Run::open(path.to_owned())?;
+    let mut damaged = 0;
+    let mut whole = 0;
+    for entry in run.entries(&mut damaged)? {
+        entry?;
+        whole += 1;
+    }
+    Ok((whole + damaged, damaged))
+}
+
+/// Of any dimension that a model might have.
+const LONGEST_PACK: u64 = 1 << 32;
 
 /// Spaces in use.
 pub(crate) type Spaces = std::collections::HashMap<Digest, FeatureSpace>;

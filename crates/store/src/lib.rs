@@ -21,6 +21,7 @@
 //! | [`record`], [`parameters`] | the records and their fields |
 //! | [`job`], [`version`], [`curricula`] | jobs; versions; names, aliases and retention |
 //! | [`mod@column`], [`sample`], [`features`] | the arrays of versions; the samples; their features |
+//! | [`verify`] | reads everything and tells what is damaged |
 //! | [`digest`] | content hashes |
 
 pub mod column;
@@ -36,6 +37,7 @@ pub mod record;
 mod room;
 pub mod sample;
 pub mod store;
+pub mod verify;
 pub mod version;
 
 pub use column::Column;
@@ -50,6 +52,7 @@ pub use record::{
 };
 pub use sample::SAMPLES_PER_CHUNK;
 pub use store::{Store, StoreOptions};
+pub use verify::{Counted, Damage, Verification, VerifyProgress};
 
 /// What every fallible call here returns.
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -100,6 +100,18 @@ impl Store {
         })
     }
 
+    /// As [`Store::open_with`], of a folder that is there.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is no data folder; then see there.
+    pub fn open_existing(root: &Path, options: StoreOptions) -> Result<Self> {
+        if !root.join("SCHEMA").is_file() {
+            let what = format!("data folder at {}", root.display());
+            return Err(StoreError::NotFound(what));
+        }
+        Self::open_with(root, options)
+    }
+
     /// Returns once everything written so far is on disk.
     ///
     /// # Errors

@@ -361,7 +361,7 @@ impl Names {
 }
 
 /// The number in the name of a pack.
-fn number(name: &str, extension: &str) -> Option<u64> {
+pub(super) fn number(name: &str, extension: &str) -> Option<u64> {
     let digits = name.strip_prefix("pack-")?.strip_suffix(extension)?;
     let number = digits.parse().ok()?;
     (number <= LAST_PACK && format!("{number:08}") == digits).then_some(number)

@@ -17,6 +17,7 @@ mod packs;
 mod run;
 mod space;
 
+pub(crate) use packs::Packs;
 pub use space::FeatureSpace;
 
 use crate::{Digest, Result, Store, StoreError, files};
@@ -90,6 +91,12 @@ impl Store {
         }
     }
 
+    /// Lets go of a space whose files are to be removed.
+    pub(crate) fn close_space(&self, model: Digest) {
+        let mut spaces = self.spaces.lock().unwrap_or_else(PoisonError::into_inner);
+        spaces.remove(&model);
+    }
+
     pub(crate) fn space_folder(&self, model: Digest) -> PathBuf {
         self.root().join("features").join(model.to_string())
     }
@@ -124,6 +131,11 @@ pub(crate) fn verify_run(path: &Path) -> Result<(u64, u64)> {
         whole += 1;
     }
     Ok((whole + damaged, damaged))
+}
+
+/// Entries of a run; 0 when it is damaged.
+pub(crate) fn run_entries(path: &Path) -> u64 {
+    run::Run::open(path.to_owned()).map_or(0, |run| run.entries)
 }
 
 /// Of any dimension that a model might have.

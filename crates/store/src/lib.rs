@@ -22,6 +22,7 @@
 //! | [`job`], [`version`], [`curricula`] | jobs; versions; names, aliases and retention |
 //! | [`mod@column`], [`sample`], [`features`] | the arrays of versions; the samples; their features |
 //! | [`verify`] | reads everything and tells what is damaged |
+//! | [`garbage`] | removes what nothing refers to |
 //! | [`digest`] | content hashes |
 
 pub mod column;
@@ -31,6 +32,7 @@ mod envelope;
 pub mod error;
 pub mod features;
 mod files;
+pub mod garbage;
 pub mod job;
 pub mod parameters;
 pub mod record;
@@ -45,6 +47,7 @@ pub use curricula::{CurriculumRecord, LATEST, Reference};
 pub use digest::Digest;
 pub use error::StoreError;
 pub use features::{FeatureSpace, Found, Pack, PackFailure, PackOutline};
+pub use garbage::Garbage;
 pub use parameters::{Clusters, Parameters, ScheduleRecord, Score};
 pub use record::{
     Candidate, ClusterRecord, ClusteringRecord, Identity, JobRecord, JobState, ReadFailure,

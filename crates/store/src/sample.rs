@@ -99,12 +99,22 @@ impl Store {
         Ok(found)
     }
 
+    /// Numbers of the chunks of a listing that are there, ascending.
+    pub(crate) fn sample_chunks(&self, listing: Digest) -> Result<Vec<u64>> {
+        let mut chunks = Vec::new();
+        for name in files::names(&self.sample_folder(listing))? {
+            chunks.extend(chunk_number(&name?));
+        }
+        chunks.sort_unstable();
+        Ok(chunks)
+    }
+
     pub(crate) fn sample_folder(&self, listing: Digest) -> PathBuf {
         self.root().join("samples").join(listing.to_string())
     }
 
     fn sample_path(&self, listing: Digest, chunk: u64) -> PathBuf {
-        self.sample_folder(listing).join(format!("{chunk:08}"))
+        self.sample_folder(listing).join(chunk_name(chunk))
     }
 
     fn stored_chunk(&self, listing: Digest, chunk: u64) -> Result<Vec<SampleRecord>> {
@@ -115,6 +125,15 @@ impl Store {
 
 fn missing(listing: Digest, index: u64) -> StoreError {
     StoreError::corrupt(format!("sample {index} of listing {listing}"), "missing")
+}
+
+pub(crate) fn chunk_name(chunk: u64) -> String {
+    format!("{chunk:08}")
+}
+
+pub(crate) fn chunk_number(name: &str) -> Option<u64> {
+    let number = name.parse().ok();
+    number.filter(|number| chunk_name(*number) == name)
 }
 
 /// What a chunk is bound to.

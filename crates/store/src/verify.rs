@@ -2,7 +2,7 @@
 //!
 //! Every value is read and its checksum verified, and every reference is followed: from a curriculum to
 //! its versions, from a version to its columns, sketch, clustering and samples, from the index to the
-//! packs. What nothing refers to is read too and is no damage; garbage collection removes it.
+//! packs. What nothing refers to is read too and is no damage; [`crate::garbage`] removes it.
 //!
 //! The folder must be opened for it, and sled cannot open without writing (it writes its snapshot anew).
 //! Nothing else is written, and [`Store::open_existing`] creates nothing.
@@ -197,6 +197,11 @@ impl Counted {
     pub(crate) fn add(&mut self, bytes: u64) {
         self.count += 1;
         self.bytes += bytes;
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.bytes += other.bytes;
     }
 }
 

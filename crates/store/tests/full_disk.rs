@@ -213,7 +213,7 @@ fn a_database_that_meets_the_end_of_the_disk_keeps_what_it_had() {
     assert!(put.and_then(|()| store.flush()).is_err());
     drop(store);
     let store = open(&disk.data(), 0);
-    let errors = store.job_errors(digest(1), 10_000).unwrap();
+    let errors = store.job_errors(digest(1), None, 20_000).unwrap();
     assert!(
         errors.len() as u64 >= stored,
         "{} of {stored}",

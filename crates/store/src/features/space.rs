@@ -7,7 +7,7 @@ use super::{
     packs::Packs,
     run::Run,
 };
-use crate::{Digest, Result, StoreError, files, room::Room};
+use crate::{Counted, Digest, Result, StoreError, files, room::Room};
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
@@ -225,6 +225,36 @@ impl FeatureSpace {
             }
         }
         self.shrink(*writer)
+    }
+
+    /// Removes all packs but those in `needed`, and index entries that then lead nowhere; with
+    /// `dry_run`, only counts both.
+    pub(crate) fn remove_all_but(
+        &self,
+        needed: &Packs,
+        dry_run: bool,
+    ) -> Result<(Counted, Counted)> {
+        let _writer = self.writer();
+        let packs = self.state().packs.clone();
+        let (mut removed, mut kept) = (Counted::default(), Packs::default());
+        for number in packs.iter() {
+            if needed.contains(number) {
+                kept.insert(number);
+                continue;
+            }
+            removed.add(files::file_bytes(&self.path(number))?);
+            if !dry_run {
+                self.state_mut().packs.remove(number);
+                files::remove_file(&self.path(number))?;
+            }
+        }
+        let stale = self.state().index.stale(&kept)?;
+        if stale.count > 0 && !dry_run {
+            let runs = self.state().index.runs().to_vec();
+            let run = index::merge(&self.0.folder, &runs, &kept)?;
+            self.state_mut().index.replace(runs.len(), run)?;
+        }
+        Ok((removed, stale))
     }
 
     fn check(&self, pack: &Pack) -> Result<()> {

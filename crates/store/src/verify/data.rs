@@ -1,7 +1,10 @@
 //! Verifies the files: columns, samples, packs and their index.
 
 use super::{Step, Verifier};
-use crate::{Column, Digest, Result, SAMPLES_PER_CHUNK, features, files};
+use crate::{
+    Column, Digest, Result, SAMPLES_PER_CHUNK, features, files,
+    sample::{chunk_name, chunk_number},
+};
 use std::path::{Path, PathBuf};
 
 impl Verifier<'_> {
@@ -40,17 +43,14 @@ impl Verifier<'_> {
     pub(super) fn samples(&mut self) -> Step {
         self.activity = "samples";
         for (listing, folder) in self.folders("samples")? {
-            let mut chunks: Vec<u64> = Vec::new();
             for name in files::names(&folder)? {
                 let name = name?;
-                match name.parse() {
-                    Ok(chunk) if format!("{chunk:08}") == name => chunks.push(chunk),
-                    _ => self.damage(folder.join(name).display().to_string(), foreign()),
+                if chunk_number(&name).is_none() {
+                    self.damage(folder.join(name).display().to_string(), foreign());
                 }
             }
-            chunks.sort_unstable();
             let mut whole = Some(0);
-            for chunk in chunks {
+            for chunk in self.store.sample_chunks(listing)? {
                 let samples = self.sample_chunk(listing, &folder, chunk)?;
                 // Complete up to here: every chunk before was there, and full.
                 let before = whole.filter(|before| *before == chunk * SAMPLES_PER_CHUNK);
@@ -65,7 +65,7 @@ impl Verifier<'_> {
 
     /// The number of samples in a chunk; `None` when it is damaged.
     fn sample_chunk(&mut self, listing: Digest, folder: &Path, chunk: u64) -> Step<Option<u64>> {
-        let bytes = files::file_bytes(&folder.join(format!("{chunk:08}")))?;
+        let bytes = files::file_bytes(&folder.join(chunk_name(chunk)))?;
         self.found.sample_chunks.add(bytes);
         let samples = match self.store.sample_chunk(listing, chunk) {
             Ok(samples) => samples.map(|samples| samples.len() as u64),

@@ -21,8 +21,8 @@ fn filled() -> (Store, tempfile::TempDir) {
     let samples: Vec<_> = (0..SAMPLES as u8)
         .map(|n| SampleRecord {
             id: format!("s{n}"),
-            label: None,
             digest: Some(digest(n)),
+            ..SampleRecord::default()
         })
         .collect();
     store.put_sample_chunk(digest(1), 0, &samples).unwrap();

@@ -66,6 +66,9 @@ pub enum StoreError {
     /// There is no such curriculum, version or alias.
     #[error("there is no {0}")]
     NotFound(String),
+    /// A file that was to be imported is damaged, or is no exported version.
+    #[error("not a whole exported version: {0}")]
+    Portable(String),
     /// What was asked cannot be stored.
     #[error("{0}")]
     Invalid(String),

@@ -71,6 +71,44 @@ impl Drop for NewFile {
     }
 }
 
+/// A folder on its way to its name. Dropped before [`NewFolder::publish`], it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct NewFolder {
+    path: PathBuf,
+    published: bool,
+}
+
+impl NewFolder {
+    pub(crate) fn create(path: PathBuf) -> Result<Self> {
+        create_folder(&path)?;
+        Ok(Self {
+            path,
+            published: false,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the folder, whose files are on disk, its name; another of that name is removed before.
+    pub(crate) fn publish(mut self, name: &Path) -> Result<()> {
+        remove_folder(name)?;
+        fs::rename(&self.path, name).map_err(StoreError::io("rename to", name))?;
+        self.published = true;
+        let parent = name.parent().unwrap_or(Path::new("."));
+        sync_folder(parent).map_err(StoreError::io("sync", parent))
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
 /// Writes `bytes` to `path` by way of `temporary`, which lies on the same file system.
 pub(crate) fn write_whole(temporary: PathBuf, path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = NewFile::create(temporary)?;
@@ -152,8 +190,13 @@ pub(crate) fn names(folder: &Path) -> Result<impl Iterator<Item = Result<String>
 pub(crate) fn remove_unfinished(folder: &Path) -> Result<()> {
     for name in names(folder)? {
         let name = name?;
-        if name.starts_with(UNFINISHED) {
-            remove_file(&folder.join(name))?;
+        if !name.starts_with(UNFINISHED) {
+            continue;
+        }
+        let path = folder.join(name);
+        match path.is_dir() {
+            true => drop(remove_folder(&path)?),
+            false => drop(remove_file(&path)?),
         }
     }
     Ok(())

@@ -22,6 +22,7 @@
 //! | [`job`], [`version`], [`curricula`] | jobs; versions; names, aliases and retention |
 //! | [`mod@column`], [`sample`], [`features`] | the arrays of versions; the samples; their features |
 //! | [`verify`] | reads everything and tells what is damaged |
+//! | [`portable`] | a version as one file, out and in |
 //! | [`garbage`] | removes what nothing refers to |
 //! | [`digest`] | content hashes |
 
@@ -35,6 +36,7 @@ mod files;
 pub mod garbage;
 pub mod job;
 pub mod parameters;
+pub mod portable;
 pub mod record;
 mod room;
 pub mod sample;
@@ -49,6 +51,7 @@ pub use error::StoreError;
 pub use features::{FeatureSpace, Found, Pack, PackFailure, PackOutline};
 pub use garbage::Garbage;
 pub use parameters::{Clusters, Parameters, ScheduleRecord, Score};
+pub use portable::Imported;
 pub use record::{
     Candidate, ClusterRecord, ClusteringRecord, Identity, JobRecord, JobState, ReadFailure,
     SampleRecord, Stage, SummaryRecord, SummarySample, VersionRecord,

@@ -8,7 +8,7 @@ use crate::{Digest, Result, SampleRecord, Store, StoreError, envelope, files};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// Bytes of the longest chunk that can be meant.
@@ -29,13 +29,24 @@ impl Store {
         chunk: u64,
         samples: &[SampleRecord],
     ) -> Result<()> {
+        let folder = self.sample_folder(listing);
+        self.create_below("samples", &folder)?;
+        self.write_sample_chunk(&folder, listing, chunk, samples)
+    }
+
+    /// As [`Store::put_sample_chunk`], in a folder that exists.
+    pub(crate) fn write_sample_chunk(
+        &self,
+        folder: &Path,
+        listing: Digest,
+        chunk: u64,
+        samples: &[SampleRecord],
+    ) -> Result<()> {
         let value = envelope::seal_json_for(&place(listing, chunk), &samples);
         self.room().check(value.len() as u64)?;
-        let path = self.sample_path(listing, chunk);
-        self.create_below("samples", &self.sample_folder(listing))?;
         let mut file = self.new_file("samples")?;
         file.write(&value)?;
-        file.publish(&path)
+        file.publish(&folder.join(chunk_name(chunk)))
     }
 
     /// The samples of chunk `chunk`; `None` when it was not written.

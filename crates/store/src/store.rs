@@ -3,7 +3,7 @@
 use crate::{
     Result, StoreError,
     features::Spaces,
-    files::{self, NewFile},
+    files::{self, NewFile, NewFolder},
     room::Room,
 };
 use std::{
@@ -123,9 +123,23 @@ impl Store {
 
     /// A temporary file in a folder of the data folder that exists.
     pub(crate) fn new_file(&self, folder: &str) -> Result<NewFile> {
+        self.new_file_in(&self.root.join(folder))
+    }
+
+    pub(crate) fn new_file_in(&self, folder: &Path) -> Result<NewFile> {
+        NewFile::create(folder.join(self.temporary_name()))
+    }
+
+    /// A temporary folder in a folder of the data folder, which is created.
+    pub(crate) fn new_folder(&self, folder: &str) -> Result<NewFolder> {
+        let folder = self.root.join(folder);
+        files::create_folder(&folder)?;
+        NewFolder::create(folder.join(self.temporary_name()))
+    }
+
+    fn temporary_name(&self) -> String {
         let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}-{number}", files::UNFINISHED);
-        NewFile::create(self.root.join(folder).join(name))
+        format!("{}-{number}", files::UNFINISHED)
     }
 
     /// Creates `parent`, a folder of the data folder, and `folder` in it.

@@ -156,6 +156,7 @@ impl Verifier<'_> {
             | StoreError::Held { .. }
             | StoreError::NotFound(_)
             | StoreError::Invalid(_)
+            | StoreError::Portable(_)
             | StoreError::Database(_)) => return Err(other),
         }
         Ok(())

@@ -7,8 +7,8 @@
 //!   index-…-….run              where each digest lies, sorted; made from the packs and replaceable
 //! ```
 //!
-//! A file appears under its name only when it is complete and on disk, and never changes, so an
-//! interrupted extraction goes on with the digests that are in no pack. The index is derived: at
+//! A file appears under its name only when it is complete, and never changes, so an interrupted
+//! extraction goes on with the digests that are in no pack. It is on disk for certain after a flush. The index is derived: at
 //! opening, packs that no run covers are read again. See [`index`] for how it stays small in memory.
 
 mod format;
@@ -78,7 +78,11 @@ impl Store {
         let space = match spaces.get(&model) {
             Some(space) => FeatureSpace::clone(space),
             None => {
-                let space = FeatureSpace::open(self.space_folder(model), dimension, self.room())?;
+                let space = {
+                    let folder = self.space_folder(model);
+                    let unsynced = self.unsynced().clone();
+                    FeatureSpace::open(folder, dimension, self.room(), unsynced)?
+                };
                 spaces.insert(model, space.clone());
                 space
             }

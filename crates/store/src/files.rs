@@ -1,6 +1,6 @@
 //! Files that are there completely or not at all.
 
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, unsynced::Unsynced};
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, Write},
@@ -47,6 +47,13 @@ impl NewFile {
             .rewind()
             .and_then(|()| self.file.write_all(bytes))
             .map_err(StoreError::io("write", &self.temporary))
+    }
+
+    /// Puts the file under its name, and on disk with the others of `unsynced`.
+    pub(crate) fn publish_later(mut self, path: &Path, unsynced: &Unsynced) -> Result<()> {
+        fs::rename(&self.temporary, path).map_err(StoreError::io("rename to", path))?;
+        self.published = true;
+        unsynced.add(path.to_owned())
     }
 
     /// Puts the file on disk and under its name.

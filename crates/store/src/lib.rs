@@ -12,7 +12,7 @@
 //!
 //! Small records that change are sled's; what is large and never changes is a file that appears under
 //! its name when it is complete and on disk. Data first, marker last: a record that says something
-//! is done is written, and flushed, after the data it speaks of. Every value carries a checksum; one
+//! is done is written, and flushed, after the data it speaks of was. Every value carries a checksum; one
 //! that fails is [`StoreError::Corrupt`] and is never used.
 //!
 //! | module | holds |
@@ -41,6 +41,7 @@ pub mod record;
 mod room;
 pub mod sample;
 pub mod store;
+mod unsynced;
 pub mod verify;
 pub mod version;
 

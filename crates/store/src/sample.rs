@@ -2,7 +2,7 @@
 //!
 //! `samples/<listing>/<chunk>` is a checksum over the listing, the chunk's number and the records, and
 //! the records as JSON. Chunks are written one by one while a source is read, each completely or not
-//! at all, so enumeration goes on after the last.
+//! at all, so enumeration goes on after the last. They are on disk for certain after a flush.
 
 use crate::{Digest, Result, SampleRecord, Store, StoreError, envelope, files};
 use std::{
@@ -46,7 +46,7 @@ impl Store {
         self.room().check(value.len() as u64)?;
         let mut file = self.new_file("samples")?;
         file.write(&value)?;
-        file.publish(&folder.join(chunk_name(chunk)))
+        file.publish_later(&folder.join(chunk_name(chunk)), self.unsynced())
     }
 
     /// The samples of chunk `chunk`; `None` when it was not written.

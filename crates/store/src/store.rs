@@ -5,6 +5,7 @@ use crate::{
     features::Spaces,
     files::{self, NewFile, NewFolder},
     room::Room,
+    unsynced::Unsynced,
 };
 use std::{
     fs::{self, File, TryLockError},
@@ -52,6 +53,7 @@ pub struct Store {
     pub(crate) spaces: Mutex<Spaces>,
     root: PathBuf,
     room: Room,
+    unsynced: Unsynced,
     /// Tells temporary files of this process apart.
     temporaries: AtomicU64,
     db: sled::Db,
@@ -94,6 +96,7 @@ impl Store {
             spaces: Mutex::default(),
             root: root.to_owned(),
             room: Room::new(root, options.min_free_bytes),
+            unsynced: Unsynced::default(),
             temporaries: AtomicU64::default(),
             db,
             _lock: lock,
@@ -117,6 +120,7 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn flush(&self) -> Result<()> {
+        self.unsynced.sync()?;
         self.db.flush()?;
         Ok(())
     }
@@ -149,6 +153,10 @@ impl Store {
         }
         files::create_folder(&self.root.join(parent))?;
         files::create_folder(folder)
+    }
+
+    pub(crate) fn unsynced(&self) -> &Unsynced {
+        &self.unsynced
     }
 
     pub(crate) fn room(&self) -> Room {

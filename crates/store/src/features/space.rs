@@ -7,7 +7,7 @@ use super::{
     packs::Packs,
     run::Run,
 };
-use crate::{Counted, Digest, Result, StoreError, files, room::Room};
+use crate::{Counted, Digest, Result, StoreError, files, room::Room, unsynced::Unsynced};
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
@@ -28,6 +28,7 @@ struct Inner {
     folder: PathBuf,
     dimension: usize,
     room: Room,
+    unsynced: Unsynced,
     /// Number of the next pack. Held by whoever writes; readers do not wait for it.
     writer: Mutex<u64>,
     /// Written only for the moment in which something that is on disk becomes visible.
@@ -51,7 +52,12 @@ struct Names {
 }
 
 impl FeatureSpace {
-    pub(super) fn open(folder: PathBuf, dimension: usize, room: Room) -> Result<Self> {
+    pub(super) fn open(
+        folder: PathBuf,
+        dimension: usize,
+        room: Room,
+        unsynced: Unsynced,
+    ) -> Result<Self> {
         if let Some(parent) = folder.parent() {
             files::create_folder(parent)?;
         }
@@ -63,6 +69,7 @@ impl FeatureSpace {
             folder,
             dimension,
             room,
+            unsynced,
             writer: Mutex::new(names.next),
             state: RwLock::new(State {
                 index,
@@ -281,7 +288,9 @@ impl FeatureSpace {
         *writer += 1;
         let folder = &self.0.folder;
         let path = folder.join(name(number));
-        files::write_whole(folder.join(files::UNFINISHED), &path, bytes)?;
+        let mut file = files::NewFile::create(folder.join(files::UNFINISHED))?;
+        file.write(bytes)?;
+        file.publish_later(&path, &self.0.unsynced)?;
         Ok(number)
     }
 

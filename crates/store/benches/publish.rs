@@ -11,39 +11,23 @@
     reason = "a measurement"
 )]
 
+mod support;
+
 use curriculum::{Pacing, Sketch, difficulty::Normalization};
 use curriculum_store::{
     ClusteringRecord, Clusters, Column, Digest, Parameters, ScheduleRecord, Score, Store,
     SummaryRecord, VersionRecord,
 };
-use std::{
-    fs,
-    hint::black_box,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, path::Path};
+use support::{Memory, arguments, size, timed};
 
 const CLUSTERS: u32 = 1000;
 const DIMENSION: u32 = 384;
 const VERSION: [u8; 32] = [7; 32];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let quick = arguments.iter().any(|a| a == "--quick");
-    let mut plain = arguments.iter().filter(|a| !a.starts_with('-'));
-    let default = if quick { 1_000_000 } else { 10_000_000 };
-    let samples = plain
-        .next()
-        .map_or(default, |n| n.replace('_', "").parse().unwrap());
     let temporary = tempfile::tempdir().unwrap();
-    let folder = plain
-        .next()
-        .map_or(temporary.path().to_owned(), PathBuf::from);
+    let (samples, folder) = arguments([1_000_000, 10_000_000], temporary.path());
     measure(&folder, samples);
 }
 
@@ -171,58 +155,4 @@ fn mix(n: u64) -> u64 {
     let n = (n ^ n >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let n = (n ^ n >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     n ^ n >> 31
-}
-
-fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
-    let started = Instant::now();
-    let outcome = work();
-    (outcome, started.elapsed().as_secs_f64())
-}
-
-/// Bytes of all files below `folder`.
-fn size(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
-    let sizes = entries.map(|entry| match entry.file_type().unwrap().is_dir() {
-        true => size(&entry.path()),
-        false => entry.metadata().unwrap().len(),
-    });
-    sizes.sum()
-}
-
-/// The highest anonymous memory of this process since the watch began, over what it was then, looked
-/// at every two milliseconds.
-struct Memory {
-    stop: Arc<AtomicBool>,
-    watcher: thread::JoinHandle<u64>,
-}
-
-impl Memory {
-    fn watch() -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let before = anonymous();
-        let watcher = thread::spawn(move || {
-            let mut peak = 0;
-            while !stopped.load(Ordering::Relaxed) {
-                peak = anonymous().saturating_sub(before).max(peak);
-                thread::sleep(Duration::from_millis(2));
-            }
-            peak
-        });
-        Self { stop, watcher }
-    }
-
-    /// KiB.
-    fn peak(self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.watcher.join().unwrap()
-    }
-}
-
-fn anonymous() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mut lines = status.lines();
-    let line = lines.find_map(|line| line.strip_prefix("RssAnon:"));
-    line.and_then(|line| line.trim().split(' ').next()?.parse().ok())
-        .unwrap_or(0)
 }

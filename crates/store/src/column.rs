@@ -13,7 +13,10 @@
 //! gigabyte of memory whatever the cache was allowed, and two seconds at every later start
 //! (`benches/publish.rs`).
 
-use crate::{Digest, Result, Store, StoreError, files};
+use crate::{
+    Digest, Result, Store, StoreError,
+    files::{self, NewFile},
+};
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::PathBuf};
 
 /// Values per chunk: 256 KiB.
@@ -80,39 +83,42 @@ impl Store {
     ) -> Result<()> {
         let mut values = values;
         let total = values.len() as u64;
-        self.put_column_chunks(version, column, total, &mut |chunk| {
+        let folder = self.column_folder(version);
+        self.create_below("columns", &folder)?;
+        let mut file = self.new_file("columns")?;
+        self.write_column(&mut file, version, column, total, &mut |chunk| {
             chunk.extend(values.by_ref().take(CHUNK as usize).flatten());
             Ok(())
-        })
+        })?;
+        file.publish(&folder.join(column.name()))
     }
 
-    /// As [`Store::put_column`], of what `next` appends to the empty chunk that it gets: a full one
-    /// each time, and in the end what is left.
-    pub(crate) fn put_column_chunks(
+    /// Writes to `file` what `next` appends to the empty chunk that it gets: a full one each time, and in
+    /// the end what is left.
+    pub(crate) fn write_column(
         &self,
+        file: &mut NewFile,
         version: Digest,
         column: Column,
         values: u64,
         next: &mut dyn FnMut(&mut Vec<u8>) -> Result<()>,
     ) -> Result<()> {
-        self.room().check(length(values).unwrap_or(u64::MAX))?;
-        let folder = self.column_folder(version);
-        self.create_below("columns", &folder)?;
-        let mut file = self.new_file("columns")?;
+        let too_many = || StoreError::Invalid(format!("{values} values are too many"));
+        self.room().check(length(values).ok_or_else(too_many)?)?;
         file.write(&[MAGIC.as_slice(), &values.to_le_bytes()].concat())?;
         let mut chunk = Vec::with_capacity((CHUNK * VALUE) as usize);
         for number in 0..values.div_ceil(CHUNK) {
             chunk.clear();
             next(&mut chunk)?;
             if chunk.len() as u64 != in_chunk(values, number) * VALUE {
-                let reason = format!("{} of {values} values ended early", name(version, column));
+                let reason = format!("{} has not its {values} values", name(version, column));
                 return Err(StoreError::Invalid(reason));
             }
             let checksum = checksum(version, column, values, number, &chunk);
             file.write(&chunk)?;
             file.write(&checksum)?;
         }
-        file.publish(&folder.join(column.name()))
+        Ok(())
     }
 
     /// Reads a whole column of `length` values.

@@ -53,12 +53,16 @@ fn checksum_for(place: &[u8], payload: &[u8]) -> blake3::Hash {
 
 /// [`seal`] of `record` as JSON.
 pub(crate) fn seal_json(record: &impl Serialize) -> Vec<u8> {
+    seal(&json(record))
+}
+
+/// A record as JSON.
+pub(crate) fn json(record: &impl Serialize) -> Vec<u8> {
     #[expect(
         clippy::expect_used,
         reason = "records are plain structs with string keys: JSON cannot fail"
     )]
-    let json = serde_json::to_vec(record).expect("records serialise");
-    seal(&json)
+    serde_json::to_vec(record).expect("records serialise")
 }
 
 /// [`open`], then JSON.

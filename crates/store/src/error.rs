@@ -66,10 +66,14 @@ pub enum StoreError {
     /// There is no such curriculum, version or alias.
     #[error("there is no {0}")]
     NotFound(String),
+    /// A file that was to be imported is damaged, or is no exported version.
+    #[error("not a whole exported version: {0}")]
+    Portable(String),
     /// What was asked cannot be stored.
     #[error("{0}")]
     Invalid(String),
-    /// The database failed.
+    /// The database failed. When a write failed it refuses everything until the folder is opened
+    /// again, since it cannot know what reached the disk; what was flushed before is kept.
     #[error("database: {0}")]
     Database(#[from] sled::Error),
 }

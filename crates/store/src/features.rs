@@ -7,8 +7,8 @@
 //!   index-…-….run              where each digest lies, sorted; made from the packs and replaceable
 //! ```
 //!
-//! A file appears under its name only when it is complete and on disk, and never changes, so an
-//! interrupted extraction goes on with the digests that are in no pack. The index is derived: at
+//! A file appears under its name only when it is complete, and never changes, so an interrupted
+//! extraction goes on with the digests that are in no pack. It is on disk for certain after a flush. The index is derived: at
 //! opening, packs that no run covers are read again. See [`index`] for how it stays small in memory.
 
 mod format;
@@ -17,12 +17,13 @@ mod packs;
 mod run;
 mod space;
 
+pub(crate) use packs::Packs;
 pub use space::FeatureSpace;
 
-use crate::{Digest, Result, Store, StoreError};
+use crate::{Digest, Result, Store, StoreError, files};
 use serde::{Deserialize, Serialize};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError},
 };
 
@@ -77,7 +78,11 @@ impl Store {
         let space = match spaces.get(&model) {
             Some(space) => FeatureSpace::clone(space),
             None => {
-                let space = FeatureSpace::open(self.space_folder(model), dimension, self.room())?;
+                let space = {
+                    let folder = self.space_folder(model);
+                    let unsynced = self.unsynced().clone();
+                    FeatureSpace::open(folder, dimension, self.room(), unsynced)?
+                };
                 spaces.insert(model, space.clone());
                 space
             }
@@ -90,10 +95,55 @@ impl Store {
         }
     }
 
+    /// Lets go of a space whose files are to be removed.
+    pub(crate) fn close_space(&self, model: Digest) {
+        let mut spaces = self.spaces.lock().unwrap_or_else(PoisonError::into_inner);
+        spaces.remove(&model);
+    }
+
     pub(crate) fn space_folder(&self, model: Digest) -> PathBuf {
         self.root().join("features").join(model.to_string())
     }
 }
+
+/// Whether a file of a space holds a run of its index, by its name.
+pub(crate) fn is_run(name: &str) -> bool {
+    run::Run::parse_name(name).is_some()
+}
+
+/// Whether a file of a space is a pack, of features or of what was forgotten, by its name.
+pub(crate) fn is_pack(name: &str) -> bool {
+    space::number(name, ".features").is_some() || space::number(name, ".forgotten").is_some()
+}
+
+/// Verifies a pack; its dimension is returned, unless it lists what was forgotten.
+pub(crate) fn verify_pack(path: &Path) -> Result<Option<usize>> {
+    let damaged = |reason| StoreError::corrupt(path.display().to_string(), reason);
+    let bytes = files::read_whole(path, LONGEST_PACK)?.ok_or_else(|| damaged("missing"))?;
+    let (_, dimension) = format::decode(&bytes).map_err(damaged)?;
+    let forgotten = path.extension().is_some_and(|e| e == "forgotten");
+    Ok((!forgotten).then_some(dimension))
+}
+
+/// Verifies a run of an index: how many entries it has, and how many of them are damaged.
+pub(crate) fn verify_run(path: &Path) -> Result<(u64, u64)> {
+    let run = run::Run::open(path.to_owned())?;
+    let mut damaged = 0;
+    let mut whole = 0;
+    for entry in run.entries(&mut damaged)? {
+        entry?;
+        whole += 1;
+    }
+    Ok((whole + damaged, damaged))
+}
+
+/// Entries of a run; 0 when it is damaged.
+pub(crate) fn run_entries(path: &Path) -> u64 {
+    run::Run::open(path.to_owned()).map_or(0, |run| run.entries)
+}
+
+/// Of any dimension that a model might have.
+const LONGEST_PACK: u64 = 1 << 32;
 
 /// Spaces in use.
 pub(crate) type Spaces = std::collections::HashMap<Digest, FeatureSpace>;

@@ -1,6 +1,6 @@
 //! Files that are there completely or not at all.
 
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, unsynced::Unsynced};
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, Write},
@@ -49,6 +49,13 @@ impl NewFile {
             .map_err(StoreError::io("write", &self.temporary))
     }
 
+    /// Puts the file under its name, and on disk with the others of `unsynced`.
+    pub(crate) fn publish_later(mut self, path: &Path, unsynced: &Unsynced) -> Result<()> {
+        fs::rename(&self.temporary, path).map_err(StoreError::io("rename to", path))?;
+        self.published = true;
+        unsynced.add(path.to_owned())
+    }
+
     /// Puts the file on disk and under its name.
     pub(crate) fn publish(mut self, path: &Path) -> Result<()> {
         self.file
@@ -67,6 +74,44 @@ impl Drop for NewFile {
         if !self.published {
             // Whatever remains is removed when the folder is opened again.
             let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// A folder on its way to its name. Dropped before [`NewFolder::publish`], it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct NewFolder {
+    path: PathBuf,
+    published: bool,
+}
+
+impl NewFolder {
+    pub(crate) fn create(path: PathBuf) -> Result<Self> {
+        create_folder(&path)?;
+        Ok(Self {
+            path,
+            published: false,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the folder, whose files are on disk, its name; another of that name is removed before.
+    pub(crate) fn publish(mut self, name: &Path) -> Result<()> {
+        remove_folder(name)?;
+        fs::rename(&self.path, name).map_err(StoreError::io("rename to", name))?;
+        self.published = true;
+        let parent = name.parent().unwrap_or(Path::new("."));
+        sync_folder(parent).map_err(StoreError::io("sync", parent))
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = fs::remove_dir_all(&self.path);
         }
     }
 }
@@ -152,8 +197,13 @@ pub(crate) fn names(folder: &Path) -> Result<impl Iterator<Item = Result<String>
 pub(crate) fn remove_unfinished(folder: &Path) -> Result<()> {
     for name in names(folder)? {
         let name = name?;
-        if name.starts_with(UNFINISHED) {
-            remove_file(&folder.join(name))?;
+        if !name.starts_with(UNFINISHED) {
+            continue;
+        }
+        let path = folder.join(name);
+        match path.is_dir() {
+            true => drop(remove_folder(&path)?),
+            false => drop(remove_file(&path)?),
         }
     }
     Ok(())

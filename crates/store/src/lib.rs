@@ -12,7 +12,7 @@
 //!
 //! Small records that change are sled's; what is large and never changes is a file that appears under
 //! its name when it is complete and on disk. Data first, marker last: a record that says something
-//! is done is written, and flushed, after the data it speaks of. Every value carries a checksum; one
+//! is done is written, and flushed, after the data it speaks of was. Every value carries a checksum; one
 //! that fails is [`StoreError::Corrupt`] and is never used.
 //!
 //! | module | holds |
@@ -21,6 +21,9 @@
 //! | [`record`], [`parameters`] | the records and their fields |
 //! | [`job`], [`version`], [`curricula`] | jobs; versions; names, aliases and retention |
 //! | [`mod@column`], [`sample`], [`features`] | the arrays of versions; the samples; their features |
+//! | [`verify`] | reads everything and tells what is damaged |
+//! | [`portable`] | a version as one file, out and in |
+//! | [`garbage`] | removes what nothing refers to |
 //! | [`digest`] | content hashes |
 
 pub mod column;
@@ -30,12 +33,16 @@ mod envelope;
 pub mod error;
 pub mod features;
 mod files;
+pub mod garbage;
 pub mod job;
 pub mod parameters;
+pub mod portable;
 pub mod record;
 mod room;
 pub mod sample;
 pub mod store;
+mod unsynced;
+pub mod verify;
 pub mod version;
 
 pub use column::Column;
@@ -43,13 +50,16 @@ pub use curricula::{CurriculumRecord, LATEST, Reference};
 pub use digest::Digest;
 pub use error::StoreError;
 pub use features::{FeatureSpace, Found, Pack, PackFailure, PackOutline};
+pub use garbage::Garbage;
 pub use parameters::{Clusters, Parameters, ScheduleRecord, Score};
+pub use portable::Imported;
 pub use record::{
     Candidate, ClusterRecord, ClusteringRecord, Identity, JobRecord, JobState, ReadFailure,
     SampleKind, SampleRecord, Stage, SummaryRecord, SummarySample, VersionRecord,
 };
 pub use sample::SAMPLES_PER_CHUNK;
 pub use store::{Store, StoreOptions};
+pub use verify::{Counted, Damage, Verification, VerifyProgress};
 
 /// What every fallible call here returns.
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -2,13 +2,13 @@
 //!
 //! `samples/<listing>/<chunk>` is a checksum over the listing, the chunk's number and the records, and
 //! the records as JSON. Chunks are written one by one while a source is read, each completely or not
-//! at all, so enumeration goes on after the last.
+//! at all, so enumeration goes on after the last. They are on disk for certain after a flush.
 
 use crate::{Digest, Result, SampleRecord, Store, StoreError, envelope, files};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// Bytes of the longest chunk that can be meant.
@@ -29,13 +29,24 @@ impl Store {
         chunk: u64,
         samples: &[SampleRecord],
     ) -> Result<()> {
+        let folder = self.sample_folder(listing);
+        self.create_below("samples", &folder)?;
+        self.write_sample_chunk(&folder, listing, chunk, samples)
+    }
+
+    /// As [`Store::put_sample_chunk`], in a folder that exists.
+    pub(crate) fn write_sample_chunk(
+        &self,
+        folder: &Path,
+        listing: Digest,
+        chunk: u64,
+        samples: &[SampleRecord],
+    ) -> Result<()> {
         let value = envelope::seal_json_for(&place(listing, chunk), &samples);
         self.room().check(value.len() as u64)?;
-        let path = self.sample_path(listing, chunk);
-        self.create_below("samples", &self.sample_folder(listing))?;
         let mut file = self.new_file("samples")?;
         file.write(&value)?;
-        file.publish(&path)
+        file.publish_later(&folder.join(chunk_name(chunk)), self.unsynced())
     }
 
     /// The samples of chunk `chunk`; `None` when it was not written.
@@ -99,12 +110,22 @@ impl Store {
         Ok(found)
     }
 
+    /// Numbers of the chunks of a listing that are there, ascending.
+    pub(crate) fn sample_chunks(&self, listing: Digest) -> Result<Vec<u64>> {
+        let mut chunks = Vec::new();
+        for name in files::names(&self.sample_folder(listing))? {
+            chunks.extend(chunk_number(&name?));
+        }
+        chunks.sort_unstable();
+        Ok(chunks)
+    }
+
     pub(crate) fn sample_folder(&self, listing: Digest) -> PathBuf {
         self.root().join("samples").join(listing.to_string())
     }
 
     fn sample_path(&self, listing: Digest, chunk: u64) -> PathBuf {
-        self.sample_folder(listing).join(format!("{chunk:08}"))
+        self.sample_folder(listing).join(chunk_name(chunk))
     }
 
     fn stored_chunk(&self, listing: Digest, chunk: u64) -> Result<Vec<SampleRecord>> {
@@ -115,6 +136,15 @@ impl Store {
 
 fn missing(listing: Digest, index: u64) -> StoreError {
     StoreError::corrupt(format!("sample {index} of listing {listing}"), "missing")
+}
+
+pub(crate) fn chunk_name(chunk: u64) -> String {
+    format!("{chunk:08}")
+}
+
+pub(crate) fn chunk_number(name: &str) -> Option<u64> {
+    let number = name.parse().ok();
+    number.filter(|number| chunk_name(*number) == name)
 }
 
 /// What a chunk is bound to.

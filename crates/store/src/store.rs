@@ -3,8 +3,9 @@
 use crate::{
     Result, StoreError,
     features::Spaces,
-    files::{self, NewFile},
+    files::{self, NewFile, NewFolder},
     room::Room,
+    unsynced::Unsynced,
 };
 use std::{
     fs::{self, File, TryLockError},
@@ -52,6 +53,7 @@ pub struct Store {
     pub(crate) spaces: Mutex<Spaces>,
     root: PathBuf,
     room: Room,
+    unsynced: Unsynced,
     /// Tells temporary files of this process apart.
     temporaries: AtomicU64,
     db: sled::Db,
@@ -94,10 +96,23 @@ impl Store {
             spaces: Mutex::default(),
             root: root.to_owned(),
             room: Room::new(root, options.min_free_bytes),
+            unsynced: Unsynced::default(),
             temporaries: AtomicU64::default(),
             db,
             _lock: lock,
         })
+    }
+
+    /// As [`Store::open_with`], of a folder that is there.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is no data folder; then see there.
+    pub fn open_existing(root: &Path, options: StoreOptions) -> Result<Self> {
+        if !root.join("SCHEMA").is_file() {
+            let what = format!("data folder at {}", root.display());
+            return Err(StoreError::NotFound(what));
+        }
+        Self::open_with(root, options)
     }
 
     /// Returns once everything written so far is on disk.
@@ -105,15 +120,30 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn flush(&self) -> Result<()> {
+        self.unsynced.sync()?;
         self.db.flush()?;
         Ok(())
     }
 
     /// A temporary file in a folder of the data folder that exists.
     pub(crate) fn new_file(&self, folder: &str) -> Result<NewFile> {
+        self.new_file_in(&self.root.join(folder))
+    }
+
+    pub(crate) fn new_file_in(&self, folder: &Path) -> Result<NewFile> {
+        NewFile::create(folder.join(self.temporary_name()))
+    }
+
+    /// A temporary folder in a folder of the data folder, which is created.
+    pub(crate) fn new_folder(&self, folder: &str) -> Result<NewFolder> {
+        let folder = self.root.join(folder);
+        files::create_folder(&folder)?;
+        NewFolder::create(folder.join(self.temporary_name()))
+    }
+
+    fn temporary_name(&self) -> String {
         let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}-{number}", files::UNFINISHED);
-        NewFile::create(self.root.join(folder).join(name))
+        format!("{}-{number}", files::UNFINISHED)
     }
 
     /// Creates `parent`, a folder of the data folder, and `folder` in it.
@@ -123,6 +153,10 @@ impl Store {
         }
         files::create_folder(&self.root.join(parent))?;
         files::create_folder(folder)
+    }
+
+    pub(crate) fn unsynced(&self) -> &Unsynced {
+        &self.unsynced
     }
 
     pub(crate) fn room(&self) -> Room {

@@ -32,14 +32,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub fn put_version(&self, version: &VersionRecord, sketch: &Sketch) -> Result<()> {
-        let points: Vec<u8> = sketch
-            .points()
-            .iter()
-            .flat_map(|p| [p.value.to_le_bytes(), p.count.to_le_bytes()])
-            .flatten()
-            .collect();
-        self.sketches
-            .insert(version.id.as_bytes(), envelope::seal(&points))?;
+        let points = envelope::seal(&sketch_bytes(sketch));
+        self.sketches.insert(version.id.as_bytes(), points)?;
         self.versions
             .insert(version.id.as_bytes(), envelope::seal_json(version))?;
         Ok(())
@@ -75,21 +69,28 @@ impl Store {
         let what = || format!("sketch of version {version}");
         let value = self.sketches.get(version.as_bytes())?;
         let value = value.ok_or_else(|| StoreError::corrupt(what(), "missing"))?;
-        let (pairs, rest) = envelope::open(&value, what)?.as_chunks::<16>();
-        if !rest.is_empty() {
-            return Err(StoreError::corrupt(what(), "wrong length"));
-        }
-        let number = |pair: &[u8; 16], at: usize| {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&pair[at..at + 8]);
-            f64::from_le_bytes(bytes)
-        };
-        let point = |pair| Point {
-            value: number(pair, 0),
-            count: number(pair, 8),
-        };
-        Ok(Sketch::from_points(pairs.iter().map(point).collect()))
+        parse_sketch(envelope::open(&value, what)?)
+            .ok_or_else(|| StoreError::corrupt(what(), "wrong length"))
     }
+}
+
+/// Value and count of each point, as f64, little endian.
+pub(crate) fn sketch_bytes(sketch: &Sketch) -> Vec<u8> {
+    let points = sketch.points().iter();
+    let numbers = points.flat_map(|p| [p.value.to_le_bytes(), p.count.to_le_bytes()]);
+    numbers.flatten().collect()
+}
+
+/// Of [`sketch_bytes`]; `None` when they are no pairs of numbers.
+pub(crate) fn parse_sketch(bytes: &[u8]) -> Option<Sketch> {
+    let (numbers, rest) = bytes.as_chunks::<8>();
+    let (pairs, odd) = numbers.as_chunks::<2>();
+    let point = |[value, count]: &[[u8; 8]; 2]| Point {
+        value: f64::from_le_bytes(*value),
+        count: f64::from_le_bytes(*count),
+    };
+    let whole = rest.is_empty() && odd.is_empty();
+    whole.then(|| Sketch::from_points(pairs.iter().map(point).collect()))
 }
 
 #[cfg(test)]

@@ -6,8 +6,12 @@
 //! samples has a dozen runs, of which memory holds 8 bytes for 128 samples. (In sled each page of
 //! some ten entries costs memory, and random inserts reach the disk one page at a time.)
 
-use super::{Found, packs::Packs, run::Run};
-use crate::{Digest, Result, StoreError, files};
+use super::{
+    Found,
+    packs::Packs,
+    run::{self, Run},
+};
+use crate::{Counted, Digest, Result, StoreError, files};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -97,6 +101,23 @@ impl Index {
 
     pub(super) fn runs(&self) -> &[Arc<Run>] {
         &self.runs
+    }
+
+    /// Entries of runs that lead into no pack of `packs`.
+    pub(super) fn stale(&self, packs: &Packs) -> Result<Counted> {
+        let mut stale = Counted::default();
+        for run in &self.runs {
+            let mut damaged = 0;
+            for entry in run.entries(&mut damaged)? {
+                let place = entry?.place;
+                if place.row != FORGOTTEN && !packs.contains(place.pack) {
+                    stale.add(run::ENTRY as u64);
+                }
+            }
+            stale.count += damaged;
+            stale.bytes += damaged * run::ENTRY as u64;
+        }
+        Ok(stale)
     }
 
     /// Writes the entries in memory as a run that ends before pack `to`.

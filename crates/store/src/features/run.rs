@@ -27,7 +27,7 @@ use std::{
 const BLOCK: usize = 128;
 
 /// Bytes of an entry.
-const ENTRY: usize = 44;
+pub(super) const ENTRY: usize = 44;
 
 const MAGIC: &[u8; 8] = b"CURINDX1";
 const HEADER: usize = 32;

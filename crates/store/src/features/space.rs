@@ -7,7 +7,7 @@ use super::{
     packs::Packs,
     run::Run,
 };
-use crate::{Digest, Result, StoreError, files, room::Room};
+use crate::{Counted, Digest, Result, StoreError, files, room::Room, unsynced::Unsynced};
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
@@ -28,6 +28,7 @@ struct Inner {
     folder: PathBuf,
     dimension: usize,
     room: Room,
+    unsynced: Unsynced,
     /// Number of the next pack. Held by whoever writes; readers do not wait for it.
     writer: Mutex<u64>,
     /// Written only for the moment in which something that is on disk becomes visible.
@@ -51,7 +52,12 @@ struct Names {
 }
 
 impl FeatureSpace {
-    pub(super) fn open(folder: PathBuf, dimension: usize, room: Room) -> Result<Self> {
+    pub(super) fn open(
+        folder: PathBuf,
+        dimension: usize,
+        room: Room,
+        unsynced: Unsynced,
+    ) -> Result<Self> {
         if let Some(parent) = folder.parent() {
             files::create_folder(parent)?;
         }
@@ -63,6 +69,7 @@ impl FeatureSpace {
             folder,
             dimension,
             room,
+            unsynced,
             writer: Mutex::new(names.next),
             state: RwLock::new(State {
                 index,
@@ -227,6 +234,36 @@ impl FeatureSpace {
         self.shrink(*writer)
     }
 
+    /// Removes all packs but those in `needed`, and index entries that then lead nowhere; with
+    /// `dry_run`, only counts both.
+    pub(crate) fn remove_all_but(
+        &self,
+        needed: &Packs,
+        dry_run: bool,
+    ) -> Result<(Counted, Counted)> {
+        let _writer = self.writer();
+        let packs = self.state().packs.clone();
+        let (mut removed, mut kept) = (Counted::default(), Packs::default());
+        for number in packs.iter() {
+            if needed.contains(number) {
+                kept.insert(number);
+                continue;
+            }
+            removed.add(files::file_bytes(&self.path(number))?);
+            if !dry_run {
+                self.state_mut().packs.remove(number);
+                files::remove_file(&self.path(number))?;
+            }
+        }
+        let stale = self.state().index.stale(&kept)?;
+        if stale.count > 0 && !dry_run {
+            let runs = self.state().index.runs().to_vec();
+            let run = index::merge(&self.0.folder, &runs, &kept)?;
+            self.state_mut().index.replace(runs.len(), run)?;
+        }
+        Ok((removed, stale))
+    }
+
     fn check(&self, pack: &Pack) -> Result<()> {
         let rows = pack.digests.len();
         let fits = (1..=format::ROWS).contains(&rows)
@@ -251,7 +288,9 @@ impl FeatureSpace {
         *writer += 1;
         let folder = &self.0.folder;
         let path = folder.join(name(number));
-        files::write_whole(folder.join(files::UNFINISHED), &path, bytes)?;
+        let mut file = files::NewFile::create(folder.join(files::UNFINISHED))?;
+        file.write(bytes)?;
+        file.publish_later(&path, &self.0.unsynced)?;
         Ok(number)
     }
 
@@ -361,7 +400,7 @@ impl Names {
 }
 
 /// The number in the name of a pack.
-fn number(name: &str, extension: &str) -> Option<u64> {
+pub(super) fn number(name: &str, extension: &str) -> Option<u64> {
     let digits = name.strip_prefix("pack-")?.strip_suffix(extension)?;
     let number = digits.parse().ok()?;
     (number <= LAST_PACK && format!("{number:08}") == digits).then_some(number)

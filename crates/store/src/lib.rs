@@ -6,6 +6,7 @@
 //!   SCHEMA                   version of the stored forms
 //!   db/                      sled: jobs, versions, curricula, samples, columns, sketches
 //!   features/<digest>/       one file per chunk of samples
+//!   pushed/<id>/             samples that a client pushed
 //! ```
 //!
 //! Data first, marker last: a record that says something is done is written, and flushed, after the
@@ -18,6 +19,7 @@
 //! | [`record`], [`parameters`] | the records and their fields |
 //! | [`job`], [`version`], [`sample`], [`mod@column`] | typed access to the trees |
 //! | [`features`] | chunk files of features |
+//! | [`push`] | samples that clients push |
 //! | [`digest`] | content hashes |
 
 pub mod column;
@@ -27,6 +29,7 @@ pub mod error;
 pub mod features;
 pub mod job;
 pub mod parameters;
+pub mod push;
 pub mod record;
 pub mod sample;
 pub mod store;

@@ -3,9 +3,10 @@
 use super::submit::seconds;
 use crate::{
     client::ServerArgs,
+    exit::BadInput,
     report::clipped,
     table::{ago, number, print, table},
-    watch::{self, describe, stage_name},
+    watch::{self, WaitArgs, describe, stage_name},
 };
 use anyhow::Context;
 use curriculum_proto::v1;
@@ -20,9 +21,11 @@ const REASON_WIDTH: usize = 400;
 pub(crate) struct Args {
     /// Job to show, with its failed samples.
     id: Option<String>,
-    /// Follow the job to its end.
+    /// Follow the job to its end, over restarts of the server.
     #[arg(long, requires = "id", conflicts_with = "cancel")]
     watch: bool,
+    #[command(flatten)]
+    waiting: WaitArgs,
     /// Stop the job at its next chunk.
     #[arg(long, requires = "id")]
     cancel: bool,
@@ -34,6 +37,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let deadline = args.waiting.deadline();
+    if deadline.is_some() && !args.watch {
+        return Err(BadInput("--timeout: needs --watch".to_owned()).into());
+    }
     let mut client = args.server.ingest().await?;
     let Some(id) = args.id else {
         let jobs = client
@@ -62,7 +69,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let answer = client.get_job(request.clone()).await?.into_inner();
     let mut job = answer.job.context("the server sent no job")?;
     if args.watch {
-        job = watch::follow(&mut client, job).await?;
+        let followed = watch::follow(&args.server, &args.waiting, deadline, job).await?;
+        followed.check()?;
+        job = followed.job;
     }
     if args.json {
         print(as_json(&job, &answer.errors));

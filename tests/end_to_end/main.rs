@@ -10,6 +10,7 @@
 //! | `shutdown` | SIGTERM, and cancelling jobs |
 //! | `overload` | too many calls, calls beside a running job, health and reflection |
 //! | `command_line` | the commands a pipeline runs, with their exit codes |
+//! | `submit_wait` | waiting for a job: over restarts, with a time limit, for GitHub |
 //! | `extract` | images to features without a server |
 //! | `fit` | features and images to difficulties without a server, against the reference |
 //! | `fit_input` | what `fit` refuses, and how it is said |
@@ -37,3 +38,4 @@ mod overload;
 mod resume;
 mod settings;
 mod shutdown;
+mod submit_wait;

@@ -163,7 +163,7 @@ mod tests {
         let facts = [("reason", "a|b\n| c | <img src=x> `d` [e](f) |".to_owned())];
         let text = summary("`t`\n# x", &facts);
         let rows: Vec<_> = text.lines().collect();
-        assert_eq!(rows.len(), 5, "{text}");
+        assert_eq!(rows.len(), 6, "{text}");
         assert_eq!(rows[0], "### \\`t\\` \\# x");
         assert!(!text.contains('<') && !text.contains(" | c"), "{text}");
         assert_eq!(

@@ -5,11 +5,16 @@ use crate::{
     client::ServerArgs,
     exit::{Interrupted, JobEnded, Unreachable, is_connection},
     progress::{Display, Progress},
+    report::clipped,
 };
 use curriculum_proto::v1::{self, JobState, Stage};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 use tonic::{Code, Status};
+
+/// Failed samples that are shown while a job runs, and how much of each text.
+const NOTED: usize = 20;
+const NOTED_CHARACTERS: usize = 200;
 
 /// How long to wait for a job, and for a server that is away.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -98,6 +103,7 @@ pub(crate) async fn follow(
         server,
         display: Display::new(),
         last: job,
+        noted: BTreeSet::new(),
     };
     let timed_out = tokio::select! {
         ended = follower.run(wait.backoff()) => {
@@ -129,6 +135,8 @@ struct Follower<'a> {
     server: &'a ServerArgs,
     display: Display,
     last: v1::Job,
+    /// Samples whose errors were shown; a message repeats those of the one before.
+    noted: BTreeSet<u64>,
 }
 
 impl Follower<'_> {
@@ -159,12 +167,25 @@ impl Follower<'_> {
         let mut messages = client.watch_job(request).await?.into_inner();
         while let Some(message) = messages.message().await? {
             backoff.heard();
+            for error in message.recent_errors {
+                self.note_once(&error);
+            }
             if let Some(job) = message.job {
                 show(&mut self.display, &job);
                 self.last = job;
             }
         }
         Ok(())
+    }
+
+    /// Shows a sample that failed, up to a number of them: `jobs ID` lists them all.
+    fn note_once(&mut self, error: &v1::SampleError) {
+        if self.noted.len() < NOTED && self.noted.insert(error.index) {
+            let id = clipped(&error.id, NOTED_CHARACTERS);
+            let reason = clipped(&error.reason, NOTED_CHARACTERS);
+            self.display
+                .note(&format!("sample {} (`{id}`) failed: {reason}", error.index));
+        }
     }
 }
 

@@ -82,8 +82,7 @@ async fn show(address: &str, source: String, path: &Path) -> anyhow::Result<()> 
     let request = v1::SubmitJobRequest {
         curriculum: NAME.to_owned(),
         source,
-        model: String::new(),
-        parameters: None,
+        ..v1::SubmitJobRequest::default()
     };
     let answer = ingest.submit_job(request).await?.into_inner();
     let job = answer.job.context("the server sent no job")?;

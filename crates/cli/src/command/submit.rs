@@ -29,6 +29,17 @@ pub(crate) struct Args {
     /// Model that the server must run [default: whichever it runs].
     #[arg(long)]
     model: Option<String>,
+    /// Jobs of higher priority go first, -1000 to 1000.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    priority: i32,
+    /// Make a new version even where the same content and parameters have one; features are used again.
+    #[arg(long)]
+    force: bool,
     /// Wait until the job has ended, showing its progress, over restarts of the server.
     #[arg(long)]
     wait: bool,
@@ -119,6 +130,9 @@ async fn submit(args: &Args) -> anyhow::Result<v1::SubmitJobResponse> {
         source: absolute(&args.source),
         model: args.model.clone().unwrap_or_default(),
         parameters: Some(args.parameters.to_proto()),
+        priority: args.priority,
+        force: args.force,
+        ..v1::SubmitJobRequest::default()
     };
     // A server that was never there is an error at once.
     let mut client = args.server.ingest().await?;

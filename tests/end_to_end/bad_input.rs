@@ -238,6 +238,7 @@ async fn reads_out_of_range_name_the_field() {
     let request = v1::GetJobRequest {
         id: "0".repeat(64),
         max_errors: Some(1_001),
+        errors_after: None,
     };
     assert_eq!(
         violated(&server.ingest().get_job(request).await.unwrap_err()),
@@ -258,7 +259,7 @@ async fn job_calls(server: &TestServer, id: &str) -> [Status; 3] {
     let id = || id.to_owned();
     let get = v1::GetJobRequest {
         id: id(),
-        max_errors: None,
+        ..v1::GetJobRequest::default()
     };
     let mut client = server.ingest();
     [
@@ -278,7 +279,7 @@ async fn job_calls(server: &TestServer, id: &str) -> [Status; 3] {
 async fn jobs(server: &TestServer) -> Vec<v1::Job> {
     server
         .ingest()
-        .list_jobs(v1::ListJobsRequest {})
+        .list_jobs(v1::ListJobsRequest::default())
         .await
         .unwrap()
         .into_inner()

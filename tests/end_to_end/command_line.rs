@@ -306,7 +306,7 @@ async fn first_job(server: &TestServer) -> String {
         loop {
             let list = server
                 .ingest()
-                .list_jobs(v1::ListJobsRequest {})
+                .list_jobs(v1::ListJobsRequest::default())
                 .await
                 .unwrap();
             if let Some(job) = list.into_inner().jobs.pop() {

@@ -10,6 +10,8 @@
 //! | `shutdown` | SIGTERM, and cancelling jobs |
 //! | `overload` | too many calls, calls beside a running job, health and reflection |
 //! | `command_line` | the commands a pipeline runs, with their exit codes |
+//! | `submit_wait` | waiting for a job: over restarts, with a time limit, for GitHub |
+//! | `push` | samples that live in the client's process |
 //! | `extract` | images to features without a server |
 //! | `fit` | features and images to difficulties without a server, against the reference |
 //! | `fit_input` | what `fit` refuses, and how it is said |
@@ -34,6 +36,8 @@ mod ingest;
 mod metrics;
 mod models;
 mod overload;
+mod push;
 mod resume;
 mod settings;
 mod shutdown;
+mod submit_wait;

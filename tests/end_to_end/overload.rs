@@ -106,7 +106,7 @@ async fn reads_are_answered_while_a_job_runs() {
         assert_eq!(schedule.entries[0].iteration, iteration);
         let jobs = server
             .ingest()
-            .list_jobs(v1::ListJobsRequest {})
+            .list_jobs(v1::ListJobsRequest::default())
             .await
             .unwrap()
             .into_inner()

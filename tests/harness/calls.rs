@@ -53,11 +53,11 @@ pub fn submission(curriculum: &str, source: &Path, clusters: u32) -> v1::SubmitJ
     v1::SubmitJobRequest {
         curriculum: curriculum.to_owned(),
         source: source.to_str().unwrap().to_owned(),
-        model: String::new(),
         parameters: Some(v1::Parameters {
             clusters: Some(v1::Clusters { choice }),
             ..v1::Parameters::default()
         }),
+        ..v1::SubmitJobRequest::default()
     }
 }
 
@@ -107,7 +107,7 @@ impl TestServer {
     pub async fn job(&self, id: &str) -> v1::GetJobResponse {
         let request = v1::GetJobRequest {
             id: id.to_owned(),
-            max_errors: None,
+            ..v1::GetJobRequest::default()
         };
         self.ingest().get_job(request).await.unwrap().into_inner()
     }

@@ -7,6 +7,7 @@
 //! | [`server`] | [`TestServer`]: `curriculum serve` on a free port, to be killed, stopped and restarted |
 //! | [`calls`] | the calls that tests make of a server, typed |
 //! | [`data`] | small datasets in every layout |
+//! | [`relay`] | an address that stays while the server behind it restarts |
 //! | [`hub`] | a model hub on this machine, with faults on demand |
 //!
 //! Nothing here sleeps or picks a port. Whatever waits, waits for an event, under [`PATIENCE`].
@@ -22,10 +23,12 @@ pub mod calls;
 pub mod command;
 pub mod data;
 pub mod hub;
+pub mod relay;
 pub mod server;
 
 pub use calls::{Weights, submission};
 pub use command::{Outcome, curriculum};
+pub use relay::Relay;
 pub use server::{Home, Launch, TestServer};
 
 use std::time::Duration;

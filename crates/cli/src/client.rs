@@ -12,6 +12,10 @@ const MAX_MESSAGE: usize = 64 << 20;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A server whose machine died sends nothing more: a call that waits for its next message finds out by
+/// asking for a sign of life.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
+
 /// Where the server is.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ServerArgs {
@@ -42,7 +46,11 @@ impl ServerArgs {
         let endpoint = Endpoint::from_shared(self.server.clone());
         let endpoint =
             endpoint.map_err(|error| BadInput(format!("--server `{}`: {error}", self.server)))?;
-        let connected = endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await;
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(SIGN_OF_LIFE)
+            .keep_alive_timeout(SIGN_OF_LIFE);
+        let connected = endpoint.connect().await;
         Ok(connected.map_err(|error| {
             // The outermost text is only "transport error": the cause says what happened.
             let cause = error

@@ -1,18 +1,27 @@
 //! Exit codes: part of the interface, because pipelines branch on them.
 
-use std::{fmt, process::ExitCode};
+use std::{error::Error, fmt, process::ExitCode};
 use tonic::{Code, Status};
 
 /// Shown below the help text.
 pub(crate) const HELP: &str = "\
-Exit codes: 0 done; 1 internal error; 2 bad input; 3 the job failed; 4 cancelled, or interrupted; \
-5 the server cannot be reached.";
+Exit codes: 0 done; 1 internal error; 2 bad input; 3 the job failed, or stored data are damaged; \
+4 cancelled, or interrupted; 5 the server cannot be reached; 6 timed out, and the job goes on.";
 
 /// Why a job that was waited for gave no version.
 #[derive(Debug)]
 pub(crate) enum JobEnded {
-    Failed { id: String, reason: String },
-    Cancelled { id: String },
+    Failed {
+        id: String,
+        reason: String,
+    },
+    Cancelled {
+        id: String,
+    },
+    /// Not the job, but the time to wait for it.
+    TimedOut {
+        id: String,
+    },
 }
 
 impl fmt::Display for JobEnded {
@@ -20,11 +29,12 @@ impl fmt::Display for JobEnded {
         match self {
             Self::Failed { id, reason } => write!(f, "job {id} failed: {reason}"),
             Self::Cancelled { id } => write!(f, "job {id} was cancelled"),
+            Self::TimedOut { id } => write!(f, "timed out; job {id} goes on"),
         }
     }
 }
 
-impl std::error::Error for JobEnded {}
+impl Error for JobEnded {}
 
 /// The server did not answer.
 #[derive(Debug)]
@@ -39,7 +49,7 @@ impl fmt::Display for Unreachable {
     }
 }
 
-impl std::error::Error for Unreachable {}
+impl Error for Unreachable {}
 
 /// Arguments that cannot be used.
 #[derive(Debug)]
@@ -51,7 +61,19 @@ impl fmt::Display for BadInput {
     }
 }
 
-impl std::error::Error for BadInput {}
+impl Error for BadInput {}
+
+/// Stored data that fail their checks.
+#[derive(Debug)]
+pub(crate) struct Damaged(pub(crate) String);
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Damaged {}
 
 /// Ctrl-C.
 #[derive(Debug)]
@@ -63,7 +85,7 @@ impl fmt::Display for Interrupted {
     }
 }
 
-impl std::error::Error for Interrupted {}
+impl Error for Interrupted {}
 
 /// Prints `error` and picks the code.
 #[expect(
@@ -78,33 +100,47 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code(error))
 }
 
+/// Whether the connection failed, rather than the server refusing: asking again may help.
+pub(crate) fn is_connection(error: &anyhow::Error) -> bool {
+    error.is::<Unreachable>() || error.downcast_ref::<Status>().is_some_and(lost)
+}
+
+/// A status that the server sent has no source: one that has, was made here of a broken connection.
+fn lost(status: &Status) -> bool {
+    status.source().is_some() || status.code() == Code::Unavailable
+}
+
 fn code(error: &anyhow::Error) -> u8 {
+    if let Some(ended) = error.downcast_ref::<JobEnded>() {
+        return match ended {
+            JobEnded::Failed { .. } => 3,
+            JobEnded::Cancelled { .. } => 4,
+            JobEnded::TimedOut { .. } => 6,
+        };
+    }
     if error.is::<BadInput>() {
         return 2;
+    }
+    if error.is::<Damaged>() {
+        return 3;
     }
     if error.is::<Interrupted>() {
         return 4;
     }
-    if error.is::<Unreachable>() {
+    if is_connection(error) {
         return 5;
     }
-    match (
-        error.downcast_ref::<JobEnded>(),
-        error.downcast_ref::<Status>().map(Status::code),
-    ) {
-        (Some(JobEnded::Failed { .. }), _) => 3,
-        (Some(JobEnded::Cancelled { .. }), _) => 4,
-        (None, Some(Code::Unavailable)) => 5,
-        (
-            None,
-            Some(
-                Code::InvalidArgument
-                | Code::NotFound
-                | Code::FailedPrecondition
-                | Code::OutOfRange,
-            ),
+    match error.downcast_ref::<Status>().map(Status::code) {
+        Some(Code::DataLoss) => 3,
+        Some(
+            Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::OutOfRange,
         ) => 2,
-        (None, _) => 1,
+        _ => 1,
     }
 }
 
@@ -115,28 +151,28 @@ mod tests {
     #[test]
     fn each_kind_of_failure_has_its_code() {
         let id = "1".to_owned();
-        let cases: [(anyhow::Error, u8); 8] = [
+        let failed = JobEnded::Failed {
+            id: id.clone(),
+            reason: String::new(),
+        };
+        let unreachable = Unreachable {
+            server: String::new(),
+            cause: String::new(),
+        };
+        let broken = Status::from_error(Box::new(std::io::Error::other("broken pipe")));
+        let cases: [(anyhow::Error, u8); 13] = [
             (Interrupted.into(), 4),
             (BadInput(String::new()).into(), 2),
+            (Damaged(String::new()).into(), 3),
             (Status::invalid_argument("").into(), 2),
-            (
-                JobEnded::Failed {
-                    id: id.clone(),
-                    reason: String::new(),
-                }
-                .into(),
-                3,
-            ),
-            (JobEnded::Cancelled { id }.into(), 4),
+            (Status::permission_denied("").into(), 2),
+            (Status::data_loss("").into(), 3),
+            (failed.into(), 3),
+            (JobEnded::Cancelled { id: id.clone() }.into(), 4),
+            (JobEnded::TimedOut { id }.into(), 6),
             (Status::unavailable("").into(), 5),
-            (
-                Unreachable {
-                    server: String::new(),
-                    cause: String::new(),
-                }
-                .into(),
-                5,
-            ),
+            (broken.into(), 5),
+            (unreachable.into(), 5),
             (Status::internal("").into(), 1),
         ];
         for (error, expected) in cases {

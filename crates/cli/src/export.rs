@@ -29,7 +29,7 @@ pub(crate) struct Samples {
 /// A table on its way to a file, which appears once it is complete.
 pub(crate) enum Table {
     Parquet(ParquetTable),
-    Npz(NpzTable),
+    Npz(Box<NpzTable>),
 }
 
 impl Table {
@@ -40,7 +40,7 @@ impl Table {
     pub(crate) fn create(path: &Path) -> Result<Self, BadInput> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("parquet") => Ok(Self::Parquet(ParquetTable::create(path)?)),
-            Some("npz") => Ok(Self::Npz(NpzTable::create(path)?)),
+            Some("npz") => Ok(Self::Npz(Box::new(NpzTable::create(path)?))),
             _ => Err(BadInput(format!(
                 "--out {}: the name must end in .npz or .parquet",
                 path.display()

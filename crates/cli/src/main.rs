@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `command` | one file per subcommand: its arguments and its `run` |
-//! | `client` | connecting to a server |
+//! | `client`, `backoff` | connecting to a server, and again after it was away |
 //! | `parameters` | the flags of the method, shared by the commands that take them |
 //! | `fit` | the method on a file, without a server |
 //! | `weights` | one iteration's weights, from a server's stream or a file |
@@ -13,15 +13,18 @@
 //! | `progress` | bars and lines |
 //! | `table` | tables, bars and numbers |
 //! | `report` | the HTML report |
+//! | `github` | results as GitHub Actions takes them |
 //! | `exit` | exit codes |
 
 mod arrays;
+mod backoff;
 mod client;
 mod command;
 mod exit;
 mod export;
 mod extraction;
 mod fit;
+mod github;
 mod parameters;
 mod progress;
 mod report;

@@ -68,6 +68,14 @@ impl Display {
         }
     }
 
+    /// Something to know, beside the progress.
+    pub(crate) fn note(&self, text: &str) {
+        match self {
+            Self::Bar(bar) => bar.println(text),
+            Self::Lines { .. } => print_note(text),
+        }
+    }
+
     pub(crate) fn finish(&self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
@@ -93,6 +101,14 @@ fn print_line(progress: &Progress<'_>) {
         String::new()
     };
     eprintln!("{stage}: {activity}{count} {}", speed(progress));
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "progress goes to standard error, results to standard output"
+)]
+fn print_note(text: &str) {
+    eprintln!("{text}");
 }
 
 /// Rate and time left, where they say something.

@@ -3,7 +3,7 @@
 //! Callers get a sentence they can act on; causes inside the server go to the log.
 
 use curriculum_pipeline::PipelineError;
-use curriculum_store::{Stage, StoreError};
+use curriculum_store::{Stage, StoreError, push::PushError};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -27,6 +27,12 @@ pub(crate) enum ServiceError {
         state: &'static str,
         stage: Stage,
     },
+    #[error("there is no push `{0}`")]
+    UnknownPush(String),
+    #[error("the samples from {0} on do not match their checksum: send them again")]
+    Checksum(u64),
+    #[error(transparent)]
+    Push(#[from] PushError),
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
     #[error(transparent)]
@@ -49,9 +55,11 @@ impl From<ServiceError> for Status {
         let text = shorten(error.to_string());
         match error {
             ServiceError::Invalid { field, .. } => invalid(field, text),
-            ServiceError::UnknownCurriculum(_) | ServiceError::UnknownVersion { .. } => {
-                Self::not_found(text)
-            }
+            ServiceError::UnknownCurriculum(_)
+            | ServiceError::UnknownVersion { .. }
+            | ServiceError::UnknownPush(_) => Self::not_found(text),
+            ServiceError::Checksum(_) => Self::data_loss(text),
+            ServiceError::Push(error) => push_status(error, text),
             ServiceError::NotPublished { .. } => Self::failed_precondition(text),
             ServiceError::Pipeline(error) => pipeline_status(error, text),
             ServiceError::Store(error) => store_status(&error),
@@ -69,6 +77,26 @@ fn pipeline_status(error: PipelineError, text: String) -> Status {
         PipelineError::UnknownJob(_) => Status::not_found(text),
         PipelineError::Ended(_) => Status::failed_precondition(text),
         PipelineError::Store(error) => store_status(&error),
+    }
+}
+
+fn push_status(error: PushError, text: String) -> Status {
+    match error {
+        PushError::Name(_) => invalid("push", text),
+        PushError::Dimension { .. } => invalid("dimension", text),
+        PushError::Sample { .. } => invalid("samples", text),
+        PushError::Count { .. } => invalid("end.samples", text),
+        PushError::Unknown(_) => Status::not_found(text),
+        PushError::Busy(_) => Status::aborted(text),
+        PushError::Gap { .. } => Status::out_of_range(text),
+        PushError::Incomplete { .. } | PushError::OtherKind { .. } | PushError::Complete(_) => {
+            Status::failed_precondition(text)
+        }
+        PushError::DiskFull { free, needed, .. } => {
+            tracing::error!(free, needed, "the disk of the data folder is full");
+            Status::resource_exhausted("the disk of the server's data folder is full")
+        }
+        PushError::Store(error) => store_status(&error),
     }
 }
 

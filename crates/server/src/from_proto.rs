@@ -1,11 +1,12 @@
 //! Wire to domain. Every failure names the field.
 
 mod parameters;
+pub(crate) mod push;
 
 use crate::error::ServiceError;
 use curriculum::Order;
 use curriculum_manifest::Source;
-use curriculum_pipeline::{Request, RequestedParameters};
+use curriculum_pipeline::{Page, Request, RequestedParameters};
 use curriculum_proto::v1;
 use curriculum_store::{Digest, Identity};
 use parameters::parameters;
@@ -16,6 +17,12 @@ const MAX_ITERATION: u64 = 1 << 53;
 const MAX_ITERATIONS: usize = 10_000;
 const MAX_ERRORS: u32 = 1_000;
 const DEFAULT_ERRORS: u32 = 100;
+const MAX_JOBS: u32 = 1_000;
+const DEFAULT_JOBS: u32 = 100;
+const MAX_PRIORITY: i32 = 1_000;
+
+/// How the source of a push is named, before the name.
+pub(crate) const PUSHED: &str = "pushed:";
 
 type Result<T> = std::result::Result<T, ServiceError>;
 
@@ -91,14 +98,32 @@ pub(crate) fn version(text: &str) -> Result<Option<Digest>> {
 }
 
 pub(crate) fn max_errors(value: Option<u32>) -> Result<usize> {
-    let value = value.unwrap_or(DEFAULT_ERRORS);
-    if value <= MAX_ERRORS {
+    at_most("max_errors", value.unwrap_or(DEFAULT_ERRORS), MAX_ERRORS)
+}
+
+/// A page of jobs; its token is the sequence number of the last job of the page before.
+pub(crate) fn page(request: v1::ListJobsRequest) -> Result<Page> {
+    let size = request.page_size.unwrap_or(DEFAULT_JOBS);
+    if size == 0 {
+        return Err(ServiceError::invalid("page_size", "must be at least 1"));
+    }
+    let limit = at_most("page_size", size, MAX_JOBS)?;
+    let after = match request.page_token.as_str() {
+        "" => None,
+        token => Some(token.parse().map_err(|_| {
+            let reason = format!("`{token}` is not the token of a page");
+            ServiceError::invalid("page_token", reason)
+        })?),
+    };
+    Ok(Page { after, limit })
+}
+
+fn at_most(field: &'static str, value: u32, most: u32) -> Result<usize> {
+    if value <= most {
         Ok(value as usize)
     } else {
-        Err(ServiceError::invalid(
-            "max_errors",
-            format!("is {value}, but must be at most {MAX_ERRORS}"),
-        ))
+        let reason = format!("is {value}, but must be at most {most}");
+        Err(ServiceError::invalid(field, reason))
     }
 }
 
@@ -111,10 +136,20 @@ pub(crate) fn submission(request: v1::SubmitJobRequest) -> Result<Request> {
         parameters: request
             .parameters
             .map_or_else(|| Ok(RequestedParameters::default()), parameters)?,
-        priority: 0,
-        force: false,
+        priority: priority(request.priority)?,
+        force: request.force,
         extend: None,
     })
+}
+
+/// Room for everybody's scale, and for sums of priorities.
+fn priority(value: i32) -> Result<i32> {
+    if (-MAX_PRIORITY..=MAX_PRIORITY).contains(&value) {
+        Ok(value)
+    } else {
+        let reason = format!("is {value}, but must lie in -{MAX_PRIORITY}..{MAX_PRIORITY}");
+        Err(ServiceError::invalid("priority", reason))
+    }
 }
 
 fn unknown_number(field: &'static str, value: i32) -> ServiceError {
@@ -147,6 +182,28 @@ mod tests {
         assert_eq!(range(wire(3, 3), 10).unwrap(), 3..3);
         assert!(range(wire(4, 3), 10).is_err() && range(wire(0, 11), 10).is_err());
         assert!(range(wire(u64::MAX, 0), 10).is_err());
+    }
+
+    #[test]
+    fn pages_of_jobs_have_a_size() {
+        let request = |page_size, token: &str| v1::ListJobsRequest {
+            page_size,
+            page_token: token.to_owned(),
+        };
+        let first = page(request(None, "")).unwrap();
+        assert_eq!((first.after, first.limit), (None, 100));
+        let next = page(request(Some(7), "41")).unwrap();
+        assert_eq!((next.after, next.limit), (Some(41), 7));
+        for bad in [
+            request(Some(0), ""),
+            request(Some(1_001), ""),
+            request(None, "x"),
+        ] {
+            assert!(page(bad.clone()).is_err(), "{bad:?}");
+        }
+        assert!(
+            priority(1_000).is_ok() && priority(-1_001).is_err() && priority(i32::MIN).is_err()
+        );
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The whole middleware stack, top to bottom.
 
+mod deadline;
+
 use crate::config::Grpc;
+use deadline::DeadlineLayer;
 use std::time::Duration;
 use tonic::Status;
 use tower::{
@@ -8,7 +11,7 @@ use tower::{
     layer::util::{Identity, Stack as Over},
     limit::GlobalConcurrencyLimitLayer,
     load_shed::LoadShedLayer,
-    timeout::{TimeoutLayer, error::Elapsed},
+    timeout::error::Elapsed,
     util::MapErrLayer,
 };
 use tower_http::{
@@ -22,7 +25,7 @@ type Limit =
     Over<GlobalConcurrencyLimitLayer, Over<LoadShedLayer, Over<NameErrors, Over<Trace, Identity>>>>;
 
 /// The layers a request passes, first to last.
-pub(crate) type Stack = ServiceBuilder<Over<TimeoutLayer, Limit>>;
+pub(crate) type Stack = ServiceBuilder<Over<DeadlineLayer, Limit>>;
 
 /// A span with method, status and time; errors of the layers below as statuses; refusal at once when
 /// too many requests are at work; the deadline for the first message of an answer.
@@ -34,7 +37,7 @@ pub(crate) fn stack(grpc: &Grpc) -> Stack {
         .layer(GlobalConcurrencyLimitLayer::new(
             grpc.max_concurrent_requests,
         ))
-        .layer(TimeoutLayer::new(Duration::from_secs(
+        .layer(DeadlineLayer::new(Duration::from_secs(
             grpc.request_timeout_seconds,
         )))
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | every setting: defaults, TOML file, environment, flags |
 //! | [`serve`] | open, listen, drain |
+//! | [`checksum`] | the checksum of pushed samples |
 //! | `metrics` | what is counted, as Prometheus reads it, and the HTTP side port that serves it |
 //! | `layers` | the whole middleware stack, top to bottom |
 //! | `service` | one file per gRPC service |
@@ -11,6 +12,7 @@
 //! | `from_proto`, `to_proto` | the only conversions between wire and domain |
 //! | `error` | the only way from an error to a status |
 
+pub mod checksum;
 pub mod config;
 mod error;
 mod from_proto;

@@ -8,6 +8,7 @@ use crate::{
     service::{
         curriculum::{Curricula, LiveExtractor},
         ingest::Ingest,
+        push::MAX_MESSAGE,
     },
 };
 use curriculum_extractor::ExtractorError;
@@ -16,7 +17,10 @@ use curriculum_proto::v1::{
     FILE_DESCRIPTOR_SET, curriculum_service_server::CurriculumServiceServer,
     ingest_service_server::IngestServiceServer,
 };
-use curriculum_store::{Digest, Store, StoreError};
+use curriculum_store::{
+    Digest, Store, StoreError,
+    push::{PushLimits, Pushes},
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{
     future::Future,
@@ -26,13 +30,28 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    task::JoinHandle,
+    time::Instant,
+};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server as GrpcServer;
 use tonic_health::ServingStatus;
 
 /// Time that open requests of the side port get once the server has ended.
 const SIDE_DRAIN: Duration = Duration::from_secs(1);
+
+/// A client whose machine died in the middle of a push says nothing more: it is asked for a sign of life
+/// after so long, and is gone if it gives none for as long again.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
+
+/// Samples of a push.
+const MAX_SAMPLES: u64 = 1 << 32;
+
+/// Bytes that pushes leave free on the disk.
+const MIN_FREE_BYTES: u64 = 256 << 20;
 
 /// Why a server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +85,7 @@ pub enum ServeError {
 pub struct Server {
     store: Arc<Store>,
     pipeline: Arc<Pipeline>,
+    pushes: Arc<Pushes>,
     extractor: Arc<LiveExtractor>,
     metrics: PrometheusHandle,
     config: Config,
@@ -98,7 +118,12 @@ impl Server {
             Box::new(extractor),
             PipelineOptions::default(),
         )?);
+        let limits = PushLimits {
+            max_samples: MAX_SAMPLES,
+            min_free_bytes: MIN_FREE_BYTES,
+        };
         Ok(Self {
+            pushes: Pushes::new(&store, limits),
             store,
             pipeline,
             extractor: live,
@@ -147,7 +172,12 @@ impl Server {
         ));
         let extractor = Arc::clone(&self.extractor);
         let curricula = Curricula::new(published, extractor, instance_id());
-        let ingest = Ingest::new(Arc::clone(&self.pipeline));
+        let (stop_pushes, pushes_stop) = watch::channel(false);
+        let ingest = Ingest::new(
+            Arc::clone(&self.pipeline),
+            Arc::clone(&self.pushes),
+            pushes_stop,
+        );
 
         let (stopping, stopped) = oneshot::channel();
         let pipeline = Arc::clone(&self.pipeline);
@@ -164,15 +194,19 @@ impl Server {
                 .set_not_serving::<IngestServiceServer<Ingest>>()
                 .await;
             let _ = stopping.send(Instant::now());
+            // Clients send for as long as they have samples: they are told to come back.
+            stop_pushes.send_replace(true);
             // Watchers of jobs are told as the pipeline ends, so their calls end too.
             tokio::task::spawn_blocking(move || pipeline.stop());
         };
         let serving = GrpcServer::builder()
+            .http2_keepalive_interval(Some(SIGN_OF_LIFE))
+            .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
             .layer(layers::stack(&self.config.grpc))
             .add_service(health_service)
             .add_service(reflection)
             .add_service(CurriculumServiceServer::new(curricula))
-            .add_service(IngestServiceServer::new(ingest))
+            .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(MAX_MESSAGE))
             .serve_with_incoming_shutdown(TcpListenerStream::new(listeners.grpc), signal);
         let side = Side::start(listeners.http, &self.metrics);
         let outcome = self.finish(serving, stopped).await;

@@ -1,8 +1,9 @@
-//! One file per gRPC service; `difficulty` holds the messages of one of its streams.
+//! One file per gRPC service; `difficulty` and `push` hold the messages of one stream each.
 
 pub(crate) mod curriculum;
 mod difficulty;
 pub(crate) mod ingest;
+pub(crate) mod push;
 
 use crate::error::ServiceError;
 use std::pin::Pin;

@@ -2,12 +2,13 @@
 
 mod parameters;
 
-use crate::service::curriculum::LiveExtractor;
+use crate::{from_proto::PUSHED, service::curriculum::LiveExtractor};
 use curriculum::{Entry, Phase, Status as SolverStatus};
-use curriculum_pipeline::{JobView, Progress, SampleError};
+use curriculum_pipeline::{JobView, Page, Progress, SampleError};
 use curriculum_proto::v1;
 use curriculum_store::{
     Candidate, ClusterRecord, Digest, JobState, Stage, SummaryRecord, SummarySample, VersionRecord,
+    push::{PushKind, PushState},
 };
 pub use parameters::pacing;
 use parameters::parameters;
@@ -92,6 +93,42 @@ pub(crate) fn job(view: JobView) -> v1::Job {
         ended_at_ms: record.ended_at_ms.unwrap_or_default(),
         seconds: seconds.collect(),
         warnings: record.warnings,
+        priority: record.priority,
+        attempt: record.attempt,
+        extends: record.extends.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}
+
+/// What a watcher gets.
+pub(crate) fn watched(mut view: JobView) -> v1::WatchJobResponse {
+    let errors = std::mem::take(&mut view.recent_errors);
+    v1::WatchJobResponse {
+        job: Some(job(view)),
+        recent_errors: errors.into_iter().map(sample_error).collect(),
+    }
+}
+
+/// A page of jobs. One that is full may not be the last.
+pub(crate) fn jobs(views: Vec<JobView>, page: Page) -> v1::ListJobsResponse {
+    let last = views.last().filter(|_| views.len() == page.limit);
+    v1::ListJobsResponse {
+        next_page_token: last.map_or_else(String::new, |view| view.record.sequence.to_string()),
+        jobs: views.into_iter().map(job).collect(),
+    }
+}
+
+/// Where a push stands.
+pub(crate) fn push(name: &str, state: PushState) -> v1::PushResponse {
+    v1::PushResponse {
+        samples: state.samples,
+        bytes: state.bytes,
+        last_id: state.last_id,
+        dimension: match state.kind {
+            PushKind::Images => 0,
+            PushKind::Features { dimension } => dimension,
+        },
+        complete: state.complete,
+        source: format!("{PUSHED}{name}"),
     }
 }
 
@@ -105,7 +142,7 @@ fn progress(progress: Progress) -> v1::Progress {
         done,
         total,
         rate,
-        eta_seconds: _,
+        eta_seconds,
         activity,
     } = progress;
     v1::Progress {
@@ -113,6 +150,7 @@ fn progress(progress: Progress) -> v1::Progress {
         total,
         rate,
         activity,
+        eta_seconds,
     }
 }
 

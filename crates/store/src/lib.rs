@@ -8,6 +8,7 @@
 //!   columns/<version>/       difficulty, distance, cluster, centroids: a file each
 //!   samples/<listing>/       ids, labels and digests, 4096 to a file
 //!   features/<model>/        features by the samples' digests, and an index
+//!   pushed/<id>/             samples that a client pushed
 //! ```
 //!
 //! Small records that change are sled's; what is large and never changes is a file that appears under
@@ -24,6 +25,7 @@
 //! | [`verify`] | reads everything and tells what is damaged |
 //! | [`portable`] | a version as one file, out and in |
 //! | [`garbage`] | removes what nothing refers to |
+//! | [`push`] | samples that clients push |
 //! | [`digest`] | content hashes |
 
 pub mod column;
@@ -37,6 +39,7 @@ pub mod garbage;
 pub mod job;
 pub mod parameters;
 pub mod portable;
+pub mod push;
 pub mod record;
 mod room;
 pub mod sample;

@@ -6,7 +6,7 @@ use crate::{
     exit::BadInput,
     report::{self, ImageSource},
     table::{number, print, table},
-    watch::{self, stage_name},
+    watch::{self, WaitArgs, stage_name},
 };
 use anyhow::{Context, bail, ensure};
 use curriculum_proto::v1;
@@ -82,8 +82,7 @@ async fn show(address: &str, source: String, path: &Path) -> anyhow::Result<()> 
     let request = v1::SubmitJobRequest {
         curriculum: NAME.to_owned(),
         source,
-        model: String::new(),
-        parameters: None,
+        ..v1::SubmitJobRequest::default()
     };
     let answer = ingest.submit_job(request).await?.into_inner();
     let job = answer.job.context("the server sent no job")?;
@@ -91,7 +90,9 @@ async fn show(address: &str, source: String, path: &Path) -> anyhow::Result<()> 
         "{}: {} samples, model {}",
         job.source, job.sample_count, job.model
     ));
-    let job = watch::follow(&mut ingest, job).await?;
+    let followed = watch::follow(&server, &WaitArgs::default(), None, job).await?;
+    followed.check()?;
+    let job = followed.job;
 
     let request = v1::GetCurriculumRequest {
         curriculum: NAME.to_owned(),

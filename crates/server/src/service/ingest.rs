@@ -1,28 +1,36 @@
 //! `IngestService`: build a version and watch it being built.
 
-use super::{Messages, blocking};
+use super::{Messages, blocking, push};
 use crate::{from_proto, to_proto};
-use curriculum_pipeline::{JobView, Page, Pipeline};
+use curriculum_pipeline::Pipeline;
 use curriculum_proto::v1::{self, ingest_service_server::IngestService};
+use curriculum_store::push::Pushes;
 use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
 use tokio_stream::{StreamExt, wrappers::WatchStream};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// Watchers get at most four messages a second.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
-const ALL_JOBS: Page = Page {
-    after: None,
-    limit: usize::MAX,
-};
-
 pub(crate) struct Ingest {
     pipeline: Arc<Pipeline>,
+    pushes: Arc<Pushes>,
+    /// True once the server stops: pushes that are under way end then.
+    stopping: watch::Receiver<bool>,
 }
 
 impl Ingest {
-    pub(crate) fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self { pipeline }
+    pub(crate) fn new(
+        pipeline: Arc<Pipeline>,
+        pushes: Arc<Pushes>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            pipeline,
+            pushes,
+            stopping,
+        }
     }
 }
 
@@ -48,15 +56,20 @@ impl IngestService for Ingest {
         &self,
         request: Request<v1::GetJobRequest>,
     ) -> Result<Response<v1::GetJobResponse>, Status> {
-        let v1::GetJobRequest { id, max_errors } = request.into_inner();
-        let id = from_proto::digest("id", &id)?;
-        let limit = from_proto::max_errors(max_errors)?;
+        let request = request.into_inner();
+        let id = from_proto::digest("id", &request.id)?;
+        let limit = from_proto::max_errors(request.max_errors)?;
         let pipeline = Arc::clone(&self.pipeline);
         let work = move || {
-            let errors = pipeline.sample_errors(id, None, limit)?;
+            let view = pipeline.job(id)?;
+            // One more than asked for says whether there are more.
+            let mut errors = pipeline.sample_errors(id, request.errors_after, limit + 1)?;
+            let more_errors = errors.len() > limit;
+            errors.truncate(limit);
             Ok(v1::GetJobResponse {
-                job: Some(to_proto::job(pipeline.job(id)?)),
+                job: Some(to_proto::job(view)),
                 errors: errors.into_iter().map(to_proto::sample_error).collect(),
+                more_errors,
             })
         };
         Ok(Response::new(blocking(work).await?))
@@ -64,13 +77,12 @@ impl IngestService for Ingest {
 
     async fn list_jobs(
         &self,
-        _: Request<v1::ListJobsRequest>,
+        request: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
+        let page = from_proto::page(request.into_inner())?;
         let pipeline = Arc::clone(&self.pipeline);
-        let jobs = blocking(move || Ok(pipeline.jobs(ALL_JOBS)?)).await?;
-        Ok(Response::new(v1::ListJobsResponse {
-            jobs: jobs.into_iter().map(to_proto::job).collect(),
-        }))
+        let jobs = blocking(move || Ok(pipeline.jobs(page)?)).await?;
+        Ok(Response::new(to_proto::jobs(jobs, page)))
     }
 
     async fn watch_job(
@@ -83,7 +95,7 @@ impl IngestService for Ingest {
         // The throttle holds back a value only until the next tick, and the channel keeps the latest.
         let messages = WatchStream::new(views)
             .throttle(WATCH_INTERVAL)
-            .map(message);
+            .map(|view| Ok(to_proto::watched(view)));
         Ok(Response::new(Box::pin(messages)))
     }
 
@@ -98,10 +110,33 @@ impl IngestService for Ingest {
             job: Some(to_proto::job(view)),
         }))
     }
-}
 
-fn message(view: JobView) -> Result<v1::WatchJobResponse, Status> {
-    Ok(v1::WatchJobResponse {
-        job: Some(to_proto::job(view)),
-    })
+    async fn push_features(
+        &self,
+        request: Request<Streaming<v1::PushFeaturesRequest>>,
+    ) -> Result<Response<v1::PushResponse>, Status> {
+        let messages = request.into_inner();
+        let (pushes, stopping) = (Arc::clone(&self.pushes), self.stopping.clone());
+        let state = push::receive(pushes, stopping, messages, from_proto::push::features).await?;
+        Ok(Response::new(state))
+    }
+
+    async fn push_images(
+        &self,
+        request: Request<Streaming<v1::PushImagesRequest>>,
+    ) -> Result<Response<v1::PushResponse>, Status> {
+        let messages = request.into_inner();
+        let (pushes, stopping) = (Arc::clone(&self.pushes), self.stopping.clone());
+        let state = push::receive(pushes, stopping, messages, from_proto::push::images).await?;
+        Ok(Response::new(state))
+    }
+
+    async fn get_push(
+        &self,
+        request: Request<v1::GetPushRequest>,
+    ) -> Result<Response<v1::PushResponse>, Status> {
+        let name = request.into_inner().push;
+        let state = push::state(Arc::clone(&self.pushes), name).await?;
+        Ok(Response::new(state))
+    }
 }

@@ -1,0 +1,90 @@
+//! Pauses between attempts to reach a server.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::{Duration, Instant},
+};
+
+/// Before the second attempt.
+const FIRST: Duration = Duration::from_millis(100);
+
+/// A server that comes back is found within this time.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Doubles from a tenth of a second to five seconds, each with up to a half taken off at random, so
+/// that the many clients of a server that restarts do not come back at once.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    give_up_after: Duration,
+    /// The last sign of life.
+    since: Instant,
+    attempt: u32,
+}
+
+impl Backoff {
+    /// Gives up once nothing was heard for `give_up_after`.
+    pub(crate) fn new(give_up_after: Duration) -> Self {
+        Self {
+            give_up_after,
+            since: Instant::now(),
+            attempt: 0,
+        }
+    }
+
+    /// The server answered.
+    pub(crate) fn heard(&mut self) {
+        (self.since, self.attempt) = (Instant::now(), 0);
+    }
+
+    /// How long to wait before the next attempt; `None` once it is time to give up.
+    pub(crate) fn pause(&mut self) -> Option<Duration> {
+        let left = self.give_up_after.checked_sub(self.since.elapsed())?;
+        let full = FIRST.saturating_mul(1 << self.attempt.min(10)).min(LONGEST);
+        self.attempt += 1;
+        Some(full.mul_f64(1.0 - 0.5 * random()).min(left))
+    }
+}
+
+/// In [0, 1): the standard library's hash keys differ from one to the next.
+fn random() -> f64 {
+    (RandomState::new().hash_one(()) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_a_bound_and_start_again() {
+        let mut backoff = Backoff::new(Duration::from_secs(3_600));
+        let pauses: Vec<_> = (0..12).map(|_| backoff.pause().unwrap()).collect();
+        assert!(pauses[0] <= FIRST && pauses[0] >= FIRST / 2, "{pauses:?}");
+        assert!(
+            pauses[8..]
+                .iter()
+                .all(|p| *p <= LONGEST && *p >= LONGEST / 2),
+            "{pauses:?}"
+        );
+        assert!(pauses[3] > pauses[0], "{pauses:?}");
+        backoff.heard();
+        assert!(backoff.pause().unwrap() <= FIRST);
+    }
+
+    #[test]
+    fn nothing_waits_past_the_end() {
+        assert_eq!(Backoff::new(Duration::ZERO).pause(), None);
+        let mut short = Backoff::new(Duration::from_millis(1));
+        assert!(
+            short
+                .pause()
+                .is_none_or(|pause| pause <= Duration::from_millis(1))
+        );
+    }
+
+    #[test]
+    fn pauses_differ() {
+        let first = |_| Backoff::new(LONGEST).pause().unwrap();
+        let pauses: std::collections::BTreeSet<_> = (0..32).map(first).collect();
+        assert!(pauses.len() > 16, "{pauses:?}");
+    }
+}

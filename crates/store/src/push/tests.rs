@@ -1,0 +1,221 @@
+//! Pushes over kills, gaps, repetitions and full disks.
+
+use super::*;
+use crate::store::temporary;
+
+const LIMITS: PushLimits = PushLimits {
+    max_samples: 1_000,
+    min_free_bytes: 0,
+};
+
+fn sample(id: &str) -> PushedSample<'_> {
+    PushedSample {
+        id,
+        label: "l",
+        bytes: id.as_bytes(),
+    }
+}
+
+struct Home {
+    pushes: Arc<Pushes>,
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+fn home() -> Home {
+    let (store, folder) = temporary();
+    Home {
+        pushes: Pushes::new(&store, LIMITS),
+        store,
+        _folder: folder,
+    }
+}
+
+impl Home {
+    fn file(&self, name: &str) -> PathBuf {
+        self.store.root().join("pushed/p").join(name)
+    }
+
+    fn rows(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.file(MANIFEST)).unwrap();
+        text.lines()
+            .map(|row| serde_json::from_str(row).unwrap())
+            .collect()
+    }
+
+    fn open(&self) -> Push {
+        self.pushes.open("p", PushKind::Images).unwrap()
+    }
+}
+
+#[test]
+fn rows_say_where_the_bytes_are() {
+    let home = home();
+    let mut push = home.open();
+    push.append(0, &[sample("a\"\n"), sample("bc")]).unwrap();
+    assert!(matches!(
+        home.pushes.manifest("p"),
+        Err(PushError::Incomplete { samples: 0, .. })
+    ));
+    assert!(push.finish(2).unwrap().complete);
+    drop(push);
+    let (manifest, kind) = home.pushes.manifest("p").unwrap();
+    assert_eq!((manifest, kind), (home.file(MANIFEST), PushKind::Images));
+    assert_eq!(fs::read(home.file(SAMPLES)).unwrap(), b"a\"\nbc");
+    assert_eq!(
+        home.rows(),
+        [
+            serde_json::json!({"id": "a\"\n", "path": "samples.bin", "offset": 0, "length": 3, "label": "l"}),
+            serde_json::json!({"id": "bc", "path": "samples.bin", "offset": 3, "length": 2, "label": "l"}),
+        ]
+    );
+}
+
+#[test]
+fn what_a_kill_left_beyond_the_state_is_cut() {
+    let home = home();
+    let mut push = home.open();
+    push.append(0, &[sample("a"), sample("b")]).unwrap();
+    assert_eq!(push.sync().unwrap(), 2);
+    push.append(2, &[sample("c")]).unwrap();
+    // As after SIGKILL: nobody ends the push, and the next process knows of no writer.
+    std::mem::forget(push);
+    let mut rows = File::options()
+        .append(true)
+        .open(home.file(MANIFEST))
+        .unwrap();
+    rows.write_all(b"{\"id\":\"torn").unwrap();
+    let pushes = Pushes::new(&home.store, LIMITS);
+    assert_eq!(pushes.state("p").unwrap().unwrap().samples, 2);
+    let mut push = pushes.open("p", PushKind::Images).unwrap();
+    assert_eq!(push.samples(), 2);
+    push.append(2, &[sample("d")]).unwrap();
+    push.finish(3).unwrap();
+    drop(push);
+    assert_eq!(fs::read(home.file(SAMPLES)).unwrap(), b"abd");
+    assert_eq!(home.rows().len(), 3);
+}
+
+#[test]
+fn what_was_sent_before_may_be_sent_again_and_gaps_may_not() {
+    let home = home();
+    let mut push = home.open();
+    push.append(0, &[sample("a"), sample("b")]).unwrap();
+    push.append(1, &[sample("b"), sample("c")]).unwrap();
+    push.append(0, &[sample("a")]).unwrap();
+    let gap = push.append(5, &[sample("x")]);
+    assert!(matches!(
+        gap,
+        Err(PushError::Gap {
+            offset: 5,
+            expected: 3
+        })
+    ));
+    assert!(matches!(
+        push.finish(2),
+        Err(PushError::Count { taken: 3, .. })
+    ));
+    push.finish(3).unwrap();
+    drop(push);
+    assert_eq!(fs::read(home.file(SAMPLES)).unwrap(), b"abc");
+
+    let mut again = home.open();
+    again
+        .append(0, &[sample("a"), sample("b"), sample("c")])
+        .unwrap();
+    again.finish(3).unwrap();
+    assert!(matches!(
+        again.append(3, &[sample("d")]),
+        Err(PushError::Complete(_))
+    ));
+}
+
+#[test]
+fn one_writer_at_a_time_and_of_one_kind() {
+    let home = home();
+    let push = home.open();
+    let second = home.pushes.open("p", PushKind::Images);
+    assert!(matches!(second, Err(PushError::Busy(_))));
+    drop(push);
+    let features = PushKind::Features { dimension: 2 };
+    let other = home.pushes.open("p", features);
+    assert!(matches!(other, Err(PushError::OtherKind { .. })));
+    // A refusal leaves nothing claimed.
+    drop(home.open());
+    for name in ["", "..", "a/b", "ü"] {
+        let bad = home.pushes.open(name, PushKind::Images);
+        assert!(matches!(bad, Err(PushError::Name(_))), "{name}");
+    }
+}
+
+#[test]
+fn samples_that_cannot_be_taken_are_named_and_those_before_stay() {
+    let home = home();
+    let features = PushKind::Features { dimension: 2 };
+    let mut push = home.pushes.open("f", features).unwrap();
+    let row = |bytes| PushedSample {
+        id: "r",
+        label: "",
+        bytes,
+    };
+    let error = push.append(0, &[row(&[0; 8]), row(&[0; 7])]).unwrap_err();
+    assert!(error.to_string().contains("sample 1"), "{error}");
+    assert_eq!(push.samples(), 1);
+    let long = "x".repeat(MAX_TEXT + 1);
+    for bad in ["", long.as_str()] {
+        let sample = PushedSample {
+            id: bad,
+            ..row(&[0; 8])
+        };
+        assert!(push.append(1, &[sample]).is_err());
+    }
+    let many: Vec<_> = (0..1_001).map(|_| row(&[0; 8])).collect();
+    let error = push.append(0, &many).unwrap_err().to_string();
+    assert!(error.contains("sources.max_samples"), "{error}");
+    assert!(matches!(
+        home.pushes.open("g", PushKind::Features { dimension: 0 }),
+        Err(PushError::Dimension { .. })
+    ));
+}
+
+#[test]
+fn a_full_disk_is_said_before_anything_is_written() {
+    let home = home();
+    let limits = PushLimits {
+        min_free_bytes: u64::MAX,
+        ..LIMITS
+    };
+    let mut push = Pushes::new(&home.store, limits)
+        .open("p", PushKind::Images)
+        .unwrap();
+    let full = push.append(0, &[sample("a")]);
+    assert!(matches!(full, Err(PushError::DiskFull { .. })));
+    assert_eq!(push.samples(), 0);
+}
+
+#[test]
+fn a_damaged_state_is_never_used() {
+    let home = home();
+    drop(home.open());
+    let path = home.file("STATE");
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert!(matches!(
+        home.pushes.open("p", PushKind::Images),
+        Err(PushError::Store(crate::StoreError::Corrupt { .. }))
+    ));
+}
+
+#[test]
+fn files_that_lost_durable_bytes_are_damaged() {
+    let home = home();
+    let mut push = home.open();
+    push.append(0, &[sample("abc")]).unwrap();
+    drop(push);
+    fs::write(home.file(SAMPLES), b"a").unwrap();
+    assert!(matches!(
+        home.pushes.open("p", PushKind::Images),
+        Err(PushError::Store(crate::StoreError::Corrupt { .. }))
+    ));
+}

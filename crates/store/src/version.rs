@@ -123,6 +123,7 @@ pub(crate) mod tests {
                 clusters: Vec::new(),
                 candidates: Vec::new(),
                 warnings: Vec::new(),
+                drift: None,
             },
         }
     }

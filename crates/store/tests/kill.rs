@@ -70,6 +70,7 @@ fn version(n: u64) -> VersionRecord {
             clusters: Vec::new(),
             candidates: Vec::new(),
             warnings: Vec::new(),
+            drift: None,
         },
     }
 }

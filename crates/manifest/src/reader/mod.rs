@@ -68,7 +68,7 @@ impl Reader<'_> {
             .unwrap_or_else(PoisonError::into_inner)
             .take(index);
         match slot.map(window::Slot::wait) {
-            Some(Taken::Bytes(bytes)) => Ok(bytes),
+            Some(Taken::Bytes(bytes)) => self.manifest.of_fetched(index, bytes),
             Some(Taken::Failed(source)) => {
                 let Sample { id, .. } = self.manifest.sample(index)?;
                 let id = id.into();

@@ -35,13 +35,16 @@ mod label;
 mod listing;
 mod manifest;
 pub mod npy;
+mod pattern;
 mod place;
 mod read;
 mod reader;
 mod sample;
+mod sort;
 mod source;
 #[cfg(test)]
 mod testing;
+mod unpack;
 
 pub use access::{Access, AccessError, AccessOptions, Allow, MAX_SAMPLE_BYTES, Settings};
 pub use digest::ContentDigest;

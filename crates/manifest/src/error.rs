@@ -328,6 +328,7 @@ impl ReadError {
                 | AccessError::Denied { .. }
                 | AccessError::Remote { .. }
                 | AccessError::TimedOut { .. }
+                | AccessError::Interrupted { .. }
                 | AccessError::Io { .. } => ReadErrorKind::Io,
             },
         }

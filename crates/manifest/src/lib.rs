@@ -29,6 +29,7 @@ mod error;
 mod extension;
 mod files;
 mod format;
+mod identity;
 mod index;
 mod label;
 mod listing;

@@ -79,6 +79,7 @@ impl Manifest {
                 remote,
                 range,
                 etag,
+                is_listed_file: matches!(sample.spot, Spot::Member { .. }),
             }),
             Place::Local(_) => None,
         }

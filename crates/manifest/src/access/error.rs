@@ -75,6 +75,12 @@ pub enum AccessError {
         /// How long was waited.
         seconds: f32,
     },
+    /// Asked to stop while it waited.
+    #[error("{place}: interrupted")]
+    Interrupted {
+        /// The place.
+        place: String,
+    },
     /// The operating system refused, or the bytes ended early.
     #[error("{place}: {source}")]
     Io {
@@ -116,6 +122,7 @@ impl From<AccessError> for io::Error {
             | AccessError::NotAFile { .. }
             | AccessError::TooLarge { .. }
             | AccessError::Changed { .. }
+            | AccessError::Interrupted { .. }
             | AccessError::Remote { .. } => io::ErrorKind::Other,
         };
         Self::new(kind, error)

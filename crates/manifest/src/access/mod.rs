@@ -33,7 +33,7 @@ use allow::Rules;
 pub use error::AccessError;
 pub(crate) use object::{Object, Sequential};
 pub use options::{AccessOptions, Allow, MAX_SAMPLE_BYTES, Settings};
-pub(crate) use remote::{Ahead, Budget, Share};
+pub(crate) use remote::{Ahead, Budget, Question, Share};
 use remote::{Net, Wanted};
 pub(crate) use stamp::{Listed, Look, Stamp};
 
@@ -172,6 +172,11 @@ impl Access {
     ) -> Result<Ahead, AccessError> {
         let wanted = self.wanted(&Place::Remote(remote.clone()), range, etag)?;
         Ok(self.net_for(remote)?.ahead(remote, wanted, budget))
+    }
+
+    /// Asks for the state of a remote object.
+    pub(crate) fn ask(&self, remote: &Remote) -> Result<Question, AccessError> {
+        Ok(self.net_for(remote)?.ask(remote))
     }
 
     fn read_local(

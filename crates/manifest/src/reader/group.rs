@@ -1,7 +1,7 @@
 //! One fetch, and the samples whose bytes it brings.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::access::{AccessError, Ahead, Share};
@@ -55,14 +55,15 @@ impl Group {
     }
 
     /// Waits for the bytes at `range` of the object; all that were fetched where it is `None`.
-    pub(super) fn wait(&self, range: Option<&Range<u64>>) -> Taken {
+    pub(super) fn wait(&self, range: Option<&Range<u64>>, stop: &AtomicBool) -> Taken {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *state, State::Failed);
         let (bytes, share) = match before {
             State::Failed => return Taken::Again,
             State::Here(bytes, share) => (bytes, share),
-            State::UnderWay(ahead) => match ahead.wait() {
+            State::UnderWay(ahead) => match ahead.wait(stop) {
                 Ok(here) => here,
+                Err(error @ AccessError::Interrupted { .. }) => return Taken::Failed(error),
                 Err(error) if self.samples == 1 => return Taken::Failed(error),
                 Err(_) => return Taken::Again,
             },

@@ -15,8 +15,11 @@ mod group;
 mod tests;
 mod window;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
+#[cfg(doc)]
+use crate::access::AccessError;
 use crate::error::ReadError;
 use crate::manifest::Manifest;
 use crate::sample::Sample;
@@ -53,13 +56,23 @@ impl Manifest {
 impl Reader<'_> {
     /// The bytes of the sample at `index`, as [`Manifest::read`] gives them.
     ///
-    /// An index that was not announced, that was read before, or that is asked for long before its turn, is read
-    /// directly.
+    /// An index that was not announced, that was read before, or that is asked for long before its turn, costs a
+    /// request of its own.
     ///
     /// # Errors
     ///
     /// As for [`Manifest::read`].
     pub fn read(&self, index: u64) -> Result<Vec<u8>, ReadError> {
+        self.read_unless(index, &AtomicBool::new(false))
+    }
+
+    /// As [`read`](Self::read), until `stop` is set: within a tenth of a second the answer is then an error of
+    /// [`AccessError::Interrupted`], whatever the store is doing. What is local is read all the same.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Manifest::read`].
+    pub fn read_unless(&self, index: u64, stop: &AtomicBool) -> Result<Vec<u8>, ReadError> {
         let Some(window) = &self.window else {
             return self.manifest.read(index);
         };
@@ -67,7 +80,7 @@ impl Reader<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take(index);
-        match slot.map(window::Slot::wait) {
+        match slot.map(|slot| slot.wait(stop)) {
             Some(Taken::Bytes(bytes)) => Ok(bytes),
             Some(Taken::Failed(source)) => {
                 let Sample { id, .. } = self.manifest.sample(index)?;

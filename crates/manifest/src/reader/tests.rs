@@ -238,3 +238,32 @@ fn a_reader_given_up_leaves_nothing_under_way() {
     let asked = counts(&web).len();
     assert!(asked <= 40, "{asked}");
 }
+
+#[test]
+fn a_waiting_thread_stops_when_told() {
+    let web = server(100, Duration::from_secs(5), |_| {});
+    let manifest = open(&web.url("/list.jsonl"), options());
+    let reader = manifest.reader(Box::new(0..3));
+    let stop = AtomicBool::new(false);
+    let started = Instant::now();
+    thread::scope(|scope| {
+        // One that was fetched ahead, and one that was not.
+        let waiting = [0, 50].map(|number| {
+            scope.spawn({
+                let (reader, stop) = (&reader, &stop);
+                move || (number, reader.read_unless(number, stop))
+            })
+        });
+        thread::sleep(Duration::from_millis(50));
+        stop.store(true, Ordering::SeqCst);
+        for waiting in waiting {
+            let (number, read): (u64, Result<Vec<u8>, ReadError>) = waiting.join().unwrap();
+            let error = read.unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("x/{number}.png: interrupted")),
+                "{error}"
+            );
+        }
+    });
+    assert!(started.elapsed() < Duration::from_secs(1));
+}

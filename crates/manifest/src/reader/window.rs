@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::group::{Group, Taken};
 use crate::access::Budget;
@@ -26,6 +27,8 @@ pub(crate) struct Spotted {
     /// All of the object where it is `None`.
     pub(crate) range: Option<Range<u64>>,
     pub(crate) etag: Option<String>,
+    /// The object is one of the files that list the samples.
+    pub(crate) is_listed_file: bool,
 }
 
 /// One sample's part of a fetch.
@@ -51,8 +54,8 @@ pub(super) struct Window<'a> {
 
 impl Slot {
     /// Waits for the sample's bytes.
-    pub(super) fn wait(self) -> Taken {
-        self.group.wait(self.range.as_ref())
+    pub(super) fn wait(self, stop: &AtomicBool) -> Taken {
+        self.group.wait(self.range.as_ref(), stop)
     }
 }
 
@@ -73,9 +76,13 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// The sample's part of a fetch, if one was begun. Begins others.
+    /// The sample's part of a fetch, if it is a remote one. Begins others.
     pub(super) fn take(&mut self, index: u64) -> Option<Slot> {
         self.begin();
+        self.begun(index).or_else(|| self.direct(index))
+    }
+
+    fn begun(&mut self, index: u64) -> Option<Slot> {
         let slot = self.slots.remove(&index);
         match &slot {
             Some(slot) => {
@@ -85,6 +92,22 @@ impl<'a> Window<'a> {
             None => self.miss(index),
         }
         slot
+    }
+
+    /// A fetch of its own for a sample that somebody waits for.
+    fn direct(&mut self, index: u64) -> Option<Slot> {
+        let sample = self.manifest.sample(index).ok()?;
+        let Spotted {
+            remote,
+            range,
+            etag,
+            ..
+        } = self.manifest.spotted(&sample)?;
+        let access = &self.manifest.access;
+        let ahead = access.ahead(&remote, range.clone(), etag.as_deref(), &self.budget);
+        let offset = range.as_ref().map_or(0, |range| range.start);
+        let group = Arc::new(Group::new(ahead.ok()?, offset, 1));
+        Some(Slot { group, range })
     }
 
     /// Notes a direct read. Readers that ask for others than were announced would leave the window full for good; in

@@ -1,14 +1,16 @@
 //! A fetch that runs before its bytes are asked for, within a budget of bytes.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures_util::future::{Either, select};
-use std::pin::pin;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::fetch::{self, Wanted};
-use super::{Net, finish};
+use super::wait::wait_unless;
+use super::{Net, given_up};
 use crate::access::error::AccessError;
 use crate::place::Remote;
 
@@ -81,12 +83,21 @@ impl Ahead {
         }
     }
 
-    /// Waits for the bytes, ahead of those that nobody waits for.
-    pub(crate) fn wait(mut self) -> Result<(Vec<u8>, Share), AccessError> {
+    /// Waits for the bytes, ahead of those that nobody waits for; or until `stop` is set.
+    pub(crate) fn wait(mut self, stop: &AtomicBool) -> Result<(Vec<u8>, Share), AccessError> {
         self.urgent.notify_one();
-        match self.task.take() {
-            Some(task) => finish(&self.remote, task),
-            None => Ok((Vec::new(), None)),
+        let Some(task) = &mut self.task else {
+            return Ok((Vec::new(), None));
+        };
+        match wait_unless(task, stop) {
+            Some(Ok(result)) => {
+                self.task = None;
+                result
+            }
+            Some(Err(error)) => given_up(&self.remote, &error),
+            None => Err(AccessError::Interrupted {
+                place: self.remote.to_string(),
+            }),
         }
     }
 }

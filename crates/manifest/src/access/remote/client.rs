@@ -10,6 +10,7 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 use object_store::{ClientConfigKey, ClientOptions};
+use reqwest::ClientBuilder;
 use reqwest::redirect::{Action, Attempt, Policy};
 
 use super::address::{Class, class_of};
@@ -53,27 +54,47 @@ impl Clients {
                 .read_timeout(options.read_timeout)
                 .referer(false)
         };
-        let mut web = builder()
-            .redirect(redirects(Arc::clone(rules)))
-            .dns_resolver(Arc::new(Resolver::Web(Arc::clone(rules))));
-        if !rules.allow_anything() {
-            // A proxy would resolve names itself, out of the resolver's sight.
-            web = web.no_proxy();
-        }
-        let store = builder()
-            .redirect(Policy::none())
-            .dns_resolver(Arc::new(Resolver::Store));
-        let metadata = builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(METADATA_TIMEOUT)
-            .timeout(METADATA_TIMEOUT);
+        let web = || {
+            let web = builder()
+                .redirect(redirects(Arc::clone(rules)))
+                .dns_resolver(Arc::new(Resolver::Web(Arc::clone(rules))));
+            match rules.allow_anything() {
+                true => web,
+                // A proxy would resolve names itself, out of the resolver's sight.
+                false => web.no_proxy(),
+            }
+        };
+        let store = || {
+            builder()
+                .redirect(Policy::none())
+                .dns_resolver(Arc::new(Resolver::Store))
+        };
+        let metadata = || {
+            builder()
+                .redirect(Policy::none())
+                .no_proxy()
+                .connect_timeout(METADATA_TIMEOUT)
+                .timeout(METADATA_TIMEOUT)
+        };
         Ok(Self {
-            web: HttpClient::new(web.build()?),
-            store: HttpClient::new(store.build()?),
-            metadata: HttpClient::new(metadata.build()?),
+            web: build(web)?,
+            store: build(store)?,
+            metadata: build(metadata)?,
         })
     }
+}
+
+/// A machine without certificates, such as a bare container, can still talk plain HTTP.
+fn build(builder: impl Fn() -> ClientBuilder) -> Result<HttpClient, reqwest::Error> {
+    let client = match builder().build() {
+        Ok(client) => client,
+        Err(error) => {
+            let client = builder().tls_certs_only([]).build()?;
+            tracing::warn!(%error, "no certificates to check servers by, so https will fail");
+            client
+        }
+    };
+    Ok(HttpClient::new(client))
 }
 
 /// Follows a redirect on the same host, to a place that may be read.

@@ -9,6 +9,7 @@ mod ahead;
 mod client;
 mod failure;
 mod fetch;
+mod question;
 mod refusal;
 mod resolver;
 mod stores;
@@ -26,11 +27,12 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 pub(crate) use self::ahead::{Ahead, Budget, Share};
 use self::client::Clients;
 pub(super) use self::fetch::Wanted;
+pub(crate) use self::question::Question;
 use self::stores::Stores;
 pub(super) use self::stream::Download;
 use super::allow::{Rules, refused};
@@ -78,6 +80,11 @@ impl Net {
     pub(super) fn look(&self, remote: &Remote) -> Result<Look, AccessError> {
         let (shared, asked) = (Arc::clone(&self.shared), remote.clone());
         self.run(remote, async move { fetch::look(&shared, &asked).await })
+    }
+
+    /// Asks for the state of the object.
+    pub(super) fn ask(&self, remote: &Remote) -> Question {
+        Question::ask(self, remote)
     }
 
     /// The state of the object.
@@ -144,15 +151,14 @@ impl Drop for Net {
 }
 
 /// Waits for a task.
-pub(super) fn finish<T>(
-    remote: &Remote,
-    task: JoinHandle<Result<T, AccessError>>,
-) -> Result<T, AccessError> {
-    wait::wait(task).unwrap_or_else(|error| {
-        Err(AccessError::Remote {
-            place: remote.to_string(),
-            reason: format!("the transfer was given up: {error}"),
-        })
+fn finish<T>(remote: &Remote, task: JoinHandle<Result<T, AccessError>>) -> Result<T, AccessError> {
+    wait::wait(task).unwrap_or_else(|error| given_up(remote, &error))
+}
+
+fn given_up<T>(remote: &Remote, error: &JoinError) -> Result<T, AccessError> {
+    Err(AccessError::Remote {
+        place: remote.to_string(),
+        reason: format!("the transfer was given up: {error}"),
     })
 }
 

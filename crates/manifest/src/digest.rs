@@ -28,8 +28,20 @@ impl ContentDigest {
 
     /// Adds the next sample: the BLAKE3 hash of its bytes, or why there are none.
     pub fn push(&mut self, sample: &Sample, bytes: Result<Hash, ReadErrorKind>) -> &mut Self {
-        self.0.text(&sample.id);
-        self.0.optional_text(sample.label.as_deref());
+        let bytes = bytes.map_err(ReadErrorKind::as_str);
+        self.push_kept(&sample.id, sample.label.as_deref(), bytes)
+    }
+
+    /// As [`push`](Self::push), from what was kept of a sample: its id, its label, and the hash or the
+    /// [kind](ReadErrorKind::as_str) of error.
+    pub fn push_kept(
+        &mut self,
+        id: &str,
+        label: Option<&str>,
+        bytes: Result<Hash, &str>,
+    ) -> &mut Self {
+        self.0.text(id);
+        self.0.optional_text(label);
         match bytes {
             Ok(hash) => {
                 self.0.tag(0);
@@ -37,7 +49,7 @@ impl ContentDigest {
             }
             Err(kind) => {
                 self.0.tag(1);
-                self.0.text(kind.as_str());
+                self.0.text(kind);
             }
         }
         self

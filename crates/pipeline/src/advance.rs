@@ -1,10 +1,11 @@
 //! The loop over stages.
 
 use crate::{
+    CommitPoint,
     extraction::FeatureExtractor,
     progress::Reporter,
     queue::{Lane, Work},
-    stage::{self, Context, StageError},
+    stage::{self, Context, Opened, StageError},
     worker::Shared,
 };
 use curriculum_store::{JobRecord, Stage, Store, StoreError};
@@ -16,6 +17,7 @@ pub(crate) struct Workplace<'a> {
     /// In the extraction lane.
     pub(crate) extractor: Option<&'a mut (dyn FeatureExtractor + 'static)>,
     pub(crate) work: &'a Work,
+    pub(crate) opened: Opened,
 }
 
 /// Where the stages of a lane end.
@@ -34,7 +36,6 @@ pub(crate) fn advance(
     place: &mut Workplace<'_>,
 ) -> Result<Outcome, (Stage, StageError)> {
     let lane = Lane::after(job.stage);
-    let mut manifest = None;
     while let Some((next, run)) = stage::after(job.stage) {
         if Lane::after(job.stage) != lane {
             return Ok(Outcome::ForOtherLane);
@@ -45,13 +46,17 @@ pub(crate) fn advance(
             extractor: place.extractor.as_deref_mut(),
             reporter: Reporter::new(&place.work.board),
             interrupt: &place.work.interrupt,
-            manifest: &mut manifest,
+            options: &place.shared.options,
+            manifest: &mut place.opened,
             job,
         });
         *job.seconds.entry(next).or_default() += started.elapsed().as_secs_f64();
         outcome.map_err(|error| (next, error))?;
+        let hook = &place.shared.options.hook;
+        hook.reached(CommitPoint::Data(next));
         job.stage = next;
         finish(job, place).map_err(|error| (next, error))?;
+        hook.reached(CommitPoint::Record(next));
         tracing::info!(job = %job.id, stage = ?job.stage, seconds = job.seconds[&next], "stage finished");
     }
     Ok(Outcome::Published)

@@ -1,5 +1,9 @@
 //! The seam to the model.
 
+mod parse;
+
+pub(crate) use parse::{Parser, parsed_assignments, parsed_features};
+
 use curriculum_extractor::{Extractor, ExtractorError, Model, Options, Read, Sink};
 use curriculum_store::Digest;
 use metrics::{counter, histogram};

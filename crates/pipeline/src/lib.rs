@@ -17,15 +17,19 @@
 //! | [`progress`] | what watchers see |
 //! | [`extraction`] | the seam to the model |
 //! | [`mod@fit`] | the method on a source of features, without store or job |
-//! | `chunks` | a job's features as such a source |
+//! | `features` | where the features of a job's samples are |
+//! | `packs` | those features as a source of rows |
+//! | [`commit`] | the points at which something is on disk, by name |
 //! | [`error`] | why a submission is refused, why features could not be fitted |
 
 mod advance;
 mod background;
-mod chunks;
+pub mod commit;
 pub mod error;
 pub mod extraction;
+mod features;
 pub mod fit;
+mod packs;
 pub mod pipeline;
 pub mod progress;
 mod queue;
@@ -33,9 +37,11 @@ pub mod request;
 mod stage;
 #[cfg(test)]
 mod testing;
+mod tolerance;
 mod worker;
 
 pub use background::in_background;
+pub use commit::{CommitPoint, Hook};
 pub use error::{FitError, PipelineError};
 pub use extraction::FeatureExtractor;
 pub use fit::fit;

@@ -1,11 +1,12 @@
 //! The handle.
 
 use crate::{
-    FeatureExtractor, JobView, PipelineError, Request, SampleError,
+    FeatureExtractor, Hook, JobView, PipelineError, Request, SampleError,
     queue::{Lane, Queue},
     request::LoadedModel,
     worker::{Shared, now_ms, put_job},
 };
+use curriculum_manifest::{Access, Manifest};
 use curriculum_store::{Digest, JobRecord, JobState, Store, StoreError};
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -17,11 +18,26 @@ use tokio::sync::watch;
 const MAX_WAITING: usize = 256;
 
 /// Settings of a pipeline.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PipelineOptions {
+    /// What sources may be read, and how.
+    pub access: Access,
     /// Versions that a curriculum keeps, at least 1; older ones go when a new one is published,
     /// unless an alias holds them. `None` keeps all.
     pub keep_versions: Option<usize>,
+    /// Called at every commit point.
+    pub hook: Hook,
+}
+
+impl Default for PipelineOptions {
+    /// Anything may be read, and every version is kept.
+    fn default() -> Self {
+        Self {
+            access: Access::unrestricted(),
+            keep_versions: None,
+            hook: Hook::default(),
+        }
+    }
 }
 
 /// Which jobs to list.
@@ -118,7 +134,13 @@ impl Pipeline {
     /// # Errors
     /// When the request is invalid, the queue full or the pipeline stopping.
     pub fn submit(&self, request: &Request) -> Result<Submitted, PipelineError> {
-        let fresh = request.check(&self.shared.model)?;
+        let Shared {
+            store,
+            model,
+            options,
+            ..
+        } = &*self.shared;
+        let (fresh, manifest) = request.check(store, model, &options.access)?;
         let mut queue = self.shared.queue();
         if queue.stopping {
             return Err(PipelineError::Stopping);
@@ -132,7 +154,8 @@ impl Pipeline {
             // found, and what was lost or damaged since is made again.
             earlier => {
                 let attempt = earlier.map_or(0, |job| job.attempt) + 1;
-                self.enqueue(&mut queue, JobRecord { attempt, ..fresh })
+                let job = JobRecord { attempt, ..fresh };
+                self.enqueue(&mut queue, job, Some(manifest))
             }
         }
     }
@@ -157,7 +180,12 @@ impl Pipeline {
         })
     }
 
-    fn enqueue(&self, queue: &mut Queue, mut job: JobRecord) -> Result<Submitted, PipelineError> {
+    fn enqueue(
+        &self,
+        queue: &mut Queue,
+        mut job: JobRecord,
+        manifest: Option<Manifest>,
+    ) -> Result<Submitted, PipelineError> {
         if queue.waiting() >= MAX_WAITING {
             return Err(PipelineError::QueueFull(MAX_WAITING));
         }
@@ -167,7 +195,7 @@ impl Pipeline {
         job.ended_at_ms = None;
         put_job(&self.shared.store, &job)?;
         queue.next_sequence += 1;
-        queue.push(job.clone());
+        queue.push(job.clone(), manifest);
         self.shared.wake.notify_all();
         tracing::info!(job = %job.id, curriculum = job.curriculum, samples = job.sample_count, "job queued");
         Ok(Submitted {
@@ -221,12 +249,10 @@ impl Pipeline {
         limit: usize,
     ) -> Result<Vec<SampleError>, PipelineError> {
         let record = self.record(job)?;
-        let Some(content) = record.content else {
-            return Ok(Vec::new());
-        };
         let store = &self.shared.store;
         let errors = store.job_errors(job, after, limit)?;
-        let mut samples = store.samples_at(content, errors.iter().map(|(index, _)| *index))?;
+        let mut samples =
+            store.samples_at(record.listing, errors.iter().map(|(index, _)| *index))?;
         let describe = |(index, reason)| SampleError {
             index,
             id: samples
@@ -298,7 +324,7 @@ fn unfinished(store: &Store) -> Result<Queue, StoreError> {
         if !job.state.has_ended() {
             job.state = JobState::Queued;
             store.put_job(&job)?;
-            queue.push(job);
+            queue.push(job, None);
         }
     }
     Ok(queue)

@@ -124,6 +124,11 @@ impl<'a> Reporter<'a> {
         self.board.show(|view| view.progress = Some(progress));
     }
 
+    /// Failures are counted anew.
+    pub(crate) fn forget_errors(&self) {
+        self.board.show(|view| view.recent_errors.clear());
+    }
+
     /// A sample that failed, and how many have by now.
     pub(crate) fn failed(&self, error: SampleError, failed: u64) {
         self.board.show(|view| {

@@ -4,7 +4,8 @@
 //! extracted. A job passes from the first to the second; in each the most urgent goes first, and of
 //! equals the oldest.
 
-use crate::{JobView, progress::Board};
+use crate::{JobView, progress::Board, stage::Opened};
+use curriculum_manifest::Manifest;
 use curriculum_store::{Digest, JobRecord, Stage};
 use std::{
     cmp::Reverse,
@@ -12,6 +13,9 @@ use std::{
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
 };
 use tokio::sync::watch;
+
+/// Manifests that are kept open for jobs that wait. Others are listed again: each has files on disk.
+const HELD: usize = 8;
 
 /// What a job needs for its next stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +63,8 @@ struct Active {
     interrupt: Arc<AtomicBool>,
     /// Set while it waits.
     place: Option<Place>,
+    /// What its submission listed.
+    manifest: Option<Manifest>,
 }
 
 /// A job in the hands of a lane.
@@ -70,6 +76,8 @@ pub(crate) struct Work {
     run: u64,
     pub(crate) board: Board,
     pub(crate) interrupt: Arc<AtomicBool>,
+    /// What its submission listed, for the stages of this run.
+    pub(crate) opened: Opened,
 }
 
 impl Queue {
@@ -83,8 +91,10 @@ impl Queue {
         self.waiting.iter().filter(waits).count()
     }
 
-    /// Lets a job wait for the lane of its next stage.
-    pub(crate) fn push(&mut self, job: JobRecord) {
+    /// Lets a job wait for the lane of its next stage, with its manifest if only few are held.
+    pub(crate) fn push(&mut self, job: JobRecord, manifest: Option<Manifest>) {
+        let held = self.active.values().filter(|job| job.manifest.is_some());
+        let manifest = manifest.filter(|_| held.count() < HELD);
         self.runs += 1;
         let place = Place::of(&job);
         let active = Active {
@@ -92,6 +102,7 @@ impl Queue {
             views: Arc::new(watch::channel(JobView::of(job)).0),
             interrupt: Arc::new(AtomicBool::new(false)),
             place: Some(place),
+            manifest,
         };
         self.active.insert(place.id, active);
         self.waiting.insert(place);
@@ -108,6 +119,7 @@ impl Queue {
             run: active.run,
             board: Board::new(&active.views),
             interrupt: Arc::clone(&active.interrupt),
+            opened: Opened::handed_on(active.manifest.take()),
         })
     }
 
@@ -214,11 +226,11 @@ mod tests {
         let mut queue = Queue::default();
         let jobs = [record(1, 0), record(2, 5), record(3, -1), record(4, 5)];
         for job in jobs.clone() {
-            queue.push(job);
+            queue.push(job, None);
         }
         let mut extracted = record(5, -9);
         extracted.stage = Stage::Extracted;
-        queue.push(extracted.clone());
+        queue.push(extracted.clone(), None);
         assert_eq!(queue.waiting(), 4);
         let mut urgent = jobs[2].clone();
         urgent.priority = 6;
@@ -232,7 +244,7 @@ mod tests {
     fn a_cancelled_job_may_be_back_before_its_lane_notices() {
         let mut queue = Queue::default();
         let mut job = record(1, 0);
-        queue.push(job.clone());
+        queue.push(job.clone(), None);
         let work = queue.take(Lane::Extraction).unwrap();
         let mut watcher = queue.watch(job.id).unwrap();
         job.state = JobState::Cancelled;
@@ -244,7 +256,7 @@ mod tests {
         );
         assert!(watcher.has_changed().is_err(), "the channel is still open");
         job.state = JobState::Queued;
-        queue.push(job.clone());
+        queue.push(job.clone(), None);
         assert!(!queue.is_current(&work));
         queue.forget(&work);
         let again = queue.take(Lane::Extraction).unwrap();

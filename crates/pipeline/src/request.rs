@@ -1,15 +1,18 @@
 //! What a caller asks for, and the job record it becomes.
 
+mod extension;
 mod parameters;
 
 pub use parameters::{RequestedParameters, RequestedSchedule};
 
-use crate::PipelineError;
-use curriculum_manifest::{Access, Manifest, Source};
-use curriculum_store::{Digest, Identity, JobRecord, JobState, Parameters, Stage};
+use crate::{PipelineError, extraction};
+use curriculum_manifest::{Access, Kind, Manifest, Source, redacted};
+use curriculum_store::{
+    Digest, Identity, JobRecord, JobState, Parameters, SampleKind, Stage, Store,
+};
+use serde::Serialize;
 use std::{
     ops::ControlFlow,
-    path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -20,9 +23,11 @@ const MAX_NAME: usize = 128;
 pub struct Request {
     /// Name to publish under.
     pub curriculum: String,
-    /// Path of the source on this machine.
-    pub source: PathBuf,
-    /// Name of the model; `None` for the one that is loaded.
+    /// Where the samples are, and how they are read.
+    pub source: Source,
+    /// What stands for a sample's bytes.
+    pub identity: Identity,
+    /// Name of the model; `None` for the one that is loaded, or for none if the source holds features.
     pub model: Option<String>,
     /// With gaps for defaults.
     pub parameters: RequestedParameters,
@@ -30,6 +35,9 @@ pub struct Request {
     pub priority: i32,
     /// Whether equal work is done anew, to a version of its own; features are used again.
     pub force: bool,
+    /// A version whose clusters new samples are assigned to, while its own samples keep what they
+    /// have, instead of a fit.
+    pub extend: Option<Digest>,
 }
 
 /// The model that jobs are checked against.
@@ -41,48 +49,84 @@ pub(crate) struct LoadedModel {
 }
 
 impl Request {
-    /// Lists the source, checks every field and fills in the defaults.
-    pub(crate) fn check(&self, loaded: &LoadedModel) -> Result<JobRecord, PipelineError> {
+    /// Lists the source, checks every field and fills in the defaults. The manifest comes along, so
+    /// that the job need not list it again.
+    pub(crate) fn check(
+        &self,
+        store: &Store,
+        loaded: &LoadedModel,
+        access: &Access,
+    ) -> Result<(JobRecord, Manifest), PipelineError> {
         check_name(&self.curriculum)?;
-        self.check_model(loaded)?;
-        let source = self.source.to_str().filter(|source| !source.is_empty());
-        let source =
-            source.ok_or_else(|| PipelineError::invalid("source", "must be a path in UTF-8"))?;
-        let manifest = Manifest::open(&Source::new(source), &Access::unrestricted(), &mut |_| {
-            ControlFlow::Continue(())
-        })?;
+        if self.source.uri.is_empty() {
+            return Err(PipelineError::invalid("source", "is missing"));
+        }
+        let base = self
+            .extend
+            .map(|id| extension::base(store, id))
+            .transpose()?;
+        let manifest = Manifest::open(&self.source, access, &mut |_| ControlFlow::Continue(()))?;
         let samples = manifest.len();
-        let parameters = self.parameters.check(samples)?;
+        let model = self.model(manifest.kind(), loaded)?;
+        let kind = sample_kind(manifest.kind());
+        let parameters = match &base {
+            None => self.parameters.check(samples, kind)?,
+            Some(base) => extension::parameters(&self.parameters, base, &model, samples)?,
+        };
         if parameters.by_label {
             check_labels(&manifest)?;
         }
+        if let Some(base) = base.filter(|base| base.parameters.by_label) {
+            extension::check_classes(store, &base, &manifest)?;
+        }
         let fingerprint = Digest::from(*manifest.fingerprint()?.as_bytes());
-        let asked = parameters_json(&parameters);
-        let salt = if self.force { fresh_salt() } else { 0 };
-        let salt_bytes = salt.to_le_bytes();
-        let identity = [
-            self.curriculum.as_bytes(),
-            source.as_bytes(),
+        let job = self.record(&model, parameters, (samples, kind), fingerprint);
+        Ok((job, manifest))
+    }
+
+    fn record(
+        &self,
+        model: &LoadedModel,
+        parameters: Parameters,
+        (samples, kind): (u64, SampleKind),
+        fingerprint: Digest,
+    ) -> JobRecord {
+        let reading = json(&self.source);
+        let identity = json(&self.identity);
+        let listing = [
+            reading.as_bytes(),
             fingerprint.as_bytes(),
-            loaded.digest.as_bytes(),
-            asked.as_bytes(),
-            &salt_bytes,
+            identity.as_bytes(),
         ];
-        Ok(JobRecord {
-            id: Digest::of_parts(identity),
+        let listing = Digest::of_parts(listing);
+        let salt = if self.force { fresh_salt() } else { 0 };
+        let id = Digest::of_parts([
+            self.curriculum.as_bytes(),
+            listing.as_bytes(),
+            model.digest.as_bytes(),
+            json(&parameters).as_bytes(),
+            &salt.to_le_bytes(),
+            json(&self.extend).as_bytes(),
+        ]);
+        JobRecord {
+            id,
             sequence: 0,
             curriculum: self.curriculum.clone(),
-            source: source.to_owned(),
-            identity: Identity::Bytes,
+            source: redacted(&self.source.uri),
+            reading,
+            kind,
+            identity: self.identity,
             fingerprint,
-            model: loaded.name.clone(),
-            model_digest: loaded.digest,
-            dimension: u32::try_from(loaded.dimension).unwrap_or(u32::MAX),
+            listing,
+            model: model.name.clone(),
+            model_digest: model.digest,
+            dimension: u32::try_from(model.dimension).unwrap_or(u32::MAX),
             parameters,
             priority: self.priority,
             salt,
-            extends: None,
+            extends: self.extend,
             attempt: 0,
+            setbacks: 0,
             state: JobState::Queued,
             stage: Stage::Submitted,
             sample_count: samples,
@@ -93,24 +137,45 @@ impl Request {
             ended_at_ms: None,
             seconds: [].into(),
             warnings: Vec::new(),
-        })
+        }
     }
 
-    fn check_model(&self, loaded: &LoadedModel) -> Result<(), PipelineError> {
+    /// What turns the bytes of the samples into features.
+    fn model(&self, kind: Kind, loaded: &LoadedModel) -> Result<LoadedModel, PipelineError> {
+        let model = match kind {
+            Kind::Images => loaded.clone(),
+            Kind::Features { dimension } => extraction::parsed_features(dimension),
+            Kind::Assignments => extraction::parsed_assignments(),
+        };
         match &self.model {
-            Some(name) if *name != loaded.name => {
-                let reason = format!("`{name}` is not loaded; this server runs `{}`", loaded.name);
+            Some(name) if *name != model.name => {
+                let reason = match kind {
+                    Kind::Images => {
+                        format!("`{name}` is not loaded; this server runs `{}`", model.name)
+                    }
+                    Kind::Features { .. } | Kind::Assignments => {
+                        format!("the source holds {kind}, which no model reads: leave `{name}` out")
+                    }
+                };
                 Err(PipelineError::invalid("model", reason))
             }
-            _ => Ok(()),
+            _ => Ok(model),
         }
+    }
+}
+
+fn sample_kind(kind: Kind) -> SampleKind {
+    match kind {
+        Kind::Images => SampleKind::Images,
+        Kind::Features { .. } => SampleKind::Features,
+        Kind::Assignments => SampleKind::Assignments,
     }
 }
 
 /// The version that `content` gives under the job's model and parameters. Names, places and the
 /// tolerance for failures do not take part: they do not change a single weight.
 pub(crate) fn version_id(job: &JobRecord, content: Digest) -> Digest {
-    let parameters = parameters_json(&Parameters {
+    let parameters = json(&Parameters {
         max_failed_fraction: 0.0,
         ..job.parameters.clone()
     });
@@ -119,6 +184,7 @@ pub(crate) fn version_id(job: &JobRecord, content: Digest) -> Digest {
         job.model_digest.as_bytes(),
         parameters.as_bytes(),
         &job.salt.to_le_bytes(),
+        json(&job.extends).as_bytes(),
     ])
 }
 
@@ -131,12 +197,12 @@ fn fresh_salt() -> u64 {
     u64::from_le_bytes(first.unwrap_or_default()) | 1
 }
 
-fn parameters_json(parameters: &Parameters) -> String {
+fn json(value: &impl Serialize) -> String {
     #[expect(
         clippy::expect_used,
-        reason = "a plain struct with checked, finite numbers: JSON cannot fail"
+        reason = "plain structs and enums with checked, finite numbers: JSON cannot fail"
     )]
-    serde_json::to_string(parameters).expect("parameters serialise")
+    serde_json::to_string(value).expect("plain values serialise")
 }
 
 /// By label, every sample needs one.

@@ -10,11 +10,11 @@ mod extract;
 mod publish;
 mod score;
 
-pub(crate) use extract::CHUNK;
-
-use crate::{extraction::FeatureExtractor, progress::Reporter};
-use curriculum_manifest::{Access, Manifest, ManifestError, Source};
-use curriculum_store::{Digest, JobRecord, Stage, Store, StoreError};
+use crate::{
+    Hook, PipelineOptions, extraction::FeatureExtractor, packs::RowError, progress::Reporter,
+};
+use curriculum_manifest::{Manifest, ManifestError, Source};
+use curriculum_store::{Digest, FeatureSpace, JobRecord, Stage, Store, StoreError};
 use std::{
     ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
@@ -28,8 +28,26 @@ pub(crate) struct Context<'a> {
     pub(crate) extractor: Option<&'a mut (dyn FeatureExtractor + 'static)>,
     pub(crate) reporter: Reporter<'a>,
     pub(crate) interrupt: &'a AtomicBool,
-    /// Listed on first use, kept for the stages of one run.
-    pub(crate) manifest: &'a mut Option<Manifest>,
+    pub(crate) options: &'a PipelineOptions,
+    pub(crate) manifest: &'a mut Opened,
+}
+
+/// The manifest of a job: handed on by its submission or listed on first use, and kept for the stages
+/// of one run.
+#[derive(Default)]
+pub(crate) struct Opened {
+    pub(crate) manifest: Option<Manifest>,
+    /// Whether it was compared with what was submitted.
+    checked: bool,
+}
+
+impl Opened {
+    pub(crate) fn handed_on(manifest: Option<Manifest>) -> Self {
+        Self {
+            manifest,
+            checked: false,
+        }
+    }
 }
 
 /// Why a stage did not finish.
@@ -38,6 +56,9 @@ pub(crate) enum StageError {
     /// Asked to stop; nothing is wrong.
     #[error("interrupted")]
     Interrupted,
+    /// Features that were extracted are missing or damaged: back to extraction.
+    #[error("features are missing or damaged")]
+    Lost,
     /// Work that cannot succeed as it stands.
     #[error("{0}")]
     Failed(String),
@@ -66,39 +87,48 @@ pub(crate) fn after(stage: Stage) -> Option<(Stage, Run)> {
 impl Context<'_> {
     /// Returns early when the job was cancelled or the server stops.
     fn check_interrupt(&self) -> Result<(), StageError> {
-        if self.interrupt.load(Ordering::Relaxed) {
-            Err(StageError::Interrupted)
-        } else {
-            Ok(())
-        }
+        check(self.interrupt)
+    }
+
+    fn hook(&self) -> &Hook {
+        &self.options.hook
     }
 
     /// The manifest, exactly as it was submitted.
     fn manifest(&mut self) -> Result<&Manifest, StageError> {
-        if self.manifest.is_none() {
-            let source = Source::new(&*self.job.source);
-            let interrupt = self.interrupt;
-            let manifest =
-                Manifest::open(&source, &Access::unrestricted(), &mut |_| match interrupt
-                    .load(Ordering::Relaxed)
-                {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                });
-            let manifest = manifest.map_err(|error| match error {
-                ManifestError::Interrupted => StageError::Interrupted,
-                other => StageError::Source(other),
-            })?;
-            if Digest::from(*manifest.fingerprint()?.as_bytes()) != self.job.fingerprint {
+        let opened = match self.manifest.manifest.take() {
+            Some(manifest) => manifest,
+            None => self.list()?,
+        };
+        if !self.manifest.checked {
+            if Digest::from(*opened.fingerprint()?.as_bytes()) != self.job.fingerprint {
                 return Err(StageError::Failed(
                     "the source has changed since the job was submitted".to_owned(),
                 ));
             }
-            *self.manifest = Some(manifest);
+            self.manifest.checked = true;
         }
-        self.manifest
-            .as_ref()
-            .ok_or_else(|| StageError::Failed("no manifest".to_owned()))
+        Ok(self.manifest.manifest.insert(opened))
+    }
+
+    /// Lists the source again: after a restart, or a long wait.
+    fn list(&mut self) -> Result<Manifest, StageError> {
+        let source: Source = serde_json::from_str(&self.job.reading)
+            .map_err(|error| StageError::Failed(format!("the job's source: {error}")))?;
+        let (interrupt, total) = (self.interrupt, self.job.sample_count);
+        let reporter = &mut self.reporter;
+        let listed = Manifest::open(&source, &self.options.access, &mut |rows| {
+            reporter.report(rows, total, "listing the source");
+            match interrupt.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        self.reporter.begin_anew();
+        listed.map_err(|error| match error {
+            ManifestError::Interrupted => StageError::Interrupted,
+            other => StageError::Source(other),
+        })
     }
 
     /// Content hash and version, known once enumerated.
@@ -107,12 +137,26 @@ impl Context<'_> {
         ids.ok_or_else(|| StageError::Failed("the job was not enumerated".to_owned()))
     }
 
-    /// Key of the features: they depend on the content and the model alone.
-    fn features_key(&self) -> Result<Digest, StageError> {
-        let (content, _) = self.identity()?;
-        Ok(Digest::of_parts([
-            content.as_bytes().as_slice(),
-            self.job.model_digest.as_bytes(),
-        ]))
+    /// Where features of the job's model are.
+    fn space(&self) -> Result<FeatureSpace, StoreError> {
+        let dimension = self.job.dimension as usize;
+        self.store.feature_space(self.job.model_digest, dimension)
+    }
+}
+
+fn check(interrupt: &AtomicBool) -> Result<(), StageError> {
+    match interrupt.load(Ordering::Relaxed) {
+        true => Err(StageError::Interrupted),
+        false => Ok(()),
+    }
+}
+
+impl From<RowError> for StageError {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Interrupted => Self::Interrupted,
+            RowError::Lost => Self::Lost,
+            RowError::Store(error) => Self::Store(error),
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use curriculum::{Pacing, difficulty::Normalization};
 use curriculum_store::{
-    Clusters, Digest, Identity, JobRecord, JobState, Parameters, ScheduleRecord, Score, Stage,
+    Clusters, Digest, Identity, JobRecord, JobState, Parameters, SampleKind, ScheduleRecord, Score,
+    Stage,
 };
 
 /// A job that waits for its first stage.
@@ -22,8 +23,11 @@ pub(crate) fn record(sequence: u64, priority: i32) -> JobRecord {
         sequence,
         curriculum: "c".to_owned(),
         source: "s".to_owned(),
+        reading: "{}".to_owned(),
+        kind: SampleKind::Features,
         identity: Identity::Bytes,
         fingerprint: id,
+        listing: id,
         model: "m".to_owned(),
         model_digest: id,
         dimension: 4,
@@ -41,6 +45,7 @@ pub(crate) fn record(sequence: u64, priority: i32) -> JobRecord {
         salt: 0,
         extends: None,
         attempt: 1,
+        setbacks: 0,
         state: JobState::Queued,
         stage: Stage::Submitted,
         sample_count: 9,

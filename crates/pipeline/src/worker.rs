@@ -7,15 +7,18 @@ use crate::{
     pipeline::PipelineOptions,
     queue::{Lane, Queue, Work},
     request::LoadedModel,
-    stage::StageError,
+    stage::{Opened, StageError},
 };
-use curriculum_store::{JobRecord, JobState, Stage, Store, StoreError};
+use curriculum_store::{JobRecord, JobState, SampleKind, Stage, Store, StoreError};
 use rayon::ThreadPoolBuilder;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
+
+/// Times that a job goes back to extraction because its features are damaged.
+const MAX_SETBACKS: u32 = 3;
 
 /// What the handle and the threads share.
 pub(crate) struct Shared {
@@ -45,9 +48,9 @@ impl Shared {
     /// Asking again for what was published before makes it the newest again.
     pub(crate) fn point_again(&self, job: &JobRecord) -> Result<(), StoreError> {
         let published = job.version.filter(|_| job.state == JobState::Succeeded);
-        let newest = self.store.curriculum(&job.curriculum)?.unwrap_or_default();
+        let record = self.store.curriculum(&job.curriculum)?.unwrap_or_default();
         match published {
-            Some(version) if newest.first() != Some(&version) => {
+            Some(version) if record.latest() != Some(version) => {
                 self.store.point(&job.curriculum, version)?;
                 self.store.flush()
             }
@@ -63,8 +66,9 @@ impl Shared {
         let pool = pool
             .build()
             .inspect_err(|error| tracing::error!(%error, "no threads for jobs"));
-        while let Some(work) = self.next(lane) {
-            let mut run = || self.run(&work, extractor.as_deref_mut());
+        while let Some(mut work) = self.next(lane) {
+            let opened = std::mem::take(&mut work.opened);
+            let run = || self.run(&work, opened, extractor.as_deref_mut());
             let ran = match &pool {
                 Ok(pool) => pool.install(run),
                 Err(_) => run(),
@@ -107,6 +111,7 @@ impl Shared {
     fn run(
         &self,
         work: &Work,
+        opened: Opened,
         extractor: Option<&mut (dyn FeatureExtractor + 'static)>,
     ) -> Result<(), StoreError> {
         let Some(mut job) = self.store.job(work.id)? else {
@@ -118,7 +123,7 @@ impl Shared {
             return Ok(());
         }
         work.board.show(|view| view.stand(&job));
-        let left = self.advance(&mut job, work, extractor);
+        let left = self.advance(&mut job, work, opened, extractor);
         self.store.flush()?;
         self.settle(work, job, left)
     }
@@ -151,14 +156,16 @@ impl Shared {
         Ok(())
     }
 
-    /// Runs the stages of this lane and says where that leaves the job.
+    /// Runs the stages of this lane, and says where that leaves the job.
     fn advance(
         &self,
         job: &mut JobRecord,
         work: &Work,
+        opened: Opened,
         extractor: Option<&mut (dyn FeatureExtractor + 'static)>,
     ) -> Left {
         if let Some(loaded) = extractor.as_deref()
+            && job.kind == SampleKind::Images
             && job.model_digest != loaded.digest()
         {
             let (submitted, loaded) = (&job.model, loaded.model());
@@ -171,16 +178,29 @@ impl Shared {
             shared: self,
             extractor,
             work,
+            opened,
         };
         // A panic in a stage is a bug, but one job's bug must not take the other jobs along.
         match catch_unwind(AssertUnwindSafe(|| advance(job, &mut place))) {
             Ok(Ok(Outcome::Published)) => Left::Ended(JobState::Succeeded),
             Ok(Ok(Outcome::ForOtherLane)) => Left::HandedOver,
             Ok(Err((_, StageError::Interrupted))) => Left::Stopped,
+            Ok(Err((stage, StageError::Lost))) => extract_again(job, stage),
             Ok(Err((stage, error))) => failed(stage, error.to_string()),
             Err(_) => failed(job.stage, "internal error, see the server's log".to_owned()),
         }
     }
+}
+
+/// Features are damaged now and then; if they are again and again, something else is wrong.
+fn extract_again(job: &mut JobRecord, stage: Stage) -> Left {
+    if job.setbacks >= MAX_SETBACKS {
+        let reason = format!("features were damaged {MAX_SETBACKS} times: check the disk");
+        return failed(stage, reason);
+    }
+    job.setbacks += 1;
+    job.stage = Stage::Enumerated;
+    Left::HandedOver
 }
 
 fn failed(stage: Stage, reason: String) -> Left {

@@ -45,6 +45,7 @@ fn publish(folder: &Path) {
     let version = VersionRecord {
         id,
         content: id,
+        listing: id,
         source: String::new(),
         model: String::new(),
         model_digest: id,

@@ -106,6 +106,12 @@ fn store_status(error: &StoreError) -> Status {
             tracing::error!(%error, "stored data is damaged");
             Status::data_loss(error.to_string())
         }
+        StoreError::DiskFull { .. } => Status::resource_exhausted(error.to_string()),
+        StoreError::Held { .. } => Status::failed_precondition(error.to_string()),
+        StoreError::NotFound(_) => Status::not_found(error.to_string()),
+        StoreError::Invalid(_) | StoreError::Portable(_) => {
+            Status::invalid_argument(error.to_string())
+        }
         StoreError::InUse { .. }
         | StoreError::Schema { .. }
         | StoreError::Io { .. }

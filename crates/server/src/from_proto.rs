@@ -5,11 +5,12 @@ pub(crate) mod push;
 
 use crate::error::ServiceError;
 use curriculum::Order;
+use curriculum_manifest::Source;
 use curriculum_pipeline::{Page, Request, RequestedParameters};
 use curriculum_proto::v1;
-use curriculum_store::Digest;
+use curriculum_store::{Digest, Identity};
 use parameters::parameters;
-use std::{ops::Range, path::PathBuf};
+use std::ops::Range;
 
 /// Trainers count in f64 or i64 somewhere along the way; beyond 2^53 iterations lose their identity.
 const MAX_ITERATION: u64 = 1 << 53;
@@ -129,13 +130,15 @@ fn at_most(field: &'static str, value: u32, most: u32) -> Result<usize> {
 pub(crate) fn submission(request: v1::SubmitJobRequest) -> Result<Request> {
     Ok(Request {
         curriculum: request.curriculum,
-        source: PathBuf::from(request.source),
+        source: Source::new(request.source),
+        identity: Identity::Bytes,
         model: Some(request.model).filter(|name| !name.is_empty()),
         parameters: request
             .parameters
             .map_or_else(|| Ok(RequestedParameters::default()), parameters)?,
         priority: priority(request.priority)?,
         force: request.force,
+        extend: None,
     })
 }
 

@@ -106,7 +106,7 @@ impl Published {
         name: &str,
         pin: Option<Digest>,
     ) -> Result<(Vec<Digest>, Digest), ServiceError> {
-        let versions = self.store.curriculum(name)?.unwrap_or_default();
+        let versions = self.store.curriculum(name)?.unwrap_or_default().versions;
         let Some(newest) = versions.first().copied() else {
             return Err(self.why_missing(name));
         };

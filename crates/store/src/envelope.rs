@@ -22,14 +22,47 @@ pub(crate) fn open(value: &[u8], what: impl FnOnce() -> String) -> Result<&[u8]>
     }
 }
 
+/// As [`seal_json`], for the one place that `place` describes.
+pub(crate) fn seal_json_for(place: &[u8], record: &impl Serialize) -> Vec<u8> {
+    let mut value = seal_json(record);
+    let checksum = checksum_for(place, &value[CHECKSUM..]);
+    value[..CHECKSUM].copy_from_slice(checksum.as_bytes());
+    value
+}
+
+/// As [`open_json`], of what [`seal_json_for`] made for this very place.
+pub(crate) fn open_json_for<T: DeserializeOwned>(
+    place: &[u8],
+    value: &[u8],
+    what: impl Fn() -> String,
+) -> Result<T> {
+    let parts = value.split_at_checked(CHECKSUM);
+    let (stored, payload) = parts.ok_or_else(|| StoreError::corrupt(what(), "too short"))?;
+    if checksum_for(place, payload).as_bytes() != stored {
+        return Err(StoreError::corrupt(what(), "checksum mismatch"));
+    }
+    serde_json::from_slice(payload)
+        .map_err(|_| StoreError::corrupt(what(), "not the expected record"))
+}
+
+fn checksum_for(place: &[u8], payload: &[u8]) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(place).update(payload);
+    hasher.finalize()
+}
+
 /// [`seal`] of `record` as JSON.
 pub(crate) fn seal_json(record: &impl Serialize) -> Vec<u8> {
+    seal(&json(record))
+}
+
+/// A record as JSON.
+pub(crate) fn json(record: &impl Serialize) -> Vec<u8> {
     #[expect(
         clippy::expect_used,
         reason = "records are plain structs with string keys: JSON cannot fail"
     )]
-    let json = serde_json::to_vec(record).expect("records serialise");
-    seal(&json)
+    serde_json::to_vec(record).expect("records serialise")
 }
 
 /// [`open`], then JSON.

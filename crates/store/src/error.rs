@@ -1,5 +1,6 @@
 //! What can go wrong with kept bytes.
 
+use crate::Digest;
 use std::{io, path::PathBuf};
 
 /// An error of the store.
@@ -39,7 +40,40 @@ pub enum StoreError {
         /// The cause.
         source: io::Error,
     },
-    /// The database failed.
+    /// The disk has too little room for data; records of jobs can still be written.
+    #[error(
+        "too little room in {}: {free} bytes are free, {needed} are needed with the reserve",
+        path.display()
+    )]
+    DiskFull {
+        /// The data folder.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that should be: those to write, and the reserve (`min_free_bytes`).
+        needed: u64,
+    },
+    /// A version that something points at is not deleted.
+    #[error("version {version} of `{curriculum}` is held by `{alias}`")]
+    Held {
+        /// Name of the curriculum.
+        curriculum: String,
+        /// The version.
+        version: Digest,
+        /// The alias, or `latest`.
+        alias: String,
+    },
+    /// There is no such curriculum, version or alias.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// A file that was to be imported is damaged, or is no exported version.
+    #[error("not a whole exported version: {0}")]
+    Portable(String),
+    /// What was asked cannot be stored.
+    #[error("{0}")]
+    Invalid(String),
+    /// The database failed. When a write failed it refuses everything until the folder is opened
+    /// again, since it cannot know what reached the disk; what was flushed before is kept.
     #[error("database: {0}")]
     Database(#[from] sled::Error),
 }

@@ -1,250 +1,155 @@
-//! Features on disk: one file per chunk of samples.
+//! Features on disk, by the content of the samples: what one job extracted, all others find.
 //!
-//! A file appears under its name only when it is complete and on disk, so the first missing file is
-//! where an interrupted extraction goes on.
+//! ```text
+//! features/<model digest>/
+//!   pack-00000000.features     digests, features and failures of 1 to 256 samples
+//!   pack-00000007.forgotten    digests that earlier packs hold in vain
+//!   index-…-….run              where each digest lies, sorted; made from the packs and replaceable
+//! ```
+//!
+//! A file appears under its name only when it is complete, and never changes, so an interrupted
+//! extraction goes on with the digests that are in no pack. It is on disk for certain after a flush. The index is derived: at
+//! opening, packs that no run covers are read again. See [`index`] for how it stays small in memory.
 
 mod format;
+mod index;
+mod packs;
+mod run;
+mod space;
 
-use crate::{Digest, Result, Store, StoreError};
-use format::{HEADER, Header, decode, encode};
+pub(crate) use packs::Packs;
+pub use space::FeatureSpace;
+
+use crate::{Digest, Result, Store, StoreError, files};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File},
-    io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
-    ops::Range,
     path::{Path, PathBuf},
+    sync::{Arc, PoisonError},
 };
 
-/// Features of consecutive samples.
+/// Features of some samples, in one file.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct FeatureChunk {
-    /// Length of a row.
-    pub dimension: usize,
+pub struct Pack {
+    /// Content hash of the sample in each row; 1 to 256.
+    pub digests: Vec<Digest>,
     /// Row-major; rows of failed samples are zero.
     pub features: Vec<f32>,
-    /// Samples without features, by position in the chunk.
-    pub failures: Vec<ChunkFailure>,
+    /// Samples without features, by row.
+    pub failures: Vec<PackFailure>,
 }
 
-/// What a chunk file says of itself. Only [`FeatureFiles::read`] verifies it.
+/// What a pack says of itself. Only [`FeatureSpace::read`] verifies it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChunkOutline {
-    /// Samples in the chunk, with those that failed.
-    pub rows: usize,
-    /// Length of a row.
-    pub dimension: usize,
-    /// Samples without features, by position in the chunk.
-    pub failures: Vec<ChunkFailure>,
+pub struct PackOutline {
+    /// Content hash of the sample in each row.
+    pub digests: Vec<Digest>,
+    /// Samples without features, by row.
+    pub failures: Vec<PackFailure>,
 }
 
 /// A sample without features.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChunkFailure {
-    /// Row in its chunk.
+pub struct PackFailure {
+    /// Row in its pack.
     pub row: u32,
     /// Why, for people.
     pub reason: String,
 }
 
-/// The chunk files of one extraction.
-#[derive(Clone, Debug)]
-pub struct FeatureFiles {
-    folder: PathBuf,
+/// Where the features of a sample are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// Number of the pack.
+    pub pack: u64,
+    /// Row in it.
+    pub row: u32,
 }
 
 impl Store {
-    /// The files of the extraction named by `key`; the folder is created.
+    /// The features that the model of digest `model` gave, `dimension` values a sample. Handles of one
+    /// model share their state: one thread appends while others read.
     ///
     /// # Errors
-    /// When the folder cannot be created.
-    pub fn features(&self, key: Digest) -> Result<FeatureFiles> {
-        let folder = self.root().join("features").join(key.to_string());
-        fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
-        // A new folder survives a power cut only once its parents are on disk too.
-        for parent in folder.ancestors().skip(1).take(2) {
-            sync_folder(parent).map_err(StoreError::io("sync", parent))?;
-        }
-        Ok(FeatureFiles { folder })
-    }
-}
-
-impl FeatureFiles {
-    /// Reads and verifies chunk `index`; `None` when it was never finished.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] when the file fails its checksum.
-    pub fn read(&self, index: usize) -> Result<Option<FeatureChunk>> {
-        let path = self.path(index);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::io("read", path)(error)),
-        };
-        let chunk = decode(&bytes)
-            .map_err(|reason| StoreError::corrupt(path.display().to_string(), reason))?;
-        Ok(Some(chunk))
-    }
-
-    /// Rows, dimension and failures of chunk `index`, without reading its features.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] when the file is missing or its parts do not fit together; the checksum
-    /// is not looked at.
-    pub fn outline(&self, index: usize) -> Result<ChunkOutline> {
-        let (path, mut file) = self.open(index)?;
-        let damaged = |reason| StoreError::corrupt(path.display().to_string(), reason);
-        let read = |error| read_error(&path, error);
-        let length = file.metadata().map_err(read)?.len();
-        let mut header = [0; HEADER];
-        file.read_exact(&mut header).map_err(read)?;
-        let header = Header::parse(&header).map_err(damaged)?;
-        let failures = header.failures(length).map_err(damaged)?;
-        file.seek(SeekFrom::Start(failures.start)).map_err(read)?;
-        let mut json = vec![0; (failures.end - failures.start) as usize];
-        file.read_exact(&mut json).map_err(read)?;
-        Ok(ChunkOutline {
-            rows: header.rows,
-            dimension: header.dimension,
-            failures: serde_json::from_slice(&json)
-                .map_err(|_| damaged("failures are not JSON"))?,
-        })
-    }
-
-    /// Appends the features of some rows of chunk `index`, each `dimension` long, to `features`,
-    /// without a look at the checksum: for a chunk that [`FeatureFiles::read`] has verified.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] when the file is missing or ends before the rows do.
-    pub fn read_rows(
-        &self,
-        index: usize,
-        dimension: usize,
-        rows: Range<usize>,
-        features: &mut Vec<f32>,
-    ) -> Result<()> {
-        let (path, mut file) = self.open(index)?;
-        let read = |error| read_error(&path, error);
-        let start = HEADER + rows.start * dimension * size_of::<f32>();
-        file.seek(SeekFrom::Start(start as u64)).map_err(read)?;
-        let before = features.len();
-        features.resize(before + rows.len() * dimension, 0.0);
-        let added = &mut features[before..];
-        file.read_exact(bytemuck::cast_slice_mut(added))
-            .map_err(read)?;
-        for value in added {
-            *value = f32::from_bits(u32::from_le(value.to_bits()));
-        }
-        Ok(())
-    }
-
-    /// Writes chunk `index` so that it is there completely or not at all.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn write(&self, index: usize, chunk: &FeatureChunk) -> Result<()> {
-        let (path, temporary) = (self.path(index), self.folder.join("unfinished"));
-        write_synced(&temporary, &encode(chunk)).map_err(StoreError::io("write", &temporary))?;
-        fs::rename(&temporary, &path).map_err(StoreError::io("rename to", &path))?;
-        sync_folder(&self.folder).map_err(StoreError::io("sync", &self.folder))
-    }
-
-    fn open(&self, index: usize) -> Result<(PathBuf, File)> {
-        let path = self.path(index);
-        match File::open(&path) {
-            Ok(file) => Ok((path, file)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(StoreError::corrupt(path.display().to_string(), "missing"))
+    /// [`StoreError::Corrupt`] when the model was opened with another dimension before; and when the
+    /// folder cannot be created or read.
+    pub fn feature_space(&self, model: Digest, dimension: usize) -> Result<FeatureSpace> {
+        // Held while a space is opened, so that it is opened once.
+        let mut spaces = self.spaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let space = match spaces.get(&model) {
+            Some(space) => FeatureSpace::clone(space),
+            None => {
+                let space = {
+                    let folder = self.space_folder(model);
+                    let unsynced = self.unsynced().clone();
+                    FeatureSpace::open(folder, dimension, self.room(), unsynced)?
+                };
+                spaces.insert(model, space.clone());
+                space
             }
-            Err(error) => Err(StoreError::io("open", path)(error)),
+        };
+        if space.dimension() == dimension {
+            Ok(space)
+        } else {
+            let what = format!("features of model {model}");
+            Err(StoreError::corrupt(what, "of another dimension"))
         }
     }
 
-    fn path(&self, index: usize) -> PathBuf {
-        self.folder.join(format!("chunk-{index:08}.features"))
+    /// Lets go of a space whose files are to be removed.
+    pub(crate) fn close_space(&self, model: Digest) {
+        let mut spaces = self.spaces.lock().unwrap_or_else(PoisonError::into_inner);
+        spaces.remove(&model);
+    }
+
+    pub(crate) fn space_folder(&self, model: Digest) -> PathBuf {
+        self.root().join("features").join(model.to_string())
     }
 }
 
-/// A file that ends early is damaged; anything else is the disk's fault.
-fn read_error(path: &Path, error: io::Error) -> StoreError {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => StoreError::corrupt(path.display().to_string(), "too short"),
-        _ => StoreError::io("read", path)(error),
-    }
+/// Whether a file of a space holds a run of its index, by its name.
+pub(crate) fn is_run(name: &str) -> bool {
+    run::Run::parse_name(name).is_some()
 }
 
-pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+/// Whether a file of a space is a pack, of features or of what was forgotten, by its name.
+pub(crate) fn is_pack(name: &str) -> bool {
+    space::number(name, ".features").is_some() || space::number(name, ".forgotten").is_some()
 }
 
-/// The rename itself is durable only once the folder is.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()
-    } else {
-        Ok(())
-    }
+/// Verifies a pack; its dimension is returned, unless it lists what was forgotten.
+pub(crate) fn verify_pack(path: &Path) -> Result<Option<usize>> {
+    let damaged = |reason| StoreError::corrupt(path.display().to_string(), reason);
+    let bytes = files::read_whole(path, LONGEST_PACK)?.ok_or_else(|| damaged("missing"))?;
+    let (_, dimension) = format::decode(&bytes).map_err(damaged)?;
+    let forgotten = path.extension().is_some_and(|e| e == "forgotten");
+    Ok((!forgotten).then_some(dimension))
 }
+
+/// Verifies a run of an index: how many entries it has, and how many of them are damaged.
+pub(crate) fn verify_run(path: &Path) -> Result<(u64, u64)> {
+    let run = run::Run::open(path.to_owned())?;
+    let mut damaged = 0;
+    let mut whole = 0;
+    for entry in run.entries(&mut damaged)? {
+        entry?;
+        whole += 1;
+    }
+    Ok((whole + damaged, damaged))
+}
+
+/// Entries of a run; 0 when it is damaged.
+pub(crate) fn run_entries(path: &Path) -> u64 {
+    run::Run::open(path.to_owned()).map_or(0, |run| run.entries)
+}
+
+/// Of any dimension that a model might have.
+const LONGEST_PACK: u64 = 1 << 32;
+
+/// Spaces in use.
+pub(crate) type Spaces = std::collections::HashMap<Digest, FeatureSpace>;
+
+/// Shared parts of a space.
+type Shared<T> = Arc<T>;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::temporary;
-
-    fn chunk() -> FeatureChunk {
-        let failures = vec![ChunkFailure {
-            row: 1,
-            reason: "not an image".to_owned(),
-        }];
-        FeatureChunk {
-            dimension: 3,
-            features: vec![1.0, -2.0, 0.5, 0.0, 0.0, 0.0],
-            failures,
-        }
-    }
-
-    #[test]
-    fn chunks_round_trip_and_missing_ones_are_none() {
-        let (store, _folder) = temporary();
-        let files = store.features(Digest::from([1; 32])).unwrap();
-        assert_eq!(files.read(0).unwrap(), None);
-        files.write(4, &chunk()).unwrap();
-        assert_eq!(files.read(4).unwrap(), Some(chunk()));
-    }
-
-    #[test]
-    fn outlines_and_rows_are_those_of_the_chunk() {
-        let (store, _folder) = temporary();
-        let files = store.features(Digest::from([1; 32])).unwrap();
-        assert!(matches!(files.outline(0), Err(StoreError::Corrupt { .. })));
-        files.write(0, &chunk()).unwrap();
-        let outline = files.outline(0).unwrap();
-        assert_eq!((outline.rows, outline.dimension), (2, 3));
-        assert_eq!(outline.failures, chunk().failures);
-        let mut features = vec![9.0];
-        files.read_rows(0, 3, 0..1, &mut features).unwrap();
-        files.read_rows(0, 3, 1..1, &mut features).unwrap();
-        files.read_rows(0, 3, 1..2, &mut features).unwrap();
-        assert_eq!(features, [9.0, 1.0, -2.0, 0.5, 0.0, 0.0, 0.0]);
-        let beyond = files.read_rows(0, 3, 0..100, &mut features);
-        assert!(matches!(beyond, Err(StoreError::Corrupt { .. })));
-    }
-
-    #[test]
-    fn a_cut_or_stretched_file_has_no_outline() {
-        let (store, _folder) = temporary();
-        let files = store.features(Digest::from([1; 32])).unwrap();
-        let bytes = encode(&chunk());
-        for length in 0..bytes.len() {
-            fs::write(files.path(0), &bytes[..length]).unwrap();
-            let outline = files.outline(0);
-            assert!(
-                matches!(outline, Err(StoreError::Corrupt { .. })),
-                "{length}"
-            );
-        }
-        fs::write(files.path(0), [bytes, vec![0]].concat()).unwrap();
-        assert!(matches!(files.outline(0), Err(StoreError::Corrupt { .. })));
-    }
-}
+mod tests;

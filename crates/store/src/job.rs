@@ -104,19 +104,24 @@ fn error_key(job: Digest, index: u64) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::{Identity, JobState, Stage, parameters::tests::parameters, store::temporary};
+    use crate::{
+        Identity, JobState, SampleKind, Stage, parameters::tests::parameters, store::temporary,
+    };
 
-    fn job(sequence: u64) -> JobRecord {
+    pub(crate) fn job(sequence: u64) -> JobRecord {
         let id = Digest::of_parts([sequence.to_le_bytes().as_slice()]);
         JobRecord {
             id,
             sequence,
             curriculum: "c".to_owned(),
             source: "s".to_owned(),
+            reading: "{}".to_owned(),
+            kind: SampleKind::Features,
             identity: Identity::Etag,
             fingerprint: id,
+            listing: id,
             model: "m".to_owned(),
             model_digest: id,
             dimension: 3,
@@ -125,6 +130,7 @@ mod tests {
             salt: u64::MAX,
             extends: Some(id),
             attempt: 2,
+            setbacks: 1,
             state: JobState::Failed {
                 stage: Stage::Extracted,
                 reason: "why".to_owned(),

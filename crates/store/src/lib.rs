@@ -1,50 +1,68 @@
-//! Every byte that is kept: records and columns in sled, features in chunk files.
+//! Every byte that is kept: records in sled; columns, samples and features in files.
 //!
 //! ```text
 //! DATA_DIR/
 //!   LOCK                     held while a process uses the folder
 //!   SCHEMA                   version of the stored forms
-//!   db/                      sled: jobs, versions, curricula, samples, columns, sketches
-//!   features/<digest>/       one file per chunk of samples
+//!   db/                      sled: jobs, versions, curricula, sketches, outcomes of clustering
+//!   columns/<version>/       difficulty, distance, cluster, centroids: a file each
+//!   samples/<listing>/       ids, labels and digests, 4096 to a file
+//!   features/<model>/        features by the samples' digests, and an index
 //!   pushed/<id>/             samples that a client pushed
 //! ```
 //!
-//! Data first, marker last: a record that says something is done is written, and flushed, after the
-//! data it speaks of. Every value carries a checksum; one that fails is [`StoreError::Corrupt`] and
-//! is never used.
+//! Small records that change are sled's; what is large and never changes is a file that appears under
+//! its name when it is complete and on disk. Data first, marker last: a record that says something
+//! is done is written, and flushed, after the data it speaks of was. Every value carries a checksum; one
+//! that fails is [`StoreError::Corrupt`] and is never used.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`store`] | opening a data folder, locking, flushing |
 //! | [`record`], [`parameters`] | the records and their fields |
-//! | [`job`], [`version`], [`sample`], [`mod@column`] | typed access to the trees |
-//! | [`features`] | chunk files of features |
+//! | [`job`], [`version`], [`curricula`] | jobs; versions; names, aliases and retention |
+//! | [`mod@column`], [`sample`], [`features`] | the arrays of versions; the samples; their features |
+//! | [`verify`] | reads everything and tells what is damaged |
+//! | [`portable`] | a version as one file, out and in |
+//! | [`garbage`] | removes what nothing refers to |
 //! | [`push`] | samples that clients push |
 //! | [`digest`] | content hashes |
 
 pub mod column;
+pub mod curricula;
 pub mod digest;
 mod envelope;
 pub mod error;
 pub mod features;
+mod files;
+pub mod garbage;
 pub mod job;
 pub mod parameters;
+pub mod portable;
 pub mod push;
 pub mod record;
+mod room;
 pub mod sample;
 pub mod store;
+mod unsynced;
+pub mod verify;
 pub mod version;
 
 pub use column::Column;
+pub use curricula::{CurriculumRecord, LATEST, Reference};
 pub use digest::Digest;
 pub use error::StoreError;
-pub use features::{ChunkFailure, ChunkOutline, FeatureChunk, FeatureFiles};
+pub use features::{FeatureSpace, Found, Pack, PackFailure, PackOutline};
+pub use garbage::Garbage;
 pub use parameters::{Clusters, Parameters, ScheduleRecord, Score};
+pub use portable::Imported;
 pub use record::{
-    Candidate, ClusterRecord, ClusteringRecord, Identity, JobRecord, JobState, SampleRecord, Stage,
-    SummaryRecord, SummarySample, VersionRecord,
+    Candidate, ClusterRecord, ClusteringRecord, Identity, JobRecord, JobState, ReadFailure,
+    SampleKind, SampleRecord, Stage, SummaryRecord, SummarySample, VersionRecord,
 };
-pub use store::Store;
+pub use sample::SAMPLES_PER_CHUNK;
+pub use store::{Store, StoreOptions};
+pub use verify::{Counted, Damage, Verification, VerifyProgress};
 
 /// What every fallible call here returns.
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -40,6 +40,8 @@ pub enum Clusters {
     },
     /// The number of this list, ascending, with the lowest index; each at least 2.
     OneOf(Vec<u32>),
+    /// Those that the samples came with.
+    Given,
 }
 
 /// What makes a sample hard.

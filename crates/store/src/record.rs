@@ -54,6 +54,19 @@ impl JobState {
     }
 }
 
+/// What the bytes of a sample are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleKind {
+    /// An image, for the model.
+    #[default]
+    Images,
+    /// Its features.
+    Features,
+    /// Its cluster, and the Euclidean and the cosine distance to the centroid.
+    Assignments,
+}
+
 /// What stands for the bytes of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,12 +88,18 @@ pub struct JobRecord {
     pub sequence: u64,
     /// Curriculum to publish under.
     pub curriculum: String,
-    /// Where the samples are, as submitted.
+    /// Where the samples are, as submitted, without secrets.
     pub source: String,
+    /// The source and how it is read, in the form of whoever reads it.
+    pub reading: String,
+    /// What the samples' bytes are.
+    pub kind: SampleKind,
     /// What stands for a sample's bytes.
     pub identity: Identity,
     /// Hash of the source's listing at submission.
     pub fingerprint: Digest,
+    /// Key of the samples: of what was asked to be listed, and of what came of reading it.
+    pub listing: Digest,
     /// Name of the model.
     pub model: String,
     /// Content hash of the model and its preprocessing.
@@ -97,6 +116,8 @@ pub struct JobRecord {
     pub extends: Option<Digest>,
     /// How often it was put in the queue, this time included.
     pub attempt: u32,
+    /// How often in this attempt features were found damaged and had to be extracted again.
+    pub setbacks: u32,
     /// Where it stands.
     pub state: JobState,
     /// Last finished stage.
@@ -121,14 +142,29 @@ pub struct JobRecord {
 }
 
 /// One sample of a manifest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleRecord {
     /// Unique in its manifest.
     pub id: String,
     /// If the manifest has labels.
     pub label: Option<String>,
-    /// Hash of its bytes; none when they could not be read.
+    /// What stands for its bytes: their hash, or one of the etag. None when they could not be read.
     pub digest: Option<Digest>,
+    /// Whether the digest is one of the etag.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_etag: bool,
+    /// Why there is no digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<ReadFailure>,
+}
+
+/// Why the bytes of a sample could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadFailure {
+    /// A word for it; part of what the content hash is made of.
+    pub kind: String,
+    /// For people.
+    pub reason: String,
 }
 
 /// The outcome of clustering, beside the columns of the version.
@@ -155,8 +191,10 @@ pub struct ClusteringRecord {
 pub struct VersionRecord {
     /// Hash of content, model and parameters.
     pub id: Digest,
-    /// Key of the samples.
+    /// Hash of the samples' ids, labels and bytes.
     pub content: Digest,
+    /// Key of the samples.
+    pub listing: Digest,
     /// Where the samples were.
     pub source: String,
     /// Name of the model.

@@ -2,16 +2,42 @@
 
 use crate::{
     Result, StoreError,
-    features::{sync_folder, write_synced},
+    features::Spaces,
+    files::{self, NewFile, NewFolder},
+    room::Room,
+    unsynced::Unsynced,
 };
 use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Raised whenever a stored form changes incompatibly.
-const SCHEMA_VERSION: u32 = 2;
+const SCHEMA_VERSION: u32 = 3;
+
+/// What can be chosen when a data folder is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Bytes of the file system that data leaves free, so that records can always be written.
+    pub min_free_bytes: u64,
+    /// Bytes of memory for the database's cache.
+    pub cache_bytes: u64,
+}
+
+impl Default for StoreOptions {
+    /// 256 MiB free, 64 MiB of cache.
+    fn default() -> Self {
+        Self {
+            min_free_bytes: 256 << 20,
+            cache_bytes: 64 << 20,
+        }
+    }
+}
 
 /// An open data folder. One process at a time holds it.
 #[derive(Debug)]
@@ -20,39 +46,73 @@ pub struct Store {
     pub(crate) job_errors: sled::Tree,
     pub(crate) versions: sled::Tree,
     pub(crate) curricula: sled::Tree,
-    pub(crate) samples: sled::Tree,
-    pub(crate) columns: sled::Tree,
     pub(crate) sketches: sled::Tree,
     pub(crate) clusterings: sled::Tree,
+    /// Held while a curriculum's record is read and replaced.
+    pub(crate) pointing: Mutex<()>,
+    pub(crate) spaces: Mutex<Spaces>,
     root: PathBuf,
+    room: Room,
+    unsynced: Unsynced,
+    /// Tells temporary files of this process apart.
+    temporaries: AtomicU64,
     db: sled::Db,
     /// Released when the process ends, however it ends.
     _lock: File,
 }
 
 impl Store {
+    /// [`Store::open_with`] the default options.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn open(root: &Path) -> Result<Self> {
+        Self::open_with(root, StoreOptions::default())
+    }
+
     /// Opens, and creates if need be, the data folder at `root`.
     ///
     /// # Errors
     /// [`StoreError::InUse`] and [`StoreError::Schema`] before anything is touched.
-    pub fn open(root: &Path) -> Result<Self> {
+    pub fn open_with(root: &Path, options: StoreOptions) -> Result<Self> {
         fs::create_dir_all(root).map_err(StoreError::io("create", root))?;
         let lock = lock(root)?;
         check_schema(root)?;
-        let db = sled::Config::new().path(root.join("db")).open()?;
+        for folder in ["", "columns", "samples"] {
+            files::remove_unfinished(&root.join(folder))?;
+        }
+        let db = sled::Config::new()
+            .path(root.join("db"))
+            .cache_capacity(options.cache_bytes)
+            .open()?;
         Ok(Self {
             jobs: db.open_tree("jobs")?,
             job_errors: db.open_tree("job_errors")?,
             versions: db.open_tree("versions")?,
             curricula: db.open_tree("curricula")?,
-            samples: db.open_tree("samples")?,
-            columns: db.open_tree("columns")?,
             sketches: db.open_tree("sketches")?,
             clusterings: db.open_tree("clusterings")?,
+            pointing: Mutex::default(),
+            spaces: Mutex::default(),
             root: root.to_owned(),
+            room: Room::new(root, options.min_free_bytes),
+            unsynced: Unsynced::default(),
+            temporaries: AtomicU64::default(),
             db,
             _lock: lock,
         })
+    }
+
+    /// As [`Store::open_with`], of a folder that is there.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is no data folder; then see there.
+    pub fn open_existing(root: &Path, options: StoreOptions) -> Result<Self> {
+        if !root.join("SCHEMA").is_file() {
+            let what = format!("data folder at {}", root.display());
+            return Err(StoreError::NotFound(what));
+        }
+        Self::open_with(root, options)
     }
 
     /// Returns once everything written so far is on disk.
@@ -60,8 +120,47 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn flush(&self) -> Result<()> {
+        self.unsynced.sync()?;
         self.db.flush()?;
         Ok(())
+    }
+
+    /// A temporary file in a folder of the data folder that exists.
+    pub(crate) fn new_file(&self, folder: &str) -> Result<NewFile> {
+        self.new_file_in(&self.root.join(folder))
+    }
+
+    pub(crate) fn new_file_in(&self, folder: &Path) -> Result<NewFile> {
+        NewFile::create(folder.join(self.temporary_name()))
+    }
+
+    /// A temporary folder in a folder of the data folder, which is created.
+    pub(crate) fn new_folder(&self, folder: &str) -> Result<NewFolder> {
+        let folder = self.root.join(folder);
+        files::create_folder(&folder)?;
+        NewFolder::create(folder.join(self.temporary_name()))
+    }
+
+    fn temporary_name(&self) -> String {
+        let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{number}", files::UNFINISHED)
+    }
+
+    /// Creates `parent`, a folder of the data folder, and `folder` in it.
+    pub(crate) fn create_below(&self, parent: &str, folder: &Path) -> Result<()> {
+        if folder.exists() {
+            return Ok(());
+        }
+        files::create_folder(&self.root.join(parent))?;
+        files::create_folder(folder)
+    }
+
+    pub(crate) fn unsynced(&self) -> &Unsynced {
+        &self.unsynced
+    }
+
+    pub(crate) fn room(&self) -> Room {
+        self.room.clone()
     }
 
     /// The data folder.
@@ -110,11 +209,8 @@ fn check_schema(root: &Path) -> Result<()> {
             )),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let write = || {
-                write_synced(&path, format!("{SCHEMA_VERSION}\n").as_bytes())?;
-                sync_folder(root)
-            };
-            write().map_err(StoreError::io("write", &path))
+            let text = format!("{SCHEMA_VERSION}\n");
+            files::write_whole(root.join(files::UNFINISHED), &path, text.as_bytes())
         }
         Err(source) => Err(StoreError::Io {
             action: "read",

@@ -1,4 +1,4 @@
-//! Versions, and the curricula that point at them.
+//! Versions: their records, sketches and outcomes of clustering.
 
 use crate::{ClusteringRecord, Digest, Result, Store, StoreError, VersionRecord, envelope};
 use curriculum::{Sketch, sketch::Point};
@@ -32,14 +32,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub fn put_version(&self, version: &VersionRecord, sketch: &Sketch) -> Result<()> {
-        let points: Vec<u8> = sketch
-            .points()
-            .iter()
-            .flat_map(|p| [p.value.to_le_bytes(), p.count.to_le_bytes()])
-            .flatten()
-            .collect();
-        self.sketches
-            .insert(version.id.as_bytes(), envelope::seal(&points))?;
+        let points = envelope::seal(&sketch_bytes(sketch));
+        self.sketches.insert(version.id.as_bytes(), points)?;
         self.versions
             .insert(version.id.as_bytes(), envelope::seal_json(version))?;
         Ok(())
@@ -56,6 +50,17 @@ impl Store {
             .transpose()
     }
 
+    /// Removes a version and all that belongs to it alone. The record goes first: what a kill leaves
+    /// behind is unreferenced.
+    pub(crate) fn remove_version(&self, id: Digest) -> Result<()> {
+        self.versions.remove(id.as_bytes())?;
+        self.flush()?;
+        self.sketches.remove(id.as_bytes())?;
+        self.clusterings.remove(id.as_bytes())?;
+        self.remove_columns(id)?;
+        Ok(())
+    }
+
     /// The sketch of a version.
     ///
     /// # Errors
@@ -64,79 +69,87 @@ impl Store {
         let what = || format!("sketch of version {version}");
         let value = self.sketches.get(version.as_bytes())?;
         let value = value.ok_or_else(|| StoreError::corrupt(what(), "missing"))?;
-        let (pairs, rest) = envelope::open(&value, what)?.as_chunks::<16>();
-        if !rest.is_empty() {
-            return Err(StoreError::corrupt(what(), "wrong length"));
-        }
-        let number = |pair: &[u8; 16], at: usize| {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&pair[at..at + 8]);
-            f64::from_le_bytes(bytes)
-        };
-        let point = |pair| Point {
-            value: number(pair, 0),
-            count: number(pair, 8),
-        };
-        Ok(Sketch::from_points(pairs.iter().map(point).collect()))
-    }
-
-    /// Makes `version` the newest of `curriculum`: the one write that publishes.
-    ///
-    /// # Errors
-    /// When the record is damaged or the database fails.
-    pub fn point(&self, curriculum: &str, version: Digest) -> Result<()> {
-        let mut versions = self.curriculum(curriculum)?.unwrap_or_default();
-        versions.retain(|v| *v != version);
-        versions.insert(0, version);
-        self.curricula
-            .insert(curriculum, envelope::seal_json(&versions))?;
-        Ok(())
-    }
-
-    /// Versions of a curriculum, newest first.
-    ///
-    /// # Errors
-    /// When the record is damaged or the database fails.
-    pub fn curriculum(&self, name: &str) -> Result<Option<Vec<Digest>>> {
-        let value = self.curricula.get(name)?;
-        value
-            .map(|value| envelope::open_json(&value, || format!("curriculum {name}")))
-            .transpose()
-    }
-
-    /// All curricula with their versions, sorted by name.
-    ///
-    /// # Errors
-    /// When a record is damaged or the database fails.
-    pub fn curricula(&self) -> Result<Vec<(String, Vec<Digest>)>> {
-        let parse = |entry: sled::Result<(sled::IVec, sled::IVec)>| {
-            let (key, value) = entry?;
-            let name = String::from_utf8_lossy(&key).into_owned();
-            let versions = envelope::open_json(&value, || format!("curriculum {name}"))?;
-            Ok((name, versions))
-        };
-        self.curricula.iter().map(parse).collect()
+        parse_sketch(envelope::open(&value, what)?)
+            .ok_or_else(|| StoreError::corrupt(what(), "wrong length"))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::temporary;
+/// Value and count of each point, as f64, little endian.
+pub(crate) fn sketch_bytes(sketch: &Sketch) -> Vec<u8> {
+    let points = sketch.points().iter();
+    let numbers = points.flat_map(|p| [p.value.to_le_bytes(), p.count.to_le_bytes()]);
+    numbers.flatten().collect()
+}
 
-    #[test]
-    fn pointing_moves_a_version_to_the_front_once() {
-        let (store, _folder) = temporary();
-        let digest = |n: u8| Digest::from([n; 32]);
-        for n in [1, 2, 3, 2] {
-            store.point("c", digest(n)).unwrap();
+/// Of [`sketch_bytes`]; `None` when they are no pairs of numbers.
+pub(crate) fn parse_sketch(bytes: &[u8]) -> Option<Sketch> {
+    let (numbers, rest) = bytes.as_chunks::<8>();
+    let (pairs, odd) = numbers.as_chunks::<2>();
+    let point = |[value, count]: &[[u8; 8]; 2]| Point {
+        value: f64::from_le_bytes(*value),
+        count: f64::from_le_bytes(*count),
+    };
+    let whole = rest.is_empty() && odd.is_empty();
+    whole.then(|| Sketch::from_points(pairs.iter().map(point).collect()))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{
+        Column, SummaryRecord, VersionRecord, parameters::tests::parameters, store::temporary,
+    };
+
+    /// Samples of the versions that tests write.
+    pub(crate) const SAMPLES: u32 = 5;
+
+    pub(crate) fn version(id: Digest) -> VersionRecord {
+        VersionRecord {
+            id,
+            content: id,
+            listing: id,
+            source: "s".to_owned(),
+            model: "m".to_owned(),
+            model_digest: id,
+            parameters: parameters(),
+            created_at_ms: 7,
+            summary: SummaryRecord {
+                sample_count: u64::from(SAMPLES),
+                failed_count: 0,
+                dimension: 2,
+                inertia: 0.5,
+                davies_bouldin: None,
+                histogram: vec![5],
+                clusters: Vec::new(),
+                candidates: Vec::new(),
+                warnings: Vec::new(),
+            },
         }
-        assert_eq!(
-            store.curriculum("c").unwrap().unwrap(),
-            [digest(2), digest(3), digest(1)]
-        );
-        assert_eq!(store.curriculum("x").unwrap(), None);
-        assert_eq!(store.curricula().unwrap().len(), 1);
+    }
+
+    /// A complete version, with all its columns.
+    pub(crate) fn put_version(store: &Store, id: Digest) {
+        let values = (0..SAMPLES).map(|n| (n as f32 / 8.0).to_le_bytes());
+        for column in [Column::Difficulty, Column::Distance] {
+            store.put_column(id, column, values.clone()).unwrap();
+        }
+        let clusters = (0..SAMPLES).map(|_| 0u32.to_le_bytes());
+        store.put_column(id, Column::Cluster, clusters).unwrap();
+        let centroids = [1f32, 2.0].map(f32::to_le_bytes).into_iter();
+        store.put_column(id, Column::Centroids, centroids).unwrap();
+        let clustering = ClusteringRecord {
+            clusters: 1,
+            dimension: 2,
+            inertia: 0.5,
+            davies_bouldin: None,
+            candidates: Vec::new(),
+            labels: Vec::new(),
+            warnings: Vec::new(),
+        };
+        store.put_clustering(id, &clustering).unwrap();
+        let values: Vec<f32> = (0..SAMPLES).map(|n| n as f32 / 8.0).collect();
+        let sketch = Sketch::new(&values);
+        store.put_version(&version(id), &sketch).unwrap();
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::PipelineError;
 use curriculum::{CurriculumError, Pacing, Schedule, ScheduleOptions, difficulty::Normalization};
-use curriculum_store::{Clusters, Parameters, ScheduleRecord, Score};
+use curriculum_store::{Clusters, Parameters, SampleKind, ScheduleRecord, Score};
 
 const DEFAULT_CLUSTERS: Clusters = Clusters::Auto { min: 2, max: 20 };
 const DEFAULT_MAX_FAILED_FRACTION: f64 = 0.01;
@@ -52,16 +52,14 @@ pub struct RequestedSchedule {
 }
 
 impl RequestedParameters {
-    pub(super) fn check(&self, samples: u64) -> Result<Parameters, PipelineError> {
-        let max_failed_fraction = self
-            .max_failed_fraction
-            .unwrap_or(DEFAULT_MAX_FAILED_FRACTION);
-        if !(0.0..=1.0).contains(&max_failed_fraction) {
-            let reason = format!("is {max_failed_fraction}, but must lie in 0..1");
-            return Err(PipelineError::invalid(
-                "parameters.max_failed_fraction",
-                reason,
-            ));
+    pub(super) fn check(
+        &self,
+        samples: u64,
+        kind: SampleKind,
+    ) -> Result<Parameters, PipelineError> {
+        let max_failed_fraction = self.checked_max_failed_fraction()?;
+        if kind == SampleKind::Assignments {
+            return self.check_given(max_failed_fraction, samples);
         }
         let min_cluster_size = match self.by_label {
             true => 1,
@@ -77,6 +75,95 @@ impl RequestedParameters {
             score: self.score,
             schedule: self.schedule.check(samples)?,
         })
+    }
+
+    /// Of samples that come with their clusters.
+    fn check_given(
+        &self,
+        max_failed_fraction: f64,
+        samples: u64,
+    ) -> Result<Parameters, PipelineError> {
+        let given = "the source holds finished clusters";
+        let fault = if self.clusters.is_some() {
+            Some(("parameters.clusters", "leave it out"))
+        } else if self.by_label {
+            Some(("parameters.by_label", "they are not fitted inside classes"))
+        } else if self.min_cluster_size.is_some_and(|size| size > 1) {
+            Some((
+                "parameters.min_cluster_size",
+                "there is no way to another cluster",
+            ))
+        } else if self.score == Score::Neighbours {
+            Some(("parameters.score", "neighbours are not known"))
+        } else {
+            None
+        };
+        if let Some((field, reason)) = fault {
+            return Err(PipelineError::invalid(field, format!("{given}: {reason}")));
+        }
+        Ok(Parameters {
+            clusters: Clusters::Given,
+            seed: 0,
+            max_failed_fraction,
+            by_label: false,
+            min_cluster_size: 1,
+            normalization: self.normalization,
+            score: self.score,
+            schedule: self.schedule.check(samples)?,
+        })
+    }
+
+    /// Of an extension of a version with parameters `base`, which decide all but the schedule and how
+    /// many samples may fail.
+    pub(super) fn check_extension(
+        &self,
+        base: &Parameters,
+        samples: u64,
+    ) -> Result<Parameters, PipelineError> {
+        let defaults = Self::default();
+        let by_label = self.by_label != defaults.by_label && self.by_label != base.by_label;
+        let seed = self.seed != defaults.seed && self.seed != base.seed;
+        let normalization = self.normalization != defaults.normalization
+            && self.normalization != base.normalization;
+        let score = self.score != defaults.score && self.score != base.score;
+        let size = self.min_cluster_size.map(|size| size.max(1));
+        let differing = [
+            (
+                "parameters.clusters",
+                self.clusters.as_ref().is_some_and(|c| *c != base.clusters),
+            ),
+            ("parameters.seed", seed),
+            ("parameters.by_label", by_label),
+            (
+                "parameters.min_cluster_size",
+                size.is_some_and(|size| size != base.min_cluster_size),
+            ),
+            ("parameters.normalization", normalization),
+            ("parameters.score", score),
+        ];
+        if let Some((field, _)) = differing.into_iter().find(|(_, differs)| *differs) {
+            let reason = "an extension keeps that of its base version: leave it out, or refit";
+            return Err(PipelineError::invalid(field, reason));
+        }
+        Ok(Parameters {
+            max_failed_fraction: self.checked_max_failed_fraction()?,
+            schedule: self.schedule.check(samples)?,
+            ..base.clone()
+        })
+    }
+
+    fn checked_max_failed_fraction(&self) -> Result<f64, PipelineError> {
+        let fraction = self
+            .max_failed_fraction
+            .unwrap_or(DEFAULT_MAX_FAILED_FRACTION);
+        if (0.0..=1.0).contains(&fraction) {
+            return Ok(fraction);
+        }
+        let reason = format!("is {fraction}, but must lie in 0..1");
+        Err(PipelineError::invalid(
+            "parameters.max_failed_fraction",
+            reason,
+        ))
     }
 
     /// Equal sets of candidates are stored alike, so that they are one version.
@@ -139,6 +226,7 @@ fn clusters_fault(clusters: &Clusters, samples: u64) -> Option<String> {
         Clusters::OneOf(list) => list.iter().find(|k| **k < 2 || beyond(**k)).map(|k| {
             format!("{k} in the list must be at least 2 and at most {samples}, the samples")
         }),
+        Clusters::Given => Some("the source holds no clusters".to_owned()),
         Clusters::Fixed(_) | Clusters::Auto { .. } => None,
     }
 }
@@ -169,7 +257,7 @@ mod tests {
     use super::*;
 
     fn field(parameters: &RequestedParameters) -> &'static str {
-        match parameters.check(100) {
+        match parameters.check(100, SampleKind::Images) {
             Err(PipelineError::Invalid { field, .. }) => field,
             _ => "",
         }
@@ -199,7 +287,7 @@ mod tests {
             );
         }
         let list = clusters(Clusters::OneOf(vec![100, 2, 100]))
-            .check(100)
+            .check(100, SampleKind::Images)
             .unwrap();
         assert_eq!(list.clusters, Clusters::OneOf(vec![2, 100]));
     }
@@ -251,7 +339,9 @@ mod tests {
 
     #[test]
     fn defaults_given_outright_are_the_same_parameters() {
-        let defaults = RequestedParameters::default().check(100).unwrap();
+        let defaults = RequestedParameters::default()
+            .check(100, SampleKind::Images)
+            .unwrap();
         assert_eq!(defaults.min_cluster_size, 5);
         let schedule = defaults.schedule;
         let outright = RequestedParameters {
@@ -267,7 +357,7 @@ mod tests {
             },
             ..Default::default()
         };
-        assert_eq!(outright.check(100).unwrap(), defaults);
+        assert_eq!(outright.check(100, SampleKind::Images).unwrap(), defaults);
     }
 
     #[test]
@@ -278,7 +368,10 @@ mod tests {
                 min_cluster_size,
                 ..Default::default()
             };
-            parameters.check(100).unwrap().min_cluster_size
+            parameters
+                .check(100, SampleKind::Images)
+                .unwrap()
+                .min_cluster_size
         };
         assert_eq!([size(false, Some(0)), size(false, Some(1))], [1, 1]);
         assert_eq!([size(true, None), size(true, Some(9))], [1, 1]);

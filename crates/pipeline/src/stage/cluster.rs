@@ -3,8 +3,9 @@
 use super::{Context, StageError};
 use crate::{
     FitError,
-    chunks::ChunkSource,
+    features::Samples,
     fit::{self, Fit, Warning, fit},
+    packs::{PackSource, RowError},
 };
 use curriculum::difficulty::FAILED;
 use curriculum_clustering::{Clusters, Score, Source};
@@ -16,9 +17,14 @@ use std::{collections::HashMap, ops::ControlFlow};
 
 pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     let (_, version) = cx.identity()?;
-    let files = cx.store.features(cx.features_key()?)?;
-    let samples = cx.job.sample_count as usize;
-    let source = ChunkSource::open(files, samples, cx.job.dimension as usize)?;
+    let space = cx.space()?;
+    let samples = Samples {
+        store: cx.store,
+        space: &space,
+        listing: cx.job.listing,
+        count: cx.job.sample_count,
+    };
+    let source = PackSource::open(&samples, cx.interrupt)?;
     let labels = match cx.job.parameters.by_label {
         true => Some(Labels::read(cx, &source)?),
         false => None,
@@ -42,15 +48,16 @@ struct Labels {
 }
 
 impl Labels {
-    fn read(cx: &Context<'_>, source: &ChunkSource) -> Result<Self, StageError> {
-        let (content, _) = cx.identity()?;
+    fn read(cx: &Context<'_>, source: &PackSource<'_>) -> Result<Self, StageError> {
         let mut numbers: HashMap<String, u32> = HashMap::new();
         let mut names = Vec::new();
         let mut of_row = Vec::with_capacity(source.rows());
         let mut next = 0;
         while next < cx.job.sample_count {
             cx.check_interrupt()?;
-            let samples = cx.store.some_samples(content, next..cx.job.sample_count)?;
+            let samples = cx
+                .store
+                .some_samples(cx.job.listing, next..cx.job.sample_count)?;
             for (index, sample) in (next..).zip(&samples) {
                 if of_row.len() == source.rows() || source.sample(of_row.len()) as u64 != index {
                     continue;
@@ -81,7 +88,7 @@ fn label(sample: &SampleRecord, index: u64) -> Result<&str, StageError> {
 
 fn fit_watched(
     cx: &mut Context<'_>,
-    source: &ChunkSource,
+    source: &PackSource<'_>,
     classes: Option<&[u32]>,
 ) -> Result<Fit, StageError> {
     let options = options(&cx.job.parameters);
@@ -109,6 +116,8 @@ fn options(parameters: &Parameters) -> fit::Options {
             min: *min as usize,
             max: *max as usize,
         },
+        // Nothing is fitted then.
+        AskedClusters::Given => Clusters::Fixed(1),
         AskedClusters::OneOf(list) => Clusters::OneOf(list.iter().map(|k| *k as usize).collect()),
     };
     let score = match parameters.score {
@@ -126,20 +135,18 @@ fn options(parameters: &Parameters) -> fit::Options {
 }
 
 /// Names samples instead of rows, and keeps errors of the store apart.
-fn failure(cx: &Context<'_>, source: &ChunkSource, error: FitError) -> StageError {
+fn failure(cx: &Context<'_>, source: &PackSource<'_>, error: FitError) -> StageError {
     match error {
         FitError::Cancelled => StageError::Interrupted,
-        FitError::Source(error) => match error.downcast::<StoreError>() {
-            Ok(error) => StageError::Store(*error),
+        FitError::Source(error) => match error.downcast::<RowError>() {
+            Ok(error) => (*error).into(),
             Err(other) => StageError::Failed(other.to_string()),
         },
         FitError::NotFinite { row, .. } => {
             let index = source.sample(row) as u64;
-            let sample = cx.identity().and_then(|(content, _)| {
-                let samples = cx.store.some_samples(content, index..index + 1)?;
-                Ok(samples.into_iter().next().map(|sample| sample.id))
-            });
-            let id = sample.ok().flatten().unwrap_or_default();
+            let samples = cx.store.some_samples(cx.job.listing, index..index + 1);
+            let sample = samples.unwrap_or_default().into_iter().next();
+            let id = sample.map_or_else(String::new, |sample| sample.id);
             StageError::Failed(format!(
                 "sample {index} (`{id}`): its features are not finite"
             ))
@@ -172,7 +179,7 @@ fn record(fitted: &Fit, labels: Option<&Labels>) -> ClusteringRecord {
 fn store_columns(
     cx: &Context<'_>,
     version: Digest,
-    source: &ChunkSource,
+    source: &PackSource<'_>,
     fitted: &Fit,
 ) -> Result<(), StoreError> {
     let hardest = fitted.difficulty.iter().copied().fold(FAILED, f32::max);

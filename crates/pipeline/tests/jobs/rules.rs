@@ -16,7 +16,7 @@ fn equal_submissions_are_one_job() {
     assert!(!again.queued);
     assert_eq!(again.job.record, job);
     assert_eq!(
-        store.curriculum("c").unwrap().unwrap(),
+        store.curriculum("c").unwrap().unwrap().versions,
         [job.version.unwrap()]
     );
 }
@@ -49,7 +49,7 @@ fn features_are_shared_between_jobs_and_versions_between_names() {
     assert_ne!(first.version, refit.version);
     assert_eq!(counts.lock().unwrap().values().sum::<usize>(), SAMPLES);
     assert_eq!(
-        store.curriculum("c").unwrap().unwrap(),
+        store.curriculum("c").unwrap().unwrap().versions,
         [refit.version.unwrap(), first.version.unwrap()]
     );
 }
@@ -278,7 +278,7 @@ fn asking_again_for_an_older_version_makes_it_the_newest() {
     run(&pipeline, &refit);
     assert!(!pipeline.submit(&request(&source)).unwrap().queued);
     assert_eq!(
-        store.curriculum("c").unwrap().unwrap()[0],
+        store.curriculum("c").unwrap().unwrap().versions[0],
         first.version.unwrap()
     );
 }

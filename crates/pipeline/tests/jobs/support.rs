@@ -1,10 +1,11 @@
 //! A source of small files, and an extractor that reads their text instead of running a model.
 
 use curriculum_extractor::{Read, ReadError, Sink};
+use curriculum_manifest::Source;
 use curriculum_pipeline::{
     FeatureExtractor, JobView, Pipeline, PipelineOptions, Request, RequestedParameters, Submitted,
 };
-use curriculum_store::{Clusters, Column, Digest, JobRecord, Store};
+use curriculum_store::{Clusters, Column, Digest, Identity, JobRecord, Store};
 use std::{
     collections::HashMap,
     fmt::Write,
@@ -139,7 +140,8 @@ pub(crate) fn gated_pipeline(store: &Arc<Store>) -> (Pipeline, std::sync::mpsc::
 pub(crate) fn request(source: &Path) -> Request {
     Request {
         curriculum: "c".to_owned(),
-        source: source.to_owned(),
+        source: Source::new(source.to_str().unwrap()),
+        identity: Identity::Bytes,
         model: None,
         parameters: RequestedParameters {
             clusters: Some(Clusters::Auto { min: 2, max: 5 }),
@@ -147,6 +149,7 @@ pub(crate) fn request(source: &Path) -> Request {
         },
         priority: 0,
         force: false,
+        extend: None,
     }
 }
 

@@ -158,7 +158,7 @@ impl CurriculumService for Curricula {
             let reader = difficulty::Reader {
                 published,
                 version: version.id,
-                content: request.with_ids.then_some(version.content),
+                listing: request.with_ids.then_some(version.listing),
             };
             Ok((header, reader, range))
         };
@@ -200,7 +200,7 @@ impl CurriculumService for Curricula {
         let work = move || {
             let curricula = published.store().curricula()?.into_iter();
             Ok(curricula
-                .map(|(name, versions)| to_proto::curriculum(name, &versions))
+                .map(|(name, record)| to_proto::curriculum(name, &record.versions))
                 .collect())
         };
         Ok(Response::new(v1::ListCurriculaResponse {

@@ -23,7 +23,7 @@ pub(super) struct Reader {
     pub(super) published: Arc<Published>,
     pub(super) version: Digest,
     /// Key of the ids, if they are wanted.
-    pub(super) content: Option<Digest>,
+    pub(super) listing: Option<Digest>,
 }
 
 /// Samples `range`, which lies within the version, in order.
@@ -52,11 +52,11 @@ impl Reader {
     /// As many samples from the start of `rest`, which is not empty, as fit one message.
     fn chunk(&self, rest: Range<u64>) -> Result<v1::DifficultyChunk, ServiceError> {
         let start = rest.start;
-        let (ids, labels) = match self.content {
-            Some(content) => self.names(content, rest.clone())?,
+        let (ids, labels) = match self.listing {
+            Some(listing) => self.names(listing, rest.clone())?,
             None => (Vec::new(), Vec::new()),
         };
-        let end = match self.content {
+        let end = match self.listing {
             Some(_) => start + ids.len() as u64,
             None => rest.end.min((start / SAMPLES + 1) * SAMPLES),
         };
@@ -78,7 +78,7 @@ impl Reader {
     /// Ids and labels, at least one: a single sample may need more than a message should have.
     fn names(
         &self,
-        content: Digest,
+        listing: Digest,
         rest: Range<u64>,
     ) -> Result<(Vec<String>, Vec<String>), StoreError> {
         let (mut ids, mut labels) = (Vec::new(), Vec::new());
@@ -88,7 +88,7 @@ impl Reader {
             let samples = self
                 .published
                 .store()
-                .some_samples(content, next..rest.end)?;
+                .some_samples(listing, next..rest.end)?;
             next += samples.len() as u64;
             for sample in samples {
                 let label = sample.label.unwrap_or_default();

@@ -10,8 +10,8 @@ use curriculum_proto::v1::{
     get_weights_response,
 };
 use curriculum_store::{
-    Clusters, Column, Digest, Parameters, SampleRecord, ScheduleRecord, Score, Store,
-    SummaryRecord, VersionRecord,
+    Clusters, Column, Digest, Parameters, SAMPLES_PER_CHUNK, SampleRecord, ScheduleRecord, Score,
+    Store, SummaryRecord, VersionRecord,
 };
 use prost::Message;
 use std::sync::Arc;
@@ -120,13 +120,16 @@ impl Home {
             .map(|(index, id)| SampleRecord {
                 id: id.clone(),
                 label: (index % 2 == 0).then(|| format!("label {index}")),
-                digest: None,
+                ..SampleRecord::default()
             })
             .collect();
-        store.put_samples(id, &samples).unwrap();
+        for (chunk, samples) in (0..).zip(samples.chunks(SAMPLES_PER_CHUNK as usize)) {
+            store.put_sample_chunk(id, chunk, samples).unwrap();
+        }
         let version = VersionRecord {
             id,
             content: id,
+            listing: id,
             source: String::new(),
             model: String::new(),
             model_digest: id,

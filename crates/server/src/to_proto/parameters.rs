@@ -19,13 +19,16 @@ pub(super) fn parameters(parameters: Parameters) -> v1::Parameters {
 
 fn clusters(clusters: Clusters) -> v1::Clusters {
     let choice = match clusters {
-        Clusters::Fixed(clusters) => v1::clusters::Choice::Fixed(clusters),
-        Clusters::Auto { min, max } => v1::clusters::Choice::Auto(v1::ClusterRange { min, max }),
-        Clusters::OneOf(clusters) => v1::clusters::Choice::OneOf(v1::ClusterList { clusters }),
+        Clusters::Fixed(clusters) => Some(v1::clusters::Choice::Fixed(clusters)),
+        Clusters::Auto { min, max } => {
+            Some(v1::clusters::Choice::Auto(v1::ClusterRange { min, max }))
+        }
+        Clusters::OneOf(clusters) => {
+            Some(v1::clusters::Choice::OneOf(v1::ClusterList { clusters }))
+        }
+        Clusters::Given => None,
     };
-    v1::Clusters {
-        choice: Some(choice),
-    }
+    v1::Clusters { choice }
 }
 
 fn normalization(normalization: Normalization) -> v1::Normalization {

@@ -59,6 +59,7 @@ impl Members {
         loop {
             let at = self.next;
             let Some(header) = self.header(at)? else {
+                self.tape.finish()?;
                 return Ok(None);
             };
             let (offset, length) = self.span(at, &header, &extensions)?;

@@ -156,3 +156,168 @@ fn next(sorted: &mut Sorted) -> Result<Option<(String, Stamp)>, ManifestError> {
     let stamp = stamp_from_bytes(&stamp).unwrap_or_default();
     Ok(Some((key, stamp)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::access::testing::s3::S3;
+    use crate::access::{Access, AccessOptions};
+    use crate::format::Format;
+    use crate::manifest::Manifest;
+    use crate::source::Source;
+    use crate::testing::{open, samples};
+
+    fn access(s3: &S3) -> Access {
+        let settings = s3.settings().into_iter().collect();
+        let options = AccessOptions {
+            settings,
+            ..AccessOptions::default()
+        };
+        Access::new(options).unwrap()
+    }
+
+    fn open_at(s3: &S3, uri: &str) -> Result<Manifest, ManifestError> {
+        let source = Source::new(uri);
+        Manifest::open(&source, &access(s3), &mut |_| ControlFlow::Continue(()))
+    }
+
+    fn seen(manifest: &Manifest) -> Vec<(String, Option<String>)> {
+        let see = |sample: crate::Sample| {
+            let label = sample.label.as_deref().map(str::to_owned);
+            (sample.id.to_string(), label)
+        };
+        samples(manifest).into_iter().map(see).collect()
+    }
+
+    fn write(root: &Path, file: &str) {
+        let path = root.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, file).unwrap();
+    }
+
+    /// The same files in a bucket and in a folder.
+    fn both(s3: &S3, set: &str, files: &BTreeSet<String>) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            write(root.path(), file);
+            s3.put("data", &format!("{set}/{file}"), file);
+        }
+        root
+    }
+
+    #[test]
+    fn lists_as_a_local_folder() {
+        let s3 = S3::start();
+        let files = [
+            "Zebra/1.png",
+            "cat/.hidden.png",
+            "cat/10.png",
+            "cat/2.png",
+            "cat/a/z.png",
+            "cat/a b/1.png",
+            "cat/a-b/1.png",
+            "cat/a/b/1.png",
+            "cat/a0/1.png",
+            "cat/notes.txt",
+            "dog/deep/er/1.pgm",
+            "readme.png",
+            "ünder/1.png",
+        ];
+        let root = both(&s3, "set", &files.map(str::to_owned).into());
+        let (here, there) = (
+            open(root.path()).unwrap(),
+            open_at(&s3, "s3://data/set").unwrap(),
+        );
+        assert_eq!(there.format(), Format::ImageFolder);
+        assert_eq!(seen(&there), seen(&here));
+        for index in 0..there.len() {
+            assert_eq!(there.read(index).unwrap(), here.read(index).unwrap());
+        }
+        // The listing's marks are in the fingerprint: the same again, another once an object changes.
+        let first = there.fingerprint().unwrap();
+        assert_eq!(
+            open_at(&s3, "s3://data/set/")
+                .unwrap()
+                .fingerprint()
+                .unwrap(),
+            first
+        );
+        s3.put("data", "set/cat/2.png", "new");
+        assert_ne!(
+            open_at(&s3, "s3://data/set")
+                .unwrap()
+                .fingerprint()
+                .unwrap(),
+            first
+        );
+    }
+
+    #[test]
+    fn lists_a_flat_folder_and_one_of_shards() {
+        let s3 = S3::start();
+        for name in ["b.png", "B.jpg", "10.png"] {
+            s3.put("data", &format!("flat/{name}"), name);
+        }
+        let manifest = open_at(&s3, "s3://data/flat/").unwrap();
+        assert_eq!(manifest.format(), Format::FlatFolder);
+        let ids: Vec<String> = seen(&manifest).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(ids, ["10.png", "B.jpg", "b.png"]);
+
+        for shard in 0..3 {
+            let mut tar = tar::Builder::new(Vec::new());
+            for n in 0..2 {
+                let mut header = tar::Header::new_ustar();
+                header.set_size(5);
+                let name = format!("cat/{shard}-{n}.png");
+                tar.append_data(&mut header, name, &b"image"[..]).unwrap();
+            }
+            s3.put(
+                "data",
+                &format!("shards/t-{shard}.tar"),
+                tar.into_inner().unwrap(),
+            );
+        }
+        for uri in ["s3://data/shards/", "s3://data/shards/t-{0..2}.tar"] {
+            let manifest = open_at(&s3, uri).unwrap();
+            assert_eq!((manifest.format(), manifest.len()), (Format::WebDataset, 6));
+            assert_eq!(&*manifest.sample(3).unwrap().id, "cat/1-1.png");
+            assert_eq!(manifest.read(5).unwrap(), b"image");
+        }
+    }
+
+    #[test]
+    fn refuses_classes_without_images() {
+        let s3 = S3::start();
+        for name in ["cat/1.png", "dog/notes.txt", "dog/more.txt", "eel/1.png"] {
+            s3.put("data", &format!("set/{name}"), name);
+        }
+        let error = open_at(&s3, "s3://data/set").unwrap_err();
+        assert!(matches!(error, ManifestError::EmptyClass { class, .. } if class == "dog"));
+        s3.put("data", "none/notes.txt", "");
+        let error = open_at(&s3, "s3://data/none").unwrap_err();
+        assert!(
+            matches!(error, ManifestError::NoClassFolder { .. }),
+            "{error}"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn orders_any_tree_as_a_local_folder(
+            files in proptest::collection::btree_set("[ab][- 0ü]?/([ab][- 0]?/){0,2}[a0-]{1,2}\\.png", 1..16)
+        ) {
+            let s3 = S3::start();
+            let root = both(&s3, "set", &files);
+            let there = open_at(&s3, "s3://data/set").unwrap();
+            prop_assert_eq!(seen(&there), seen(&open(root.path()).unwrap()));
+        }
+    }
+}

@@ -20,6 +20,8 @@ const LOCAL_WINDOW: u64 = 4 << 10;
 const MAX_SPOOLED_BYTES: u64 = 1 << 40;
 /// What unpacking leaves free on the disk.
 const MIN_FREE_BYTES: u64 = 1 << 30;
+/// The most zeros that are read behind the end of a compressed archive: 64 MiB, where tar programs write 10 KiB.
+const MAX_PADDING_BYTES: u64 = 64 << 20;
 /// Bytes between two looks at the free space.
 const FREE_BYTES_STEP: u64 = 64 << 20;
 
@@ -121,6 +123,22 @@ impl Tape {
         self.copy(length, &mut spool.file)?;
         spool.length += length;
         Ok(())
+    }
+
+    /// Reads on behind the end of the archive, where compressed data have their checksum.
+    pub(super) fn finish(&mut self) -> Result<(), ManifestError> {
+        let Self::Packed {
+            object,
+            packing,
+            reader,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        io::copy(&mut reader.take(MAX_PADDING_BYTES), &mut io::sink())
+            .map(|_| ())
+            .map_err(|error| read_error(object.place(), *packing, error))
     }
 
     fn skip_to(&mut self, offset: u64) -> Result<(), ManifestError> {

@@ -121,10 +121,7 @@ async fn sources_without_a_manifest_are_refused_at_once() {
             write("json", &[good, "{".to_owned()]),
             vec!["manifest.jsonl", "line 2"],
         ),
-        (
-            home.path("absent"),
-            vec!["absent", "no such file"],
-        ),
+        (home.path("absent"), vec!["absent", "no such file"]),
         (home.path("empty"), vec!["empty", "no class folder"]),
         (home.path("notes.md"), vec!["notes.md", "not a source"]),
         (home.path("cut.tar"), vec!["cut.tar", "truncated"]),

@@ -111,11 +111,7 @@ pub fn write_slow_jsonl(root: &Path, count: usize, side: u32) -> PathBuf {
     write_folder(root, &large);
     let rows = (0..count).map(|index| {
         let image = &large[index % large.len()];
-        row(
-            &format!("sample-{index}"),
-            &image.key,
-            &image.label,
-        )
+        row(&format!("sample-{index}"), &image.key, &image.label)
     });
     write_rows(root, rows)
 }

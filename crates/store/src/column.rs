@@ -14,7 +14,7 @@
 //! (`benches/publish.rs`).
 
 use crate::{
-    Digest, Result, Store, StoreError,
+    ClusteringRecord, Digest, Result, Store, StoreError, VersionRecord,
     files::{self, NewFile},
 };
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::PathBuf};
@@ -48,6 +48,27 @@ impl Column {
         Self::Cluster,
         Self::Centroids,
     ];
+
+    /// Values that it has in `version`.
+    pub(crate) fn length(self, version: &VersionRecord, clustering: &ClusteringRecord) -> u64 {
+        match self {
+            Self::Difficulty | Self::Distance | Self::Cluster => version.summary.sample_count,
+            Self::Centroids => u64::from(clustering.clusters) * u64::from(clustering.dimension),
+        }
+    }
+
+    /// Whether `value` may stand in it, among so many clusters.
+    pub(crate) fn allows(self, value: [u8; 4], clusters: u32) -> bool {
+        let number = f32::from_le_bytes(value);
+        match self {
+            Self::Difficulty | Self::Centroids => number.is_finite(),
+            Self::Distance => number >= 0.0 || number.is_nan(),
+            Self::Cluster => {
+                let cluster = u32::from_le_bytes(value);
+                cluster < clusters || cluster == u32::MAX
+            }
+        }
+    }
 
     /// Name of its file.
     pub(crate) fn name(self) -> &'static str {

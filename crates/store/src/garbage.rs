@@ -1,13 +1,14 @@
 //! Removes what nothing refers to.
 //!
 //! What counts is what curricula name, and what jobs that are under way or failed need: their listing's
-//! samples, the features of those samples, the version they build and the one they extend. Everything
-//! else was left by deleted versions, by jobs that were cancelled, or by a kill. It is found by
+//! samples, the features of those samples, the version they build and the one they extend; and what
+//! was pushed for any of them. Everything else was left by deleted versions, by jobs that were cancelled, or by a kill. It is found by
 //! marking: memory holds the ids of versions and listings, and a bit for each pack.
 //!
 //! If a record that could refer to something is damaged, nothing is removed.
 
 mod features;
+mod pushes;
 
 use crate::{Counted, Digest, JobRecord, JobState, Result, Store, files};
 use std::{collections::BTreeSet, ops::ControlFlow, path::PathBuf};
@@ -25,6 +26,8 @@ pub struct Garbage {
     pub packs: Counted,
     /// Entries of the indices of features that lead nowhere.
     pub index_entries: Counted,
+    /// Pushes that nothing came from, untouched for a week.
+    pub pushes: Counted,
     /// Errors of samples of jobs that are gone.
     pub job_errors: Counted,
     /// Whether everything was looked at; not when the caller broke off, who then removed nothing, or
@@ -42,6 +45,7 @@ impl Garbage {
             self.sample_chunks,
             self.packs,
             self.index_entries,
+            self.pushes,
             self.job_errors,
         ];
         parts.iter().map(|part| part.bytes).sum()
@@ -56,6 +60,8 @@ struct Needed {
     listings: BTreeSet<Digest>,
     /// Model, its dimension, and a listing whose features by it are needed.
     features: BTreeSet<(Digest, u32, Digest)>,
+    /// Where samples come from, as submitted.
+    sources: BTreeSet<String>,
 }
 
 /// One run over the folder.
@@ -106,6 +112,7 @@ impl Needed {
                     .versions
                     .extend(job.version.into_iter().chain(job.extends));
                 needed.listings.insert(job.listing);
+                needed.sources.insert(job.source.clone());
                 let features = (job.model_digest, job.dimension, job.listing);
                 needed.features.insert(features);
             }
@@ -116,6 +123,7 @@ impl Needed {
         for id in needed.versions.clone() {
             if let Some(version) = store.version(id)? {
                 needed.listings.insert(version.listing);
+                needed.sources.insert(version.source);
                 let dimension = version.summary.dimension;
                 let features = (version.model_digest, dimension, version.listing);
                 needed.features.insert(features);
@@ -147,6 +155,7 @@ impl Sweep<'_> {
             }
             self.folders(folder)?;
         }
+        self.pushes()?;
         Ok(ControlFlow::Continue(()))
     }
 

@@ -6,7 +6,7 @@
 //!   record       the version, as JSON
 //!   clustering   the outcome of clustering, as JSON
 //!   sketch       its points
-//!   column       name; then for each chunk of its values:
+//!   column       name, for each in the order of `Column::ALL`; then for each chunk of its values:
 //!   values       65,536 values of four bytes, fewer in the last
 //!   samples      4096 samples, fewer in the last, as JSON
 //!   end          BLAKE3 over the checksums of all frames before
@@ -24,7 +24,7 @@ mod export;
 mod frame;
 mod import;
 
-use crate::{Column, Digest, SampleRecord, VersionRecord};
+use crate::{Digest, SampleRecord, VersionRecord};
 
 /// What [`crate::Store::import_version`] did.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,20 +35,9 @@ pub struct Imported {
     pub was_there: bool,
 }
 
-/// Columns, in the order of the file.
-const COLUMNS: [Column; 4] = Column::ALL;
-
 /// Key of the samples of an exported version.
 fn listing(version: Digest) -> Digest {
     Digest::of_parts([b"exported".as_slice(), version.as_bytes()])
-}
-
-/// Values that `column` of `version` has, with so many clusters of that dimension.
-fn values(column: Column, version: &VersionRecord, centroids: u64) -> u64 {
-    match column {
-        Column::Difficulty | Column::Distance | Column::Cluster => version.summary.sample_count,
-        Column::Centroids => centroids,
-    }
 }
 
 /// The samples of a frame.

@@ -190,3 +190,34 @@ fn it_can_be_broken_off_before_anything_is_gone() {
     assert!(!garbage.unwrap().complete && calls == 1);
     assert_eq!(verify(&store), before);
 }
+
+#[test]
+fn a_push_goes_when_nothing_came_from_it_and_nobody_touches_it() {
+    let (store, folder) = filled();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(8 * 24 * 60 * 60);
+    let pushed = folder.path().join("pushed");
+    let push = |name: &str, modified| {
+        std::fs::create_dir_all(pushed.join(name)).unwrap();
+        let file = std::fs::File::create(pushed.join(name).join("samples.bin")).unwrap();
+        std::io::Write::write_all(&mut &file, &[7; 100]).unwrap();
+        file.set_modified(modified).unwrap();
+    };
+    for name in ["by-name", "by-path", "abandoned", "by-name2"] {
+        push(name, old);
+    }
+    push("recent", std::time::SystemTime::now());
+    let by_path = pushed.join("by-path").join("manifest.jsonl");
+    for (n, source) in [(6, "pushed:by-name"), (7, by_path.to_str().unwrap())] {
+        let mut job = crate::job::tests::job(n);
+        (job.id, job.state, job.source) = (digest(n as u8), failed(), source.to_owned());
+        (job.version, job.extends) = (None, None);
+        store.put_job(&job).unwrap();
+    }
+    for dry_run in [true, false] {
+        let found = collect(&store, dry_run).pushes;
+        assert_eq!((found.count, found.bytes), (2, 200));
+    }
+    let mut left: Vec<_> = files::names(&pushed).unwrap().map(Result::unwrap).collect();
+    left.sort();
+    assert_eq!(left, ["by-name", "by-path", "recent"]);
+}

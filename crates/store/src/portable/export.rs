@@ -1,12 +1,11 @@
 //! Writing a version to a file.
 
 use super::{
-    COLUMNS,
     frame::{Kind, Writer},
     listing,
 };
 use crate::{
-    Digest, Result, SAMPLES_PER_CHUNK, Store, StoreError, VersionRecord, envelope::json,
+    Column, Digest, Result, SAMPLES_PER_CHUNK, Store, StoreError, VersionRecord, envelope::json,
     version::sketch_bytes,
 };
 use std::io::Write;
@@ -31,7 +30,7 @@ impl Store {
         writer.frame(Kind::Clustering, &json(&self.clustering(id)?))?;
         writer.frame(Kind::Sketch, &sketch_bytes(&self.sketch(id)?))?;
         let mut buffer = Vec::new();
-        for column in COLUMNS {
+        for column in Column::ALL {
             writer.frame(Kind::Column, column.name().as_bytes())?;
             let file = self.open_column(id, column)?;
             for chunk in 0..file.chunks() {

@@ -4,9 +4,9 @@
 //! last: a file that turns out to be damaged, or that ends early, leaves nothing.
 
 use super::{
-    COLUMNS, Imported, Samples,
+    Imported, Samples,
     frame::{Kind, Reader, invalid},
-    listing, values,
+    listing,
 };
 use crate::{
     ClusteringRecord, Column, Digest, Result, SAMPLES_PER_CHUNK, Store, StoreError, VersionRecord,
@@ -44,7 +44,7 @@ impl Store {
         self.check_not_built(id)?;
         let columns = self.new_folder("columns")?;
         let samples = self.new_folder("samples")?;
-        for column in COLUMNS {
+        for column in Column::ALL {
             self.import_column(&mut reader, &parts, column, &columns)?;
         }
         self.import_samples(&mut reader, &parts, &samples)?;
@@ -96,7 +96,7 @@ impl Store {
         if reader.frame(Kind::Column)? != column.name().as_bytes() {
             return Err(invalid(format!("column {} is missing", column.name())));
         }
-        let values = values(column, &parts.version, parts.centroids());
+        let values = column.length(&parts.version, &parts.clustering);
         let clusters = parts.clustering.clusters;
         let mut file = self.new_file_in(folder.path())?;
         self.write_column(&mut file, parts.version.id, column, values, &mut |chunk| {
@@ -105,7 +105,7 @@ impl Store {
                 .as_chunks::<4>()
                 .0
                 .iter()
-                .all(|v| is_possible(column, *v, clusters))
+                .all(|v| column.allows(*v, clusters))
             {
                 let name = column.name();
                 return Err(invalid(format!("column {name} has an impossible value")));
@@ -159,10 +159,6 @@ impl Parts {
             sketch,
         })
     }
-
-    fn centroids(&self) -> u64 {
-        u64::from(self.clustering.clusters) * u64::from(self.clustering.dimension)
-    }
 }
 
 fn parse<T: DeserializeOwned>(reader: &mut Reader<'_>, kind: Kind) -> Result<T> {
@@ -177,19 +173,6 @@ fn is_ordered(sketch: &Sketch) -> bool {
         p.value.is_finite() && p.count.is_finite() && p.count >= 0.0
     };
     points.iter().all(sound) && points.is_sorted_by(|a, b| a.value <= b.value)
-}
-
-/// Whether a value may stand in a column.
-fn is_possible(column: Column, value: [u8; 4], clusters: u32) -> bool {
-    let number = f32::from_le_bytes(value);
-    match column {
-        Column::Difficulty | Column::Centroids => number.is_finite(),
-        Column::Distance => number >= 0.0 || number.is_nan(),
-        Column::Cluster => {
-            let cluster = u32::from_le_bytes(value);
-            cluster < clusters || cluster == u32::MAX
-        }
-    }
 }
 
 /// Whether the version that is here is the one in the file: all but where its samples lie.

@@ -5,7 +5,7 @@ use super::{
     *,
 };
 use crate::{
-    ClusteringRecord, JobState, Store, StoreError,
+    ClusteringRecord, Column, JobState, Store, StoreError,
     envelope::json,
     version::{
         sketch_bytes,
@@ -102,7 +102,7 @@ fn what_was_exported_comes_back() {
         to.clustering(digest(1)).unwrap(),
         from.clustering(digest(1)).unwrap()
     );
-    for (column, length) in COLUMNS.into_iter().zip([5, 5, 5, 2]) {
+    for (column, length) in Column::ALL.into_iter().zip([5, 5, 5, 2]) {
         let values = |store: &Store| store.column(digest(1), column, length).unwrap();
         assert_eq!(values(&to), values(&from));
     }
@@ -208,7 +208,7 @@ fn frames(store: &Store) -> Vec<(Kind, Vec<u8>)> {
         (Kind::Clustering, json(&store.clustering(id).unwrap())),
         (Kind::Sketch, sketch_bytes(&store.sketch(id).unwrap())),
     ];
-    for (column, length) in COLUMNS.into_iter().zip([5, 5, 5, 2]) {
+    for (column, length) in Column::ALL.into_iter().zip([5, 5, 5, 2]) {
         frames.push((Kind::Column, column.name().into()));
         let values = store.column(id, column, length).unwrap();
         frames.push((Kind::Values, values.concat()));

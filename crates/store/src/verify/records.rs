@@ -2,7 +2,8 @@
 
 use super::{Step, Verifier};
 use crate::{
-    CurriculumRecord, Digest, JobRecord, SAMPLES_PER_CHUNK, StoreError, VersionRecord, envelope,
+    Column, CurriculumRecord, Digest, JobRecord, SAMPLES_PER_CHUNK, StoreError, VersionRecord,
+    envelope,
 };
 
 impl Verifier<'_> {
@@ -123,21 +124,15 @@ impl Verifier<'_> {
 }
 
 impl crate::Store {
-    /// Whether the columns that a version needs are there, with its number of values.
+    /// Whether the columns of a version are there, each of its length.
     pub(crate) fn check_columns(&self, version: &VersionRecord) -> crate::Result<()> {
-        use crate::Column::{Centroids, Cluster, Difficulty, Distance};
-        let samples = version.summary.sample_count;
-        for column in [Difficulty, Distance, Cluster] {
-            if self.open_column(version.id, column)?.values != samples {
-                let what = format!("{column:?} of version {}", version.id);
-                return Err(StoreError::corrupt(what, "of another number of samples"));
-            }
-        }
         let clustering = self.clustering(version.id)?;
-        let expected = u64::from(clustering.clusters) * u64::from(clustering.dimension);
-        if self.open_column(version.id, Centroids)?.values != expected {
-            let what = format!("{Centroids:?} of version {}", version.id);
-            return Err(StoreError::corrupt(what, "of another shape"));
+        for column in Column::ALL {
+            let file = self.open_column(version.id, column)?;
+            if file.values != column.length(version, &clustering) {
+                let what = format!("{column:?} of version {}", version.id);
+                return Err(StoreError::corrupt(what, "of another length"));
+            }
         }
         Ok(())
     }

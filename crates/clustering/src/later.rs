@@ -102,7 +102,7 @@ mod tests {
     fn rows() -> Array2<f32> {
         Array2::from_shape_fn((500, 5), |(row, column)| {
             let seed = (row * 5 + column) as f32;
-            (seed * 12.9898).sin() * 43.5 % 1.0 + ((row % 4 == column) as u8 as f32) * 3.0
+            (seed * 12.9898).sin() * 43.5 % 1.0 + if row % 4 == column { 3.0 } else { 0.0 }
         })
     }
 

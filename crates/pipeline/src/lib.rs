@@ -6,6 +6,21 @@
 //! stored record with its last finished stage; `advance` runs the stage after it, commits, and
 //! repeats. First run, restart after a kill and resubmission after a failure are that same path.
 //!
+//! # Memory
+//!
+//! What a job holds for each sample, besides one chunk of 4,096 samples, the model's batches and at
+//! most 256 MiB of rows for k-means:
+//!
+//! | stage | bytes a sample |
+//! |---|---|
+//! | enumerate | 0 |
+//! | extract | 0.06, the index of the feature space; its newest 65,536 entries on top |
+//! | cluster | 0.06 to 16 for where the features are, 12 for the outcome, 13 at its end; 8 by label, 4 with another score than the distance |
+//! | score | 4, and what the sketch's sort takes |
+//! | an extension | instead of a fit 8, 24 for each sample of the base while they are matched, and 12 for each of both at its end |
+//!
+//! A sample that failed takes 8 more in clustering.
+//!
 //! | module | holds |
 //! |---|---|
 //! | [`pipeline`] | the handle: submit, watch, cancel, stop |

@@ -150,7 +150,7 @@ impl Pipeline {
         }
         let known = self.shared.store.job(fresh.id)?;
         match known {
-            Some(job) if job.state == JobState::Succeeded || queue.is_active(job.id) => {
+            Some(job) if queue.is_active(job.id) || self.is_published(&job)? => {
                 self.find_again(&mut queue, job, fresh.priority)
             }
             // From the first stage, also when an earlier attempt came further: what it finished is
@@ -200,6 +200,14 @@ impl Pipeline {
         job.seconds.clear();
         job.warnings.clear();
         self.enqueue(&mut queue, job, None)
+    }
+
+    /// Whether the version that the job made is still there: retention or a person may have dropped it.
+    fn is_published(&self, job: &JobRecord) -> Result<bool, StoreError> {
+        match job.version.filter(|_| job.state == JobState::Succeeded) {
+            Some(version) => Ok(self.shared.store.version(version)?.is_some()),
+            None => Ok(false),
+        }
     }
 
     /// A job that is published, or waits or runs. A record that claims to run but does not was cut

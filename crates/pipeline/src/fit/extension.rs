@@ -98,7 +98,7 @@ impl Base {
         cluster: &[u32],
         distance: &[f32],
     ) -> Result<Vec<f32>, FitError> {
-        let lost = cluster.iter().any(|cluster| *cluster == u32::MAX);
+        let lost = cluster.contains(&u32::MAX);
         if self.score == Score::Distance || source.rows() == 0 || lost {
             return Ok(distance.to_vec());
         }

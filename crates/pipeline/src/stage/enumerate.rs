@@ -149,6 +149,9 @@ fn reading<'a>(cx: &'a mut Context<'_>) -> Result<Reading<'a>, StageError> {
     })
 }
 
+/// A sample's position in its chunk, and the hash of its bytes or why there is none.
+type Hashed = (usize, Result<Digest, ReadFailure>);
+
 /// How samples are read.
 struct Reading<'a> {
     manifest: &'a Manifest,
@@ -193,10 +196,7 @@ impl Reading<'_> {
 
     /// Hashes samples, given by position and index. Threads take them in order, so that remote ones
     /// are fetched ahead.
-    fn read(
-        &self,
-        samples: &[(usize, u64)],
-    ) -> Result<Vec<(usize, Result<Digest, ReadFailure>)>, StageError> {
+    fn read(&self, samples: &[(usize, u64)]) -> Result<Vec<Hashed>, StageError> {
         let ahead = samples.iter().map(|(_, index)| *index);
         let reader = self.manifest.reader(Box::new(ahead));
         let read = |(position, index): &(usize, u64)| {

@@ -99,8 +99,11 @@ fn a_kill_at_any_commit_point_changes_nothing() {
     }
 }
 
+/// Whether a thread has arrived, and whether it may go on.
+type Gate = (Mutex<(bool, bool)>, Condvar);
+
 /// A hook that holds the first thread at a point until it is let go.
-fn gate(at: CommitPoint) -> (Hook, Arc<(Mutex<(bool, bool)>, Condvar)>) {
+fn gate(at: CommitPoint) -> (Hook, Arc<Gate>) {
     let state = Arc::new((Mutex::new((false, false)), Condvar::new()));
     let shared = Arc::clone(&state);
     let hook = Hook::new(move |point| {
@@ -117,14 +120,14 @@ fn gate(at: CommitPoint) -> (Hook, Arc<(Mutex<(bool, bool)>, Condvar)>) {
     (hook, state)
 }
 
-fn await_arrival((lock, wake): &(Mutex<(bool, bool)>, Condvar)) {
+fn await_arrival((lock, wake): &Gate) {
     let mut state = lock.lock().unwrap();
     while !state.0 {
         state = wake.wait(state).unwrap();
     }
 }
 
-fn let_go((lock, wake): &(Mutex<(bool, bool)>, Condvar)) {
+fn let_go((lock, wake): &Gate) {
     lock.lock().unwrap().1 = true;
     wake.notify_all();
 }

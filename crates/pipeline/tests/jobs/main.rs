@@ -5,6 +5,7 @@
 mod crash;
 mod extending;
 mod fitting;
+mod given;
 mod queue;
 mod resume;
 mod rules;

@@ -211,9 +211,10 @@ impl Columns {
     }
 
     fn store(&self, store: &Store, version: Digest) -> Result<(), StoreError> {
-        let floats = |values: &[f32]| values.to_vec().into_iter().map(f32::to_le_bytes);
-        store.put_column(version, Column::Difficulty, floats(&self.difficulty))?;
-        store.put_column(version, Column::Distance, floats(&self.distance))?;
+        let difficulty = self.difficulty.iter().map(|value| value.to_le_bytes());
+        let distance = self.distance.iter().map(|value| value.to_le_bytes());
+        store.put_column(version, Column::Difficulty, difficulty)?;
+        store.put_column(version, Column::Distance, distance)?;
         let cluster = self.cluster.iter().map(|cluster| cluster.to_le_bytes());
         store.put_column(version, Column::Cluster, cluster)
     }

@@ -43,14 +43,11 @@ impl Origins {
 
     /// For every sample its value of `base` if it is old; else the next of `new`, which has those of
     /// the new samples that are not `absent`.
-    pub(super) fn merge<'a, T: Copy>(
+    pub(super) fn merge<'a, T: Copy + Default>(
         &'a self,
         base: &'a [T],
         mut new: impl Iterator<Item = T> + 'a,
-    ) -> impl ExactSizeIterator<Item = T> + 'a
-    where
-        T: Default,
-    {
+    ) -> impl ExactSizeIterator<Item = T> + 'a {
         (0..self.0.len()).map(move |index| {
             // One for every sample, of which those of the old are passed over.
             let value = new.next().unwrap_or_default();

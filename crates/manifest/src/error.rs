@@ -50,7 +50,13 @@ pub enum ManifestError {
         /// The source.
         place: String,
     },
-    /// More samples, or more files, than are allowed.
+    /// More files than any dataset has.
+    #[error("the source has more than {limit} files")]
+    TooManyFiles {
+        /// The most.
+        limit: usize,
+    },
+    /// More samples than are allowed.
     #[error("the source lists more than {limit} samples")]
     TooManySamples {
         /// The most.

@@ -20,6 +20,15 @@ pub(crate) fn names_image(name: &str) -> bool {
         .is_some_and(|(_, suffix)| is_image(suffix))
 }
 
+/// Whether what lies at `path`, a path or a URL, is named as an image; a URL may go on with a query.
+pub(crate) fn names_image_at(path: &str) -> bool {
+    let is_url = path.starts_with("http://") || path.starts_with("https://");
+    match path.split_once('?') {
+        Some((path, _)) if is_url => names_image(path),
+        Some(_) | None => names_image(path),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use crate::access::Access;
 use crate::error::ManifestError;
 use crate::files::Files;
+use crate::format::Spool;
 use crate::index::Builder;
+use crate::place::Place;
 use crate::source::{Kind, Source};
 
 /// What a format's `list` function is given.
@@ -14,6 +16,8 @@ pub(crate) struct Listing<'a> {
     pub(crate) source: &'a Source,
     pub(crate) files: Files,
     pub(crate) rows: Builder<'a>,
+    /// What compressed archives hold, unpacked.
+    pub(crate) spool: Option<Spool>,
     /// What the samples turned out to be; the same in all files.
     pub(crate) kind: Option<Kind>,
 }
@@ -29,15 +33,16 @@ impl<'a> Listing<'a> {
             source,
             files: Files::default(),
             rows: Builder::new(access, progress)?,
+            spool: None,
             kind: None,
         })
     }
 
     /// Takes note of what the samples of a file are.
-    pub(crate) fn set_kind(&mut self, kind: Kind, place: &str) -> Result<(), ManifestError> {
+    pub(crate) fn set_kind(&mut self, kind: Kind, place: &Place) -> Result<(), ManifestError> {
         match self.kind.replace(kind) {
             Some(before) if before != kind => Err(ManifestError::BadSource {
-                place: place.to_owned(),
+                place: place.to_string(),
                 reason: format!("its samples are {kind}, those of the files before it {before}"),
             }),
             Some(_) | None => Ok(()),

@@ -10,7 +10,7 @@ use crate::access::Access;
 use crate::digest;
 use crate::error::{ManifestError, ReadError};
 use crate::files::Files;
-use crate::format::{self, Format};
+use crate::format::{self, Format, Spool, Tables};
 use crate::index::{Duplicate, Index, Spot};
 use crate::listing::Listing;
 use crate::place::Place;
@@ -32,6 +32,8 @@ pub struct Manifest {
     unlabelled: Option<u64>,
     /// Members of compressed archives, unpacked.
     pub(crate) spool: Option<File>,
+    /// Rows of Parquet files.
+    pub(crate) tables: Tables,
 }
 
 impl Manifest {
@@ -60,7 +62,11 @@ impl Manifest {
             inputs.format.list(place, &mut listing)?;
         }
         let Listing {
-            files, rows, kind, ..
+            files,
+            rows,
+            kind,
+            spool,
+            ..
         } = listing;
         let (index, unlabelled, duplicate) = rows.finish()?;
         if index.rows() == 0 {
@@ -76,7 +82,8 @@ impl Manifest {
             files,
             index,
             unlabelled,
-            spool: None,
+            spool: spool.map(Spool::into_file),
+            tables: Tables::default(),
         };
         match duplicate {
             None => Ok(manifest),

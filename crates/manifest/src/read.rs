@@ -1,50 +1,121 @@
 //! A sample's bytes from its spot.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::access::AccessError;
 use crate::error::ReadError;
 use crate::files::ListedFile;
+use crate::format::Part;
 use crate::index::{Spot, read_at};
 use crate::manifest::Manifest;
+use crate::npy::widen;
 use crate::place::Place;
 use crate::reader::Spotted;
 use crate::sample::Sample;
+use crate::source::Kind;
+
+/// What stopped a read, before it is given the sample's id.
+enum Failure {
+    Access(AccessError),
+    Malformed(String),
+}
+
+impl From<AccessError> for Failure {
+    fn from(error: AccessError) -> Self {
+        Self::Access(error)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self::Malformed(reason)
+    }
+}
 
 impl Manifest {
     /// The bytes of `sample`. A file without content is read as empty.
     pub(crate) fn read_sample(&self, sample: &Sample) -> Result<Vec<u8>, ReadError> {
-        self.bytes_of(sample).map_err(|source| ReadError::Access {
-            id: sample.id.to_string(),
-            source,
-        })
+        let id = || sample.id.to_string();
+        let file = self
+            .files
+            .get(sample.file)
+            .ok_or_else(|| ReadError::Malformed {
+                id: id(),
+                place: String::new(),
+                reason: "no such file in the list".to_owned(),
+            })?;
+        self.bytes_of(sample, file)
+            .map_err(|failure| match failure {
+                Failure::Access(source) => ReadError::Access { id: id(), source },
+                Failure::Malformed(reason) => ReadError::Malformed {
+                    id: id(),
+                    place: file.place.to_string(),
+                    reason,
+                },
+            })
     }
 
-    fn bytes_of(&self, sample: &Sample) -> Result<Vec<u8>, AccessError> {
-        let file = self.file_of(sample)?;
-        match sample.spot {
+    fn bytes_of(&self, sample: &Sample, file: &ListedFile) -> Result<Vec<u8>, Failure> {
+        let bytes = match sample.spot {
             Spot::Id | Spot::Path(_) => {
                 let place = sample.place(&file.base())?;
                 self.access
-                    .read_same(&place, None, sample_etag(sample).as_deref())
+                    .read_same(&place, None, sample_etag(sample).as_deref())?
             }
             Spot::Range { offset, length, .. } => {
                 let end = offset.saturating_add(length);
                 let place = sample.place(&file.base())?;
                 let etag = sample_etag(sample);
                 self.access
-                    .read_same(&place, Some(offset..end), etag.as_deref())
+                    .read_same(&place, Some(offset..end), etag.as_deref())?
             }
             Spot::Member { offset, length } => {
                 let length = self.bounded(file, length)?;
                 let object = self.files.open(&self.access, sample.file)?;
-                object.read_at(offset, length)
+                object.read_at(offset, length)?
             }
-            Spot::Spooled { offset, length } => self.unpacked(file, offset, length),
-            Spot::Assigned(bytes) => Ok(bytes.to_vec()),
-            Spot::Row { .. } => Err(AccessError::NotAFile {
-                place: file.place.to_string(),
-            }),
+            Spot::Spooled { offset, length } => self.unpacked(file, offset, length)?,
+            Spot::Assigned(bytes) => bytes.to_vec(),
+            Spot::Row { group, row } => self.row(sample.file, file, group, row)?,
+        };
+        Ok(self.as_given(file, bytes)?)
+    }
+
+    /// What bytes as they lie in `file` are to a caller of [`read`](Self::read).
+    fn as_given(&self, file: &ListedFile, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+        let Kind::Features { dimension } = self.kind() else {
+            return Ok(bytes);
+        };
+        let bytes = match file.halves {
+            true => widen(&bytes),
+            false => bytes,
+        };
+        let (found, expected) = (bytes.len() as u64, 4 * u64::from(dimension));
+        match found == expected {
+            true => Ok(bytes),
+            false => Err(format!(
+                "{found} bytes, a vector of {dimension} numbers has {expected}"
+            )),
+        }
+    }
+
+    /// What [`read`](Self::read) gives for the sample at `index`, whose bytes were fetched.
+    pub(crate) fn of_fetched(&self, index: u64, bytes: Vec<u8>) -> Result<Vec<u8>, ReadError> {
+        if !matches!(self.kind(), Kind::Features { .. }) {
+            return Ok(bytes);
+        }
+        let sample = self.sample(index)?;
+        let id = || sample.id.to_string();
+        match self.files.get(sample.file) {
+            None => Ok(bytes),
+            Some(file) => self
+                .as_given(file, bytes)
+                .map_err(|reason| ReadError::Malformed {
+                    id: id(),
+                    place: file.place.to_string(),
+                    reason,
+                }),
         }
     }
 
@@ -85,11 +156,24 @@ impl Manifest {
         }
     }
 
-    fn file_of(&self, sample: &Sample) -> Result<&ListedFile, AccessError> {
-        let file = self.files.get(sample.file);
-        file.ok_or_else(|| AccessError::NotFound {
-            place: format!("file {}", sample.file),
-        })
+    fn row(
+        &self,
+        number: u32,
+        file: &ListedFile,
+        group: u32,
+        row: u32,
+    ) -> Result<Vec<u8>, Failure> {
+        let part = Part {
+            file: number,
+            group,
+        };
+        let columns = &self.source().columns;
+        let bytes = self.tables.read(part, row, columns, || {
+            let object = self.files.open(&self.access, number)?;
+            Ok::<_, Failure>(Arc::clone(&object))
+        })?;
+        self.bounded(file, bytes.len() as u64)?;
+        Ok(bytes)
     }
 
     fn unpacked(

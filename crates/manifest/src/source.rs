@@ -5,9 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::format::Format;
+use crate::place::redacted;
 
 /// A source of samples, as a user names it. It is stored with the job, so its fields' names do not change.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// A local path, or a URL: `file://`, `s3://`, `gs://`, `az://`, `http(s)://`.
@@ -58,6 +59,20 @@ impl Source {
             uri: uri.into(),
             ..Self::default()
         }
+    }
+}
+
+/// Without what may be secret in the URI.
+impl fmt::Debug for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Source")
+            .field("uri", &redacted(&self.uri))
+            .field("format", &self.format)
+            .field("columns", &self.columns)
+            .field("vectors", &self.vectors)
+            .field("trusted", &self.trusted)
+            .finish()
     }
 }
 

@@ -8,6 +8,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::remote_folder;
 use super::walk::{Walk, io, is_folder, utf8_name};
 use crate::error::ManifestError;
 use crate::index::{Entry, Spot};
@@ -19,9 +20,7 @@ pub(crate) fn list(place: &Place, listing: &mut Listing<'_>) -> Result<(), Manif
     listing.rows.ids_are_unique();
     match place {
         Place::Local(root) => list_local(root, file, listing),
-        Place::Remote(_) => Err(ManifestError::UnsupportedSource {
-            place: place.to_string(),
-        }),
+        Place::Remote(_) => remote_folder::list_classes(place, file, listing),
     }
 }
 
@@ -135,7 +134,7 @@ mod tests {
 
     #[test]
     fn refuses_a_root_without_classes() {
-        let root = tree(&["1.png"]);
+        let root = tree(&["notes.md"]);
         let error = list(root.path()).unwrap_err();
         assert!(matches!(error, ManifestError::NoClassFolder { .. }));
     }

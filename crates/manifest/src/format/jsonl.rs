@@ -1,135 +1,100 @@
-//! A file with one JSON object per line: `{"id": "…", "path": "…", "label": "…"}`.
+//! Files with one JSON object per line: `{"id": "…", "path": "…", "label": "…"}`.
 //!
-//! `id` and `path` are strings, `label` may be absent, a string or an integer; other fields are the user's own. A
-//! relative path starts at the folder of the file. Blank lines are skipped, a byte order mark is accepted.
+//! `path` (or `file_name`) is where the image lies: relative to the folder of the file, absolute, or a URL. `id` is
+//! the path where it is absent. `label` may be absent, a string or an integer. `offset` and `length`, both or none,
+//! say that the image is these bytes of the file. Other fields are the user's own. Blank lines are skipped, a byte
+//! order mark is accepted, `.gz` and `.zst` are decompressed.
 
-use std::borrow::Cow;
-use std::io::{BufRead, BufReader, Read};
+mod row;
 
-use serde::Deserialize;
+use std::io::BufReader;
 
-use crate::access::AccessError;
+use self::row::{Names, Row};
+use super::lines::Lines;
 use crate::error::ManifestError;
-use crate::extension::names_image;
+use crate::extension::names_image_at;
 use crate::index::{Entry, Spot};
-use crate::label::{JsonLabel, json_reason};
+use crate::label::json_reason;
 use crate::listing::Listing;
 use crate::place::Place;
+use crate::source::{Columns, Kind};
+use crate::unpack::{Packing, read_error};
 
-/// The longest line, with its end: 1 MiB.
-const MAX_LINE_BYTES: u64 = 1 << 20;
 const BUFFER_BYTES: usize = 1 << 18;
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+/// Lines between two questions whether to go on, for files of blank lines.
+const PROGRESS_LINES: u64 = 1 << 16;
 
 pub(crate) fn list(place: &Place, listing: &mut Listing<'_>) -> Result<(), ManifestError> {
+    refuse_columns(place, &listing.source.columns)?;
     let object = listing.access.open(place)?;
     let file = listing.files.add_file(&object);
-    let reader = BufReader::with_capacity(BUFFER_BYTES, object.reader(0));
-    let mut lines = Lines::new(place, reader);
+    let vectors = listing.source.vectors;
+    let kind = vectors.map_or(Kind::Images, |dimension| Kind::Features { dimension });
+    listing.set_kind(kind, place)?;
+    let (packing, _) = Packing::of(&place.file_name());
+    let reader = packing.reader(&object);
+    let reader = reader.map_err(|error| read_error(place, packing, error))?;
+    let mut lines = Lines::new(
+        place,
+        packing,
+        BufReader::with_capacity(BUFFER_BYTES, reader),
+    );
+    let names = Names::of(&listing.source.columns);
     while let Some((line, text)) = lines.next()? {
-        if !text.is_empty() {
-            let row = parse(place, line, text)?;
-            listing.rows.push(&row.entry(file, line))?;
+        if line.is_multiple_of(PROGRESS_LINES) {
+            listing.rows.proceed()?;
         }
+        if text.is_empty() {
+            continue;
+        }
+        let bad = |reason: String| ManifestError::BadRow {
+            place: place.to_string(),
+            line,
+            reason,
+        };
+        let row = parse(text, &names).map_err(bad)?;
+        let spot = row.spot(vectors).map_err(bad)?;
+        let is_whole = matches!(spot, Spot::Id | Spot::Path(_));
+        if is_whole && vectors.is_none() && !names_image_at(&row.path) {
+            return Err(ManifestError::UnsupportedExtension {
+                place: place.to_string(),
+                line,
+                file: row.path.into_owned(),
+            });
+        }
+        listing.rows.push(&Entry {
+            id: row.id(),
+            label: row.label.as_deref(),
+            file,
+            line,
+            spot,
+            stamp: None,
+        })?;
     }
     Ok(())
 }
 
-/// The row in `text`, one line without the space around it.
-fn parse<'a>(place: &Place, line: u64, text: &'a [u8]) -> Result<Row<'a>, ManifestError> {
-    let bad = |reason: String| ManifestError::BadRow {
-        place: place.to_string(),
-        line,
-        reason,
-    };
-    let text = str::from_utf8(text).map_err(|error| bad(error.to_string()))?;
-    // Checked here because serde would take an array for a row, field by field.
-    if !text.starts_with('{') {
-        return Err(bad("not a JSON object".to_owned()));
-    }
-    let row: Row<'_> = serde_json::from_str(text).map_err(|error| bad(json_reason(&error)))?;
-    if row.id.is_empty() {
-        return Err(bad("the id is empty".to_owned()));
-    }
-    if !names_image(&row.path) {
-        return Err(ManifestError::UnsupportedExtension {
+fn refuse_columns(place: &Place, columns: &Columns) -> Result<(), ManifestError> {
+    match (&columns.image, &columns.vector) {
+        (None, None) => Ok(()),
+        (Some(name), _) | (None, Some(name)) => Err(ManifestError::BadSource {
             place: place.to_string(),
-            line,
-            file: row.path.into_owned(),
-        });
-    }
-    Ok(row)
-}
-
-#[derive(Deserialize)]
-struct Row<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    path: Cow<'a, str>,
-    #[serde(borrow, default)]
-    label: Option<JsonLabel<'a>>,
-}
-
-impl Row<'_> {
-    fn entry(&self, file: u32, line: u64) -> Entry<'_> {
-        Entry {
-            id: &self.id,
-            label: self.label.as_ref().map(|label| &*label.0),
-            file,
-            line,
-            spot: match self.path == self.id {
-                true => Spot::Id,
-                false => Spot::Path(&self.path),
-            },
-            stamp: None,
-        }
+            reason: format!("no column `{name}`: only Parquet holds images or vectors in columns"),
+        }),
     }
 }
 
-/// Lines of bounded length, in one buffer that is used again and again.
-struct Lines<'a, R> {
-    place: &'a Place,
-    reader: R,
-    buffer: Vec<u8>,
-    /// The number of the line in the buffer, counted from 1.
-    line: u64,
-}
-
-impl<'a, R: BufRead> Lines<'a, R> {
-    fn new(place: &'a Place, reader: R) -> Self {
-        Self {
-            place,
-            reader,
-            buffer: Vec::new(),
-            line: 0,
-        }
+/// The row in `text`, one line without the space around it.
+fn parse<'a>(text: &'a [u8], names: &Names<'_>) -> Result<Row<'a>, String> {
+    let text = str::from_utf8(text).map_err(|error| error.to_string())?;
+    // Checked here because a parser's own words for it would not help.
+    if !text.starts_with('{') {
+        return Err("not a JSON object".to_owned());
     }
-
-    /// The next line's number and its text without the space around it, or `None` after the last.
-    fn next(&mut self) -> Result<Option<(u64, &[u8])>, ManifestError> {
-        self.buffer.clear();
-        self.line += 1;
-        let read = (&mut self.reader)
-            .take(MAX_LINE_BYTES)
-            .read_until(b'\n', &mut self.buffer)
-            .map_err(AccessError::of_reader(self.place))?;
-        if read == 0 {
-            return Ok(None);
-        }
-        if read as u64 == MAX_LINE_BYTES && !self.buffer.ends_with(b"\n") {
-            return Err(ManifestError::LineTooLong {
-                place: self.place.to_string(),
-                line: self.line,
-                limit: MAX_LINE_BYTES,
-            });
-        }
-        let text = self.buffer.as_slice();
-        let text = match self.line {
-            1 => text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text),
-            _ => text,
-        };
-        Ok(Some((self.line, text.trim_ascii())))
+    let row = Row::parse(text, names).map_err(|error| json_reason(&error))?;
+    match row.id() {
+        "" => Err("the id is empty".to_owned()),
+        _ => Ok(row),
     }
 }
 
@@ -140,7 +105,8 @@ mod tests {
 
     use super::*;
     use crate::sample::Sample;
-    use crate::testing::{open_bytes, samples};
+    use crate::source::Source;
+    use crate::testing::{open_bytes, open_source, samples};
 
     fn rows(text: impl AsRef<[u8]>) -> Result<Vec<Sample>, ManifestError> {
         open_bytes("list.jsonl", text.as_ref()).map(|manifest| samples(&manifest))
@@ -178,7 +144,15 @@ mod tests {
         let good = r#"{"id":"a","path":"a.png"}"#;
         for (bad, reason) in [
             (r#"{"id":"b"}"#, "missing field `path`"),
-            (r#"{"path":"b.png"}"#, "missing field `id`"),
+            (r#"{"path":""}"#, "id is empty"),
+            (r#"{"path":"b.png","offset":1}"#, "`offset` without"),
+            (r#"{"path":"b","length":1}"#, "`length` without"),
+            (
+                r#"{"path":"b","offset":9,"length":18446744073709551615}"#,
+                "past the end",
+            ),
+            (r#"{"path":"b","offset":-1,"length":1}"#, "integer `-1`"),
+            (r#"{"path":"b.png","file_name":"c.png"}"#, "duplicate field"),
             (r#"{"id":3,"path":"b.png"}"#, "integer `3`"),
             (r#"{"id":"","path":"b.png"}"#, "id is empty"),
             (r#"{"id":"b","path":["b.png"]}"#, "sequence"),
@@ -206,6 +180,81 @@ mod tests {
     }
 
     #[test]
+    fn ids_are_paths_where_there_is_none() {
+        let samples =
+            rows("{\"path\":\"x/a.png\"}\n{\"file_name\":\"http://h/b.png?s=.x\"}").unwrap();
+        let ids: Vec<&str> = samples.iter().map(|sample| &*sample.id).collect();
+        assert_eq!(ids, ["x/a.png", "http://h/b.png?s=.x"]);
+        assert_eq!(file(&samples[0]), "root/x/a.png");
+        assert_eq!(file(&samples[1]), "http://h/b.png");
+    }
+
+    #[test]
+    fn reads_runs_of_bytes_and_named_fields() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("pack.bin"), b"0123456789").unwrap();
+        let rows = "{\"key\":\"a\",\"file\":\"pack.bin\",\"y\":1,\"offset\":2,\"length\":3}\n\
+                    {\"key\":\"b\",\"file\":\"pack.bin\",\"offset\":8,\"length\":3}\n";
+        std::fs::write(at("list.jsonl"), rows).unwrap();
+        let mut source = Source::new(at("list.jsonl").to_str().unwrap());
+        source.columns.id = Some("key".into());
+        source.columns.path = Some("file".into());
+        source.columns.label = Some("y".into());
+        let manifest = open_source(&source).unwrap();
+        assert_eq!(samples(&manifest)[0].label.as_deref(), Some("1"));
+        assert_eq!(manifest.read(0).unwrap(), b"234");
+        assert!(manifest.read(1).is_err(), "past the end of the file");
+    }
+
+    #[test]
+    fn vectors_have_as_many_bytes_as_they_must() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.jsonl");
+        std::fs::write(folder.path().join("pack.bin"), [1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+        let mut source = Source::new(path.to_str().unwrap());
+        source.vectors = Some(1);
+        let row = |id: &str, length: u32| {
+            format!("{{\"id\":\"{id}\",\"path\":\"pack.bin\",\"offset\":4,\"length\":{length}}}\n")
+        };
+        std::fs::write(&path, row("a", 4)).unwrap();
+        let manifest = open_source(&source).unwrap();
+        assert_eq!(manifest.kind(), Kind::Features { dimension: 1 });
+        assert_eq!(manifest.read(0).unwrap(), [5, 6, 7, 8]);
+        std::fs::write(&path, row("a", 4) + &row("b", 8)).unwrap();
+        let error = open_source(&source).unwrap_err().to_string();
+        assert!(error.contains("line 2: 8 bytes"), "{error}");
+    }
+
+    #[test]
+    fn decompresses_and_says_where_it_cannot() {
+        use std::io::Write;
+        let text = "{\"path\":\"a.png\"}\n{\"path\":\"b.png\"}\n".repeat(1);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        let gzip = gzip.finish().unwrap();
+        let zstd = zstd::encode_all(text.as_bytes(), 1).unwrap();
+        for (name, bytes) in [("l.jsonl.gz", gzip), ("l.jsonl.zst", zstd)] {
+            assert_eq!(open_bytes(name, &bytes).unwrap().len(), 2);
+            let twice = [&bytes[..], &bytes].concat();
+            let error = open_bytes(name, &twice).unwrap_err().to_string();
+            assert!(
+                error.contains("line 1, and "),
+                "two parts are one text: {error}"
+            );
+            for cut in 1..bytes.len() {
+                let error = open_bytes(name, &bytes[..cut]).unwrap_err();
+                let text = error.to_string();
+                assert!(text.contains(name), "{text}");
+                assert!(
+                    matches!(error, ManifestError::BadCompression { .. }),
+                    "{cut}: {text}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn names_both_lines_of_a_duplicate_id() {
         let text = refusal(
             "{\"id\":\"a\",\"path\":\"1.png\"}\n\n{\"id\":\"b\",\"path\":\"2.png\"}\n\
@@ -219,7 +268,7 @@ mod tests {
 
     #[test]
     fn bounds_the_length_of_a_line() {
-        let limit = usize::try_from(MAX_LINE_BYTES).unwrap();
+        let limit = usize::try_from(super::super::lines::MAX_LINE_BYTES).unwrap();
         let row = |length: usize| {
             let rest = r#"{"id":"","path":"a.png"}"#.len();
             format!(r#"{{"id":"{}","path":"a.png"}}"#, "i".repeat(length - rest))

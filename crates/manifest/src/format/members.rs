@@ -1,15 +1,13 @@
-//! The members of a tar file, from its headers alone: the data between them is skipped.
+//! The members of a tar file, from its headers alone: the data between them is skipped, or read by the caller.
 //!
 //! Crate `tar` decodes a header. Going from one to the next, and putting together names longer than a header holds
 //! (GNU, pax), is done here: the crate's own iterator reads a long name of any size into memory, and takes a file
 //! that stops between two members for a complete one.
 
-use std::sync::Arc;
-
 use tar::{EntryType, Header};
 
 use super::pax::Extensions;
-use crate::access::Object;
+use super::tape::Tape;
 use crate::error::ManifestError;
 
 /// Headers and data start at multiples of this.
@@ -40,20 +38,19 @@ pub(super) enum Kind {
 }
 
 pub(super) struct Members {
-    archive: Arc<Object>,
-    /// The length of the archive.
-    length: u64,
+    tape: Tape,
     /// Where the next header begins.
     next: u64,
 }
 
 impl Members {
-    pub(super) fn of(archive: Arc<Object>) -> Self {
-        Self {
-            length: archive.len(),
-            archive,
-            next: 0,
-        }
+    pub(super) fn of(tape: Tape) -> Self {
+        Self { tape, next: 0 }
+    }
+
+    /// The archive, to read a member from before the next is asked for.
+    pub(super) fn tape(&mut self) -> &mut Tape {
+        &mut self.tape
     }
 
     /// The next member, or `None` at the end marker; an archive without one is truncated.
@@ -62,6 +59,7 @@ impl Members {
         loop {
             let at = self.next;
             let Some(header) = self.header(at)? else {
+                self.tape.finish()?;
                 return Ok(None);
             };
             let (offset, length) = self.span(at, &header, &extensions)?;
@@ -69,9 +67,12 @@ impl Members {
                 EntryType::GNULongName => {
                     extensions.long_name = Some(self.bytes(at, offset, length)?)
                 }
-                EntryType::XHeader => extensions
-                    .read_pax(&self.bytes(at, offset, length)?)
-                    .map_err(|reason| self.malformed(at, reason))?,
+                EntryType::XHeader => {
+                    let records = self.bytes(at, offset, length)?;
+                    extensions
+                        .read_pax(&records)
+                        .map_err(|reason| self.malformed(at, reason))?;
+                }
                 EntryType::GNULongLink | EntryType::XGlobalHeader => {}
                 other => {
                     return Ok(Some(Member {
@@ -86,8 +87,7 @@ impl Members {
     }
 
     /// The header at `at`, or `None` where a block of zeros ends the archive.
-    fn header(&self, at: u64) -> Result<Option<Header>, ManifestError> {
-        self.require(at.saturating_add(BLOCK_BYTES))?;
+    fn header(&mut self, at: u64) -> Result<Option<Header>, ManifestError> {
         let block = self.bytes(at, at, BLOCK_BYTES)?;
         if block.iter().all(|byte| *byte == 0) {
             return Ok(None);
@@ -116,7 +116,7 @@ impl Members {
         };
         let offset = at + BLOCK_BYTES;
         let end = offset.saturating_add(length);
-        self.require(end)?;
+        self.tape.require(end)?;
         self.next = end.next_multiple_of(BLOCK_BYTES);
         Ok((offset, length))
     }
@@ -140,24 +140,14 @@ impl Members {
     }
 
     /// The bytes of a header or an extension; `at` is where its header begins.
-    fn bytes(&self, at: u64, offset: u64, length: u64) -> Result<Vec<u8>, ManifestError> {
+    fn bytes(&mut self, at: u64, offset: u64, length: u64) -> Result<Vec<u8>, ManifestError> {
         match usize::try_from(length) {
-            Ok(fits) if length <= MAX_EXTENSION_BYTES => Ok(self.archive.read_at(offset, fits)?),
+            Ok(fits) if length <= MAX_EXTENSION_BYTES => self.tape.read(offset, fits),
             Ok(_) | Err(_) => {
                 let reason = format!("a name or pax records of {length} bytes");
                 Err(self.malformed(at, reason))
             }
         }
-    }
-
-    fn require(&self, end: u64) -> Result<(), ManifestError> {
-        if end <= self.length {
-            return Ok(());
-        }
-        Err(ManifestError::Truncated {
-            place: self.place(),
-            offset: self.length,
-        })
     }
 
     fn malformed(&self, offset: u64, reason: String) -> ManifestError {
@@ -169,7 +159,7 @@ impl Members {
     }
 
     fn place(&self) -> String {
-        self.archive.place().to_string()
+        self.tape.place().to_string()
     }
 }
 

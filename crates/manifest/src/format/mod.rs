@@ -1,10 +1,18 @@
 //! The formats a source may have: a file each, each with a `list` function that adds the rows of one file or folder.
 
+mod csv;
+mod flat_folder;
 mod image_folder;
 mod jsonl;
+mod lines;
 mod members;
+mod npy;
+mod parquet;
 mod pax;
+mod remote_folder;
 mod resolve;
+mod survey;
+mod tape;
 mod walk;
 mod webdataset;
 
@@ -16,7 +24,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::ManifestError;
 use crate::listing::Listing;
 use crate::place::Place;
+pub(crate) use parquet::{Part, Tables};
 pub(crate) use resolve::resolve;
+pub(crate) use tape::Spool;
 
 /// How a source is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,12 +39,31 @@ pub enum Format {
     /// its `.cls` member, else from `label` in its `.json` member, else from the folder that the member lies in.
     #[serde(rename = "webdataset")]
     WebDataset,
+    /// A folder with images directly in it, by name, without labels. A sample's id is its name.
+    FlatFolder,
     /// Files with one JSON object per line: `path`, and perhaps `id`, `label`, `offset` and `length`.
     Jsonl,
+    /// Files of comma-separated values with a header row.
+    Csv,
+    /// The same, separated by tabs.
+    Tsv,
+    /// Parquet files with a column of paths, of embedded images, of vectors, or with a finished clustering.
+    Parquet,
+    /// NumPy arrays of features, shape (samples, dimension), f32 or f16.
+    Npy,
 }
 
 /// All formats.
-const FORMATS: [Format; 3] = [Format::ImageFolder, Format::WebDataset, Format::Jsonl];
+const FORMATS: [Format; 8] = [
+    Format::ImageFolder,
+    Format::FlatFolder,
+    Format::WebDataset,
+    Format::Jsonl,
+    Format::Csv,
+    Format::Tsv,
+    Format::Parquet,
+    Format::Npy,
+];
 
 impl Format {
     /// The format's name, which never changes: digests depend on it.
@@ -43,7 +72,12 @@ impl Format {
         match self {
             Self::ImageFolder => "image-folder",
             Self::WebDataset => "webdataset",
+            Self::FlatFolder => "flat-folder",
             Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Parquet => "parquet",
+            Self::Npy => "npy",
         }
     }
 
@@ -56,22 +90,33 @@ impl Format {
         match self {
             Self::ImageFolder => image_folder::list(place, listing),
             Self::WebDataset => webdataset::list(place, listing),
+            Self::FlatFolder => flat_folder::list(place, listing),
             Self::Jsonl => jsonl::list(place, listing),
+            Self::Csv => csv::list(place, b',', listing),
+            Self::Tsv => csv::list(place, b'\t', listing),
+            Self::Parquet => parquet::list(place, listing),
+            Self::Npy => npy::list(place, listing),
         }
     }
 
     /// Whether its rows name the files that hold the bytes, which may lie anywhere.
     pub(crate) fn names_paths(self) -> bool {
         match self {
-            Self::Jsonl => true,
-            Self::ImageFolder | Self::WebDataset => false,
+            Self::Jsonl | Self::Csv | Self::Tsv | Self::Parquet => true,
+            Self::ImageFolder | Self::FlatFolder | Self::WebDataset | Self::Npy => false,
         }
     }
 
     /// What a file of this format counts its samples in.
     pub(crate) fn unit(self) -> &'static str {
         match self {
-            Self::ImageFolder | Self::WebDataset | Self::Jsonl => "line",
+            Self::Parquet | Self::Npy => "row",
+            Self::ImageFolder
+            | Self::FlatFolder
+            | Self::WebDataset
+            | Self::Jsonl
+            | Self::Csv
+            | Self::Tsv => "line",
         }
     }
 }
@@ -92,5 +137,20 @@ impl FromStr for Format {
             let names: Vec<_> = FORMATS.iter().map(|format| format.as_str()).collect();
             format!("no such format; there are {}", names.join(", "))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_same_everywhere() {
+        for format in FORMATS {
+            assert_eq!(format.as_str().parse(), Ok(format));
+            let json = serde_json::to_string(&format).unwrap();
+            assert_eq!(json, format!("\"{format}\""));
+        }
+        assert!("tar".parse::<Format>().unwrap_err().contains("flat-folder"));
     }
 }

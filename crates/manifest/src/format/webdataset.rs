@@ -1,4 +1,4 @@
-//! A tar file of the WebDataset layout: adjacent members whose names differ only after the first dot of the file
+//! Tar files of the WebDataset layout: adjacent members whose names differ only after the first dot of the file
 //! name form a sample, and what they share is its key.
 //!
 //! The choice of members is the `webdataset` package's: plain files with a dot in their name; no hidden ones, and
@@ -6,18 +6,19 @@
 //! extension: in `7.jpg` and `7.seg.png`, the second is a mask. On purpose different: what that package would let
 //! pass as a sample without its image is an error.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::members::{Kind, Member, Members};
-use crate::access::Object;
+use super::members::{Kind as MemberKind, Member, Members};
+use super::tape::{Spool, Tape};
 use crate::error::ManifestError;
 use crate::extension::is_image;
 use crate::index::{Entry, Spot};
 use crate::label::{JsonLabel, json_reason};
 use crate::listing::Listing;
 use crate::place::Place;
+use crate::source::Kind;
 
 /// The most bytes of a `.cls` member: one label.
 const MAX_CLASS_BYTES: u64 = 4 << 10;
@@ -27,17 +28,19 @@ const MAX_JSON_BYTES: u64 = 16 << 20;
 pub(crate) fn list(place: &Place, listing: &mut Listing<'_>) -> Result<(), ManifestError> {
     let archive = listing.access.open(place)?;
     let file = listing.files.add_file(&archive);
+    listing.set_kind(Kind::Images, place)?;
+    let mut members = Members::of(Tape::new(&archive)?);
     let mut shard = Shard {
-        archive,
+        place,
         file,
         listing,
     };
-    shard.scan()
+    shard.scan(&mut members)
 }
 
 /// One tar file while it is listed.
 struct Shard<'a, 'b> {
-    archive: Arc<Object>,
+    place: &'a Place,
     file: u32,
     listing: &'a mut Listing<'b>,
 }
@@ -45,18 +48,30 @@ struct Shard<'a, 'b> {
 /// The members of one key, as far as they matter.
 struct Draft {
     key: String,
-    image: Option<Member>,
-    class: Option<Member>,
-    json: Option<Member>,
+    image: Option<Image>,
+    class: Option<Text>,
+    json: Option<Text>,
+}
+
+struct Image {
+    name: String,
+    spot: Spot<&'static str>,
+}
+
+/// A member that may give the label.
+struct Text {
+    name: String,
+    /// Or why it cannot be read, which matters only if the label is looked for in it.
+    content: Result<String, String>,
 }
 
 impl Shard<'_, '_> {
-    fn scan(&mut self) -> Result<(), ManifestError> {
-        let mut members = Members::of(Arc::clone(&self.archive));
+    fn scan(&mut self, members: &mut Members) -> Result<(), ManifestError> {
         let mut current: Option<Draft> = None;
         while let Some(member) = members.next()? {
             self.refuse_pieces(&member)?;
-            let Some((key, _)) = split_name(&member.name).filter(|_| member.kind == Kind::File)
+            let Some((key, suffix)) =
+                split_name(&member.name).filter(|_| member.kind == MemberKind::File)
             else {
                 continue;
             };
@@ -67,7 +82,23 @@ impl Shard<'_, '_> {
                     current.insert(Draft::new(key))
                 }
             };
-            draft.add(member, &self.archive)?;
+            if is_image(suffix) {
+                self.refuse_second(
+                    draft,
+                    draft.image.as_ref().map(|image| &image.name),
+                    &member,
+                )?;
+                draft.image = Some(Image {
+                    spot: self.keep(&member, members.tape())?,
+                    name: member.name,
+                });
+            } else if suffix.eq_ignore_ascii_case("cls") {
+                self.refuse_second(draft, draft.class.as_ref().map(|text| &text.name), &member)?;
+                draft.class = Some(Text::read(member, MAX_CLASS_BYTES, members.tape())?);
+            } else if suffix.eq_ignore_ascii_case("json") {
+                self.refuse_second(draft, draft.json.as_ref().map(|text| &text.name), &member)?;
+                draft.json = Some(Text::read(member, MAX_JSON_BYTES, members.tape())?);
+            }
         }
         current.map_or(Ok(()), |draft| self.finish(draft))
     }
@@ -77,23 +108,68 @@ impl Shard<'_, '_> {
     /// lies between its header and its data.
     fn refuse_pieces(&self, member: &Member) -> Result<(), ManifestError> {
         let kind = match member.kind {
-            Kind::Sparse => "sparse file",
-            Kind::Link if split_name(&member.name).is_some() => "link",
-            Kind::File | Kind::Link | Kind::Other => return Ok(()),
+            MemberKind::Sparse => "sparse file",
+            MemberKind::Link if split_name(&member.name).is_some() => "link",
+            MemberKind::File | MemberKind::Link | MemberKind::Other => return Ok(()),
         };
         Err(ManifestError::UnsupportedMember {
-            place: self.archive.place().to_string(),
+            place: self.place.to_string(),
             member: member.name.clone(),
             kind,
         })
     }
 
+    /// A key has one member of each role.
+    fn refuse_second(
+        &self,
+        draft: &Draft,
+        first: Option<&String>,
+        second: &Member,
+    ) -> Result<(), ManifestError> {
+        match first {
+            None => Ok(()),
+            Some(first) => Err(ManifestError::RepeatedMember {
+                place: self.place.to_string(),
+                sample: draft.key.clone(),
+                first: first.clone(),
+                second: second.name.clone(),
+            }),
+        }
+    }
+
+    /// Where the member's bytes can be read later. What is too long to be read at all is not unpacked.
+    fn keep(
+        &mut self,
+        member: &Member,
+        tape: &mut Tape,
+    ) -> Result<Spot<&'static str>, ManifestError> {
+        let (offset, length) = (member.offset, member.length);
+        if !tape.is_packed() {
+            return Ok(Spot::Member { offset, length });
+        }
+        let spool = match &mut self.listing.spool {
+            Some(spool) => spool,
+            none => {
+                let file = self.listing.access.scratch_file();
+                none.insert(Spool::new(file.map_err(ManifestError::scratch)?))
+            }
+        };
+        let start = spool.end();
+        if length <= self.listing.access.options().max_sample_bytes {
+            tape.spool(offset, length, spool)?;
+        }
+        Ok(Spot::Spooled {
+            offset: start,
+            length,
+        })
+    }
+
     fn finish(&mut self, draft: Draft) -> Result<(), ManifestError> {
         let label = self.label(&draft)?;
-        let Some(image) = draft.image else {
+        let Some(image) = &draft.image else {
             return Err(ManifestError::NoImage {
-                place: self.archive.place().to_string(),
-                sample: draft.key,
+                place: self.place.to_string(),
+                sample: draft.key.clone(),
             });
         };
         self.listing.rows.push(&Entry {
@@ -101,52 +177,59 @@ impl Shard<'_, '_> {
             label: label.as_deref(),
             file: self.file,
             line: 0,
-            spot: Spot::Member {
-                offset: image.offset,
-                length: image.length,
-            },
+            spot: image.spot,
             stamp: None,
         })
     }
 
     /// From `.cls`, else from `.json`, else from the folder that the key lies in.
-    fn label(&self, draft: &Draft) -> Result<Option<String>, ManifestError> {
-        if let Some(member) = &draft.class {
-            let text = self.text(member, MAX_CLASS_BYTES)?;
+    fn label<'d>(&self, draft: &'d Draft) -> Result<Option<Cow<'d, str>>, ManifestError> {
+        if let Some(class) = &draft.class {
+            let text = class
+                .text()
+                .map_err(|reason| self.bad_label(class, reason))?;
             return match text.trim() {
-                "" => Err(self.bad_label(member, "it is empty".to_owned())),
-                label => Ok(Some(label.to_owned())),
+                "" => Err(self.bad_label(class, "it is empty".to_owned())),
+                label => Ok(Some(label.into())),
             };
         }
-        if let Some(member) = &draft.json {
-            let text = self.text(member, MAX_JSON_BYTES)?;
+        if let Some(json) = &draft.json {
+            let text = json.text().map_err(|reason| self.bad_label(json, reason))?;
             let label =
-                json_label(&text).map_err(|error| self.bad_label(member, json_reason(&error)))?;
+                json_label(text).map_err(|error| self.bad_label(json, json_reason(&error)))?;
             if let Some(label) = label {
-                return Ok(Some(label.0.into_owned()));
+                return Ok(Some(label.0));
             }
         }
-        Ok(folder_of(&draft.key).map(str::to_owned))
+        Ok(folder_of(&draft.key).map(Cow::from))
     }
 
-    fn text(&self, member: &Member, limit: u64) -> Result<String, ManifestError> {
-        let length = match usize::try_from(member.length) {
-            Ok(length) if member.length <= limit => length,
-            Ok(_) | Err(_) => {
-                let reason = format!("{} bytes, the limit is {limit}", member.length);
-                return Err(self.bad_label(member, reason));
-            }
-        };
-        let bytes = self.archive.read_at(member.offset, length)?;
-        String::from_utf8(bytes).map_err(|error| self.bad_label(member, error.to_string()))
-    }
-
-    fn bad_label(&self, member: &Member, reason: String) -> ManifestError {
+    fn bad_label(&self, text: &Text, reason: String) -> ManifestError {
         ManifestError::BadLabel {
-            place: self.archive.place().to_string(),
-            member: member.name.clone(),
+            place: self.place.to_string(),
+            member: text.name.clone(),
             reason,
         }
+    }
+}
+
+impl Text {
+    fn read(member: Member, limit: u64, tape: &mut Tape) -> Result<Self, ManifestError> {
+        let content = match usize::try_from(member.length) {
+            Ok(length) if member.length <= limit => {
+                let bytes = tape.read(member.offset, length)?;
+                String::from_utf8(bytes).map_err(|error| error.to_string())
+            }
+            Ok(_) | Err(_) => Err(format!("{} bytes, the limit is {limit}", member.length)),
+        };
+        Ok(Self {
+            name: member.name,
+            content,
+        })
+    }
+
+    fn text(&self) -> Result<&str, String> {
+        self.content.as_deref().map_err(Clone::clone)
     }
 }
 
@@ -157,32 +240,6 @@ impl Draft {
             image: None,
             class: None,
             json: None,
-        }
-    }
-
-    /// Takes a member of this key; one that is neither image nor label only shows that the key exists.
-    fn add(&mut self, member: Member, archive: &Object) -> Result<(), ManifestError> {
-        let suffix = split_name(&member.name).map_or("", |(_, suffix)| suffix);
-        let place = if is_image(suffix) {
-            &mut self.image
-        } else if suffix.eq_ignore_ascii_case("cls") {
-            &mut self.class
-        } else if suffix.eq_ignore_ascii_case("json") {
-            &mut self.json
-        } else {
-            return Ok(());
-        };
-        match place {
-            Some(first) => Err(ManifestError::RepeatedMember {
-                place: archive.place().to_string(),
-                sample: self.key.clone(),
-                first: first.name.clone(),
-                second: member.name,
-            }),
-            None => {
-                *place = Some(member);
-                Ok(())
-            }
         }
     }
 }

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use blake3::Hash;
 
 pub(crate) use builder::Builder;
-pub(crate) use row::{Entry, Spot};
+pub(crate) use row::{Entry, Spot, stamp_from_bytes, stamp_to_bytes};
 pub(crate) use unique::Duplicate;
 
 use crate::sample::Sample;

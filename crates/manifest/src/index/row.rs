@@ -171,6 +171,18 @@ fn put_stamp(bytes: &mut Vec<u8>, stamp: &Stamp) {
     }
 }
 
+/// A stamp by itself, for where rows are sorted before they are listed.
+pub(crate) fn stamp_to_bytes(stamp: &Stamp) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    put_stamp(&mut bytes, stamp);
+    bytes
+}
+
+/// What [`stamp_to_bytes`] wrote.
+pub(crate) fn stamp_from_bytes(bytes: &[u8]) -> Option<Stamp> {
+    get_stamp(&mut Cursor(bytes))
+}
+
 /// The row that `bytes` hold.
 pub(super) fn get(bytes: &[u8]) -> Option<Row<'_>> {
     let mut cursor = Cursor(bytes);

@@ -41,6 +41,60 @@ pub enum FloatType {
     F16,
 }
 
+/// Where the rows of a file lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) rows: u64,
+    pub(crate) dimension: u64,
+    /// Its numbers are f16; f32 otherwise.
+    pub(crate) halves: bool,
+    /// Where the first row begins, in bytes.
+    pub(crate) start: u64,
+}
+
+impl Layout {
+    /// No header is longer.
+    pub(crate) const HEAD_BYTES: u64 = 16 << 10;
+
+    /// The layout of a file that begins with `head`, its first [`HEAD_BYTES`](Self::HEAD_BYTES) or all of it, and has
+    /// `length` bytes.
+    pub(crate) fn parse(head: &[u8], length: u64) -> Result<Self, NpyProblem> {
+        let header = Header::parse(head)?;
+        let dtype = FloatType::parse(&header.fields.descr)?;
+        let &[rows, dimension] = header.fields.shape.as_slice() else {
+            return Err(NpyProblem::WrongRank {
+                shape: header.shape(),
+                expected: "two dimensions, (samples, dimension)",
+            });
+        };
+        if rows == 0 || dimension == 0 {
+            let shape = header.shape();
+            return Err(NpyProblem::NoElement { shape });
+        }
+        if header.fields.fortran_order {
+            return Err(NpyProblem::FortranOrder);
+        }
+        Ok(Self {
+            rows,
+            dimension,
+            halves: dtype == FloatType::F16,
+            start: header.data(dtype.bytes() as u64, length)?.start,
+        })
+    }
+
+    /// The length of a row. The file holds all rows, so it fits.
+    pub(crate) fn row_bytes(&self) -> u64 {
+        self.dimension * if self.halves { 2 } else { 4 }
+    }
+}
+
+/// Rows of f16 as the f32 that they are, both little-endian.
+pub(crate) fn widen(bytes: &[u8]) -> Vec<u8> {
+    let mut singles = Vec::new();
+    let singles = halves(bytes, &mut singles);
+    singles.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
 enum Bytes {
     Mapped(Mmap),
     Held(Vec<u8>),
@@ -73,32 +127,21 @@ impl Features {
 
     fn new(bytes: Bytes) -> Result<Self, NpyProblem> {
         let content = bytes.as_slice();
+        let layout = Layout::parse(content, content.len() as u64)?;
         let header = Header::parse(content)?;
-        let dtype = FloatType::parse(&header.fields.descr)?;
-        let &[rows, dimension] = header.fields.shape.as_slice() else {
-            return Err(NpyProblem::WrongRank {
-                shape: header.shape(),
-                expected: "two dimensions, (samples, dimension)",
-            });
-        };
-        if rows == 0 || dimension == 0 {
-            let shape = header.shape();
-            return Err(NpyProblem::NoElement { shape });
-        }
-        if header.fields.fortran_order {
-            return Err(NpyProblem::FortranOrder);
-        }
-        let data = header.data(dtype.bytes() as u64, content.len())?;
         let addressable = |length| {
             let shape = || header.shape();
             usize::try_from(length).map_err(|_| NpyProblem::ShapeOverflow { shape: shape() })
         };
         Ok(Self {
-            rows: addressable(rows)?,
-            dimension: addressable(dimension)?,
+            rows: addressable(layout.rows)?,
+            dimension: addressable(layout.dimension)?,
+            data: addressable(layout.start)?..content.len(),
+            dtype: match layout.halves {
+                true => FloatType::F16,
+                false => FloatType::F32,
+            },
             bytes,
-            data,
-            dtype,
         })
     }
 

@@ -50,24 +50,23 @@ impl Header {
     }
 
     /// The data's place in a file of `found` bytes, of which it must be the whole rest. An item has `item` bytes.
-    pub(super) fn data(&self, item: u64, found: usize) -> Result<Range<usize>, NpyProblem> {
+    pub(super) fn data(&self, item: u64, found: u64) -> Result<Range<u64>, NpyProblem> {
         let shape = || self.shape();
         let mut lengths = self.fields.shape.iter();
         let end = lengths
             .try_fold(item, |bytes, &length| bytes.checked_mul(length))
             .and_then(|bytes| bytes.checked_add(self.start as u64))
             .ok_or_else(|| NpyProblem::ShapeOverflow { shape: shape() })?;
-        let length = found as u64;
-        match length.cmp(&end) {
-            std::cmp::Ordering::Equal => Ok(self.start..found),
+        match found.cmp(&end) {
+            std::cmp::Ordering::Equal => Ok(self.start as u64..found),
             std::cmp::Ordering::Less => Err(NpyProblem::Truncated {
                 expected: end,
-                found: length,
+                found,
                 shape: shape(),
             }),
             std::cmp::Ordering::Greater => Err(NpyProblem::TrailingBytes {
                 expected: end,
-                found: length,
+                found,
                 shape: shape(),
             }),
         }
@@ -108,7 +107,8 @@ mod tests {
         for version in [1, 2, 3] {
             let bytes = npy(version, "<f4", "(2, 3)", &[7; 24]);
             let header = Header::parse(&bytes).unwrap();
-            let data = header.data(4, bytes.len()).unwrap();
+            let data = header.data(4, bytes.len() as u64).unwrap();
+            let data = data.start as usize..data.end as usize;
             assert_eq!(bytes[data.start - 1], b'\n');
             assert_eq!(bytes[data], [7; 24]);
         }
@@ -149,7 +149,7 @@ mod tests {
         let bytes = npy(1, "<f4", "(2, 3)", &[7; 24]);
         let header = Header::parse(&bytes).unwrap();
         let full = bytes.len();
-        let text = |length| header.data(4, length).unwrap_err().to_string();
+        let text = |length: usize| header.data(4, length as u64).unwrap_err().to_string();
         assert_eq!(
             text(full - 1),
             format!(
@@ -167,7 +167,7 @@ mod tests {
             "(4611686018427387903,)",
         ] {
             let bytes = npy(1, "<f4", shape, &[]);
-            let error = Header::parse(&bytes).unwrap().data(4, bytes.len());
+            let error = Header::parse(&bytes).unwrap().data(4, bytes.len() as u64);
             let text = error.unwrap_err().to_string();
             assert_eq!(
                 text,

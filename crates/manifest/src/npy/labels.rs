@@ -55,7 +55,8 @@ pub fn parse_labels(bytes: &[u8], rows: usize) -> Result<Labels, NpyProblem> {
     if labels > u64::from(u32::MAX) {
         return Err(NpyProblem::TooManyLabels { labels });
     }
-    let data = &bytes[header.data(item.bytes as u64, bytes.len())?];
+    let span = header.data(item.bytes as u64, bytes.len() as u64)?;
+    let data = &bytes[span.start as usize..span.end as usize];
     let items = data.chunks_exact(item.bytes);
     match item.kind {
         Kind::Bool => Ok(numbered(items.map(|item| item != [0]), python_bool)),

@@ -26,8 +26,9 @@ mod header;
 mod labels;
 mod literal;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use error::{NpyError, NpyProblem};
 pub use features::{Features, FloatType};
+pub(crate) use features::{Layout, widen};
 pub use labels::{Labels, parse_labels, read_labels};

@@ -1,7 +1,7 @@
 //! Files for the tests, byte by byte.
 
 /// A file in C order. The header is padded with blanks and ends at a multiple of 64 bytes, as NumPy writes it.
-pub(super) fn npy(version: u8, descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn npy(version: u8, descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
     let before = if version == 1 { 10 } else { 12 };
     let blanks = 63 - (before + text.len()) % 64;

@@ -81,7 +81,7 @@ impl Reader<'_> {
             .unwrap_or_else(PoisonError::into_inner)
             .take(index);
         match slot.map(|slot| slot.wait(stop)) {
-            Some(Taken::Bytes(bytes)) => Ok(bytes),
+            Some(Taken::Bytes(bytes)) => self.manifest.of_fetched(index, bytes),
             Some(Taken::Failed(source)) => {
                 let Sample { id, .. } = self.manifest.sample(index)?;
                 let id = id.into();

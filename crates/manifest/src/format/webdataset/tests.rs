@@ -325,3 +325,147 @@ proptest! {
         survive(&bytes);
     }
 }
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn unpacks_compressed_archives_while_they_are_listed() {
+    let tar = Tar::of(&[
+        ("cat/1.png", b"one"),
+        ("3.cls", b" 7\n"),
+        ("3.json", b"{\"label\": \"not this\"}"),
+        ("3.webp", &[9; 3000]),
+        ("notes", &[1; 70_000]),
+        ("4.jpeg", b"four"),
+        ("4.json", b"{\"label\": 12}"),
+    ]);
+    let bytes = tar.bytes();
+    let plain = seen(&list_bytes(&bytes).unwrap());
+    assert_eq!(plain.len(), 3);
+    let zstd = zstd::encode_all(bytes.as_slice(), 1).unwrap();
+    for (name, packed) in [
+        ("set.tar.gz", gzip(&bytes)),
+        ("set.tgz", gzip(&bytes)),
+        ("set.tar.zst", zstd),
+    ] {
+        assert_eq!(seen(&open_bytes(name, &packed).unwrap()), plain, "{name}");
+        for cut in (1..packed.len()).step_by(7) {
+            let text = open_bytes(name, &packed[..cut]).unwrap_err().to_string();
+            assert!(text.contains(name), "{text}");
+        }
+    }
+    // An archive cut short before it was compressed.
+    for cut in (0..bytes.len() - 1024).step_by(97) {
+        let error = open_bytes("set.tar.gz", &gzip(&bytes[..cut])).unwrap_err();
+        assert!(
+            matches!(error, ManifestError::Truncated { offset, .. } if offset <= cut as u64),
+            "{cut}: {error}"
+        );
+    }
+}
+
+/// A gigabyte of zeros in a megabyte: a long member that is not part of a sample is passed over without being kept,
+/// an image beyond the limit fails alone.
+#[test]
+fn a_bomb_in_an_archive_is_not_unpacked() {
+    use std::io::{Read, Write};
+    let huge = (1_u64 << 28) + 1;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for name in ["bomb", "bomb.png"] {
+        let mut header = Header::new_gnu();
+        header.set_path(name).unwrap();
+        header.set_size(huge);
+        header.set_cksum();
+        encoder.write_all(header.as_bytes()).unwrap();
+        std::io::copy(
+            &mut std::io::repeat(0).take(huge.next_multiple_of(512)),
+            &mut encoder,
+        )
+        .unwrap();
+    }
+    encoder
+        .write_all(&Tar::of(&[("ok.png", b"fine")]).bytes())
+        .unwrap();
+    let manifest = open_bytes("set.tar.gz", &encoder.finish().unwrap()).unwrap();
+    assert_eq!(manifest.len(), 2);
+    assert_eq!(
+        manifest.read(0).unwrap_err().kind(),
+        crate::ReadErrorKind::TooLarge
+    );
+    assert_eq!(manifest.read(1).unwrap(), b"fine");
+    assert!(manifest.spool.as_ref().unwrap().metadata().unwrap().len() < 100);
+}
+
+#[test]
+fn shards_are_one_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let shard = |name: &str, members: &[(&str, &[u8])]| {
+        fs::write(folder.path().join(name), Tar::of(members).bytes()).unwrap();
+    };
+    shard("t-00.tar", &[("cat/1.png", b"one"), ("cat/2.png", b"two")]);
+    shard("t-01.tar", &[("cat/3.png", b"three")]);
+    fs::write(folder.path().join("all.txt"), "t-{00..01}.tar\n").unwrap();
+    let ids = |uri: &str| -> Vec<(String, Vec<u8>)> {
+        let manifest = open(&folder.path().join(uri)).unwrap();
+        seen(&manifest)
+            .into_iter()
+            .map(|(id, _, bytes)| (id, bytes))
+            .collect()
+    };
+    let expected = [
+        ("cat/1.png", "one"),
+        ("cat/2.png", "two"),
+        ("cat/3.png", "three"),
+    ];
+    let expected: Vec<(String, Vec<u8>)> = expected
+        .iter()
+        .map(|(id, bytes)| ((*id).into(), (*bytes).into()))
+        .collect();
+    for uri in ["t-{00..01}.tar", "t-0{0,1}.tar", "all.txt", ""] {
+        assert_eq!(ids(uri), expected, "{uri}");
+    }
+
+    shard("t-01.tar", &[("cat/2.png", b"again")]);
+    let text = open(folder.path()).unwrap_err().to_string();
+    assert!(
+        text.contains("`cat/2.png`")
+            && text.contains("t-00.tar at byte")
+            && text.contains("t-01.tar at byte"),
+        "{text}"
+    );
+    let text = open(&folder.path().join("t-{00..02}.tar"))
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("t-02.tar: no such file"), "{text}");
+}
+
+#[test]
+fn more_shards_than_files_may_be_open_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for shard in 0..80 {
+        let (name, body) = (format!("{shard}.png"), format!("image {shard}"));
+        let tar = Tar::of(&[(&name, body.as_bytes())]).bytes();
+        fs::write(folder.path().join(format!("{shard:02}.tar")), tar).unwrap();
+    }
+    let manifest = open(folder.path()).unwrap();
+    for shard in (0..80).chain((0..80).rev()) {
+        assert_eq!(
+            manifest.read(shard).unwrap(),
+            format!("image {shard}").into_bytes()
+        );
+    }
+    // A shard replaced after it was listed, and closed since, does not pass for the one that was listed.
+    fs::write(
+        folder.path().join("00.tar"),
+        Tar::of(&[("0.png", b"another")]).bytes(),
+    )
+    .unwrap();
+    (1..80).for_each(|shard| drop(manifest.read(shard).unwrap()));
+    let text = manifest.read(0).unwrap_err().to_string();
+    assert!(text.contains("00.tar: changed"), "{text}");
+}

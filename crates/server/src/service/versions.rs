@@ -29,13 +29,12 @@ pub(super) fn export(store: Arc<Store>, version: Digest) -> Messages<v1::ExportV
             buffer: Vec::with_capacity(PIECE),
         };
         let exported = store.export_version(version, &mut pieces);
-        let sent = exported.map_err(ServiceError::from).and_then(|_| {
+        match exported {
             // A client that went away needs no answer.
-            let _ = pieces.flush();
-            Ok(())
-        });
-        if let Err(error) = sent {
-            let _ = sender.blocking_send(Err(error.into()));
+            Ok(_) => drop(pieces.flush()),
+            Err(error) => {
+                let _ = sender.blocking_send(Err(ServiceError::from(error).into()));
+            }
         }
     });
     let header = v1::ExportHeader {

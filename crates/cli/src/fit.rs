@@ -52,7 +52,7 @@ pub(crate) fn run(
             .into()
         }
         FitError::Source(error) => anyhow::anyhow!("cannot read the features: {error}"),
-        other @ (FitError::Classes { .. } | FitError::Clustering(_)) => {
+        other @ (FitError::Classes { .. } | FitError::Clustering(_) | FitError::NotExtensible) => {
             BadInput(format!("{}: {other}", dataset.name())).into()
         }
     })

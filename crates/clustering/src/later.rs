@@ -71,7 +71,9 @@ impl Finished<'_> {
         if candidates.is_empty() || members.is_empty() {
             return Ok(());
         }
-        let values = candidates.iter().flat_map(|&k| self.centroids.row(k).to_vec());
+        let values = candidates
+            .iter()
+            .flat_map(|&k| self.centroids.row(k).to_vec());
         let values: Vec<f32> = values.collect();
         let subset = Subset { source, members };
         let stack = Stack::ungrouped(source.width(), [values.as_slice()]);
@@ -122,7 +124,10 @@ mod tests {
             classes: &[],
         };
         let (clusters, distances) = assign_later(&rows.view(), finished, None).unwrap();
-        assert_eq!((clusters, distances), (fitted.assignments, fitted.distances));
+        assert_eq!(
+            (clusters, distances),
+            (fitted.assignments, fitted.distances)
+        );
     }
 
     #[test]
@@ -153,7 +158,8 @@ mod tests {
         let (clusters, _) =
             assign_later(&rows.view(), finished(&[true, false, true]), None).unwrap();
         assert!(clusters.iter().all(|cluster| [0, 2].contains(cluster)));
-        let (clusters, distances) = assign_later(&rows.view(), finished(&[false; 3]), None).unwrap();
+        let (clusters, distances) =
+            assign_later(&rows.view(), finished(&[false; 3]), None).unwrap();
         assert!(clusters.iter().all(|cluster| *cluster == u32::MAX));
         assert!(distances.iter().all(|distance| distance.is_infinite()));
     }

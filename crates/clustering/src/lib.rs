@@ -22,6 +22,7 @@
 //! | `refill` | where an empty cluster goes |
 //! | `selection` | best start of a candidate, best candidate of a range |
 //! | `assign` | the last pass: every row's cluster and distance |
+//! | `later` | [`assign_later()`]: rows that come after the fit |
 //! | `classes` | [`cluster_classes()`]: supervised, k-means inside every class |
 //! | `rehouse` | [`rehouse()`]: the rule for clusters that are too small |
 //! | `score` | [`score()`]: cosine distance, mean distance to the nearest neighbours |
@@ -40,6 +41,7 @@ mod cluster;
 mod davies_bouldin;
 mod error;
 mod kernel;
+mod later;
 mod lloyd;
 mod mini_batch;
 mod model;
@@ -62,6 +64,7 @@ mod vectorize;
 pub use classes::{ClassClustering, cluster_classes};
 pub use cluster::{Clustering, Clusters, FULL_LLOYD_LIMIT, Options, cluster};
 pub use error::ClusteringError;
+pub use later::{Finished, assign_later};
 pub use model::KMeans;
 pub use params::{KMeansParameters, Lloyd, MiniBatch};
 pub use progress::{Observer, Progress, Stage};

@@ -16,6 +16,10 @@
 //! of zero width, or in a group without native members, it gets 1. Without the rule an isolated
 //! outlier, alone in its cluster, would be a perfect prototype.
 
+mod yardstick;
+
+pub use yardstick::{Range, Yardstick};
+
 use rayon::prelude::*;
 
 /// Difficulty of a sample whose features could not be computed: the hardest.
@@ -101,7 +105,9 @@ impl Scores<'_> {
         })
     }
 
-    fn ranges(&self) -> Vec<Range> {
+    /// The range of the native members of each group; that of a uniform group is empty.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<Range> {
         let mut ranges = vec![Range::EMPTY; self.groups];
         for (score, group) in self.natives() {
             ranges[group] = ranges[group].union(Range(score, score));
@@ -118,27 +124,6 @@ impl Scores<'_> {
             .par_iter_mut()
             .for_each(|scores| scores.sort_unstable_by(f32::total_cmp));
         members
-    }
-}
-
-/// Smallest and largest score.
-#[derive(Clone, Copy, Debug)]
-struct Range(f32, f32);
-
-impl Range {
-    const EMPTY: Self = Self(f32::INFINITY, f32::NEG_INFINITY);
-
-    fn union(self, other: Self) -> Self {
-        Self(self.0.min(other.0), self.1.max(other.1))
-    }
-
-    fn place(self, score: f32) -> f32 {
-        let (min, max) = (f64::from(self.0), f64::from(self.1));
-        if max > min {
-            ((f64::from(score) - min) / (max - min)).clamp(0.0, 1.0) as f32
-        } else {
-            f32::from(score > self.1)
-        }
     }
 }
 

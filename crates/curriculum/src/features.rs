@@ -102,13 +102,32 @@ impl Moments {
 }
 
 /// Mean and reciprocal standard deviation per dimension.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Normalizer {
     mean: Vec<f64>,
     scale: Vec<f64>,
 }
 
 impl Normalizer {
+    /// With these means and reciprocal deviations, one of each per dimension; `None` when their numbers
+    /// differ.
+    #[must_use]
+    pub fn from_parts(mean: Vec<f64>, scale: Vec<f64>) -> Option<Self> {
+        (mean.len() == scale.len()).then_some(Self { mean, scale })
+    }
+
+    /// Mean per dimension.
+    #[must_use]
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// Reciprocal of (standard deviation + 1e-6) per dimension.
+    #[must_use]
+    pub fn scale(&self) -> &[f64] {
+        &self.scale
+    }
+
     /// Normalises one row in place; a row at the mean stays zero.
     pub fn apply(&self, row: &mut [f32]) {
         let inverse = self.inverse_norm(row);

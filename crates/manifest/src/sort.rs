@@ -37,8 +37,11 @@ pub(crate) struct Sorted {
     file: Option<File>,
     runs: Vec<Run>,
     /// The next pair of each run that has one.
-    next: BinaryHeap<Reverse<(Vec<u8>, Vec<u8>, usize)>>,
+    next: BinaryHeap<Reverse<Next>>,
 }
+
+/// Key, value and number of the run.
+type Next = (Vec<u8>, Vec<u8>, usize);
 
 struct Run {
     left: Range<u64>,

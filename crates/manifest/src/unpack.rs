@@ -60,9 +60,11 @@ impl Packing {
 
 /// What a reader's error says of the file at `place`: that it could not be read, or not be decompressed.
 pub(crate) fn read_error(place: &Place, packing: Packing, error: io::Error) -> ManifestError {
+    if packing == Packing::Plain {
+        return AccessError::of_reader(place)(error).into();
+    }
     match error.downcast::<AccessError>() {
         Ok(error) => error.into(),
-        Err(error) if packing == Packing::Plain => AccessError::io(place)(error).into(),
         Err(error) => ManifestError::BadCompression {
             place: place.to_string(),
             reason: match error.kind() {

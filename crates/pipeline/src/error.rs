@@ -70,6 +70,9 @@ pub enum FitError {
     /// The features cannot be clustered as asked.
     #[error(transparent)]
     Clustering(ClusteringError),
+    /// A fit of ranks or of neighbours: a new sample changes what the old ones have.
+    #[error("a fit by rank or by neighbours cannot be extended")]
+    NotExtensible,
     /// The observer asked to stop.
     #[error("cancelled")]
     Cancelled,

@@ -9,17 +9,23 @@
 //! |---|---|
 //! | `normalized` | the statistics, and the source that normalises |
 //! | `groups` | clusters, scores and difficulties |
+//! | `extension` | samples that come after the fit |
 //! | `classes` | class numbers without gaps, and the warning about small classes |
 
 mod classes;
+mod extension;
 mod groups;
 mod normalized;
 
 use crate::FitError;
 use classes::Classes;
 pub use classes::Warning;
-use curriculum::difficulty::Normalization;
+use curriculum::{
+    difficulty::{Normalization, Range},
+    features::Normalizer,
+};
 use curriculum_clustering::{Clusters, Score, Source};
+pub use extension::{Base, Extension, extend};
 use groups::Groups;
 use ndarray::Array2;
 use normalized::Normalized;
@@ -62,6 +68,10 @@ pub struct Fit {
     /// Number of clusters and index of every candidate that was tried, ascending; with classes, on
     /// all samples together.
     pub curve: Vec<(usize, f64)>,
+    /// Mean and deviation of the features.
+    pub normalizer: Normalizer,
+    /// Range of the scores of each cluster's, or with classes each class's, native members.
+    pub ranges: Vec<Range>,
     /// What the user should know.
     pub warnings: Vec<Warning>,
     /// Where the time went.
@@ -139,9 +149,10 @@ pub fn fit(
 
     let started = Instant::now();
     watch.step = Step::Score;
-    let difficulty = groups.difficulty(&normalized, classes.as_ref(), options, &mut watch)?;
+    let scored = groups.score(&normalized, classes.as_ref(), options, &mut watch)?;
     seconds.score = started.elapsed().as_secs_f64();
-    Ok(groups.into_fit(difficulty, classes.as_ref(), seconds))
+    let normalizer = normalized.into_normalizer();
+    Ok(groups.into_fit(scored, normalizer, classes.as_ref(), seconds))
 }
 
 /// Passes progress on, from whichever step.

@@ -61,11 +61,16 @@ pub(crate) enum RowError {
 }
 
 impl<'a> PackSource<'a> {
-    /// Finds the features of `samples`, without reading them.
+    /// Finds the features of those of `samples` that are wanted, by index, without reading them. The
+    /// others count as failed.
     ///
     /// # Errors
     /// [`RowError::Lost`] when some are missing.
-    pub(crate) fn open(samples: &Samples<'a>, interrupt: &'a AtomicBool) -> Result<Self, RowError> {
+    pub(crate) fn open(
+        samples: &Samples<'a>,
+        interrupt: &'a AtomicBool,
+        wanted: impl Fn(u64) -> bool,
+    ) -> Result<Self, RowError> {
         let mut source = Self {
             space: samples.space,
             interrupt,
@@ -81,6 +86,7 @@ impl<'a> PackSource<'a> {
                 return Err(RowError::Interrupted);
             }
             match features {
+                _ if !wanted(index) => source.failed.push(index),
                 Features::Missing => return Err(RowError::Lost),
                 Features::Failed(_) => source.failed.push(index),
                 Features::At(found) => source.push(found, &mut numbers),

@@ -7,7 +7,7 @@ use crate::{
     worker::{Shared, now_ms, put_job},
 };
 use curriculum_manifest::{Access, Manifest};
-use curriculum_store::{Digest, JobRecord, JobState, Store, StoreError};
+use curriculum_store::{Digest, JobRecord, JobState, Stage, Store, StoreError};
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
@@ -16,6 +16,9 @@ use tokio::sync::watch;
 
 /// Jobs that may wait.
 const MAX_WAITING: usize = 256;
+
+/// Errors looked at together.
+const ERRORS: usize = 4096;
 
 /// Settings of a pipeline.
 #[derive(Clone, Debug)]
@@ -158,6 +161,45 @@ impl Pipeline {
                 self.enqueue(&mut queue, job, Some(manifest))
             }
         }
+    }
+
+    /// Puts a job that has ended in the queue again, where only the samples that failed are read and
+    /// extracted again before the later stages run. If features came of samples that had failed to be
+    /// extracted, that makes another version, although the content is the same.
+    ///
+    /// # Errors
+    /// When there is no such job, none of its samples failed, the queue is full or the pipeline stops.
+    pub fn retry_failed(&self, id: Digest) -> Result<Submitted, PipelineError> {
+        let mut job = self.record(id)?;
+        if let Some(active) = self.shared.queue().view(id) {
+            return Ok(Submitted {
+                job: active,
+                queued: false,
+            });
+        }
+        if job.state == JobState::Succeeded && job.failed_count == 0 {
+            return Err(PipelineError::invalid("id", "no sample of the job failed"));
+        }
+        if forget_failed(&self.shared.store, &job)? {
+            job.salt = job.salt.wrapping_add(1).max(1);
+        }
+        let mut queue = self.shared.queue();
+        if queue.stopping {
+            return Err(PipelineError::Stopping);
+        }
+        if let Some(active) = queue.view(id) {
+            return Ok(Submitted {
+                job: active,
+                queued: false,
+            });
+        }
+        job.attempt += 1;
+        job.setbacks = 0;
+        job.stage = Stage::Submitted;
+        (job.content, job.version, job.failed_count) = (None, None, 0);
+        job.seconds.clear();
+        job.warnings.clear();
+        self.enqueue(&mut queue, job, None)
     }
 
     /// A job that is published, or waits or runs. A record that claims to run but does not was cut
@@ -328,6 +370,24 @@ fn unfinished(store: &Store) -> Result<Queue, StoreError> {
         }
     }
     Ok(queue)
+}
+
+/// Lets the contents of a job that could not be extracted be tried again; whether there are any.
+fn forget_failed(store: &Store, job: &JobRecord) -> Result<bool, StoreError> {
+    let space = store.feature_space(job.model_digest, job.dimension as usize)?;
+    let (mut after, mut forgotten) = (None, false);
+    loop {
+        let errors = store.job_errors(job.id, after, ERRORS)?;
+        let Some((last, _)) = errors.last() else {
+            return Ok(forgotten);
+        };
+        after = Some(*last);
+        let samples = store.samples_at(job.listing, errors.iter().map(|(index, _)| *index))?;
+        let contents = samples.values().filter_map(|sample| sample.digest);
+        let contents: Vec<Digest> = contents.collect();
+        space.forget_samples(&contents)?;
+        forgotten |= !contents.is_empty();
+    }
 }
 
 /// Damaged records are reported and left out: they must not take the others along.

@@ -70,6 +70,7 @@ fn publish(folder: &Path) {
             clusters: vec![],
             candidates: vec![],
             warnings: vec![],
+            drift: None,
         },
     };
     store

@@ -99,6 +99,8 @@ fn clustering() -> ClusteringRecord {
         candidates: Vec::new(),
         labels: Vec::new(),
         warnings: Vec::new(),
+        basis: None,
+        drift: None,
     }
 }
 
@@ -140,6 +142,7 @@ fn version(samples: u64) -> VersionRecord {
             clusters: Vec::new(),
             candidates: Vec::new(),
             warnings: Vec::new(),
+            drift: None,
         },
     }
 }

@@ -57,8 +57,9 @@ pub use garbage::Garbage;
 pub use parameters::{Clusters, Parameters, ScheduleRecord, Score};
 pub use portable::Imported;
 pub use record::{
-    Candidate, ClusterRecord, ClusteringRecord, Identity, JobRecord, JobState, ReadFailure,
-    SampleKind, SampleRecord, Stage, SummaryRecord, SummarySample, VersionRecord,
+    Basis, Candidate, ClusterDrift, ClusterRecord, ClusteringRecord, DriftRecord, Identity,
+    JobRecord, JobState, ReadFailure, SampleKind, SampleRecord, Stage, SummaryRecord,
+    SummarySample, VersionRecord,
 };
 pub use sample::SAMPLES_PER_CHUNK;
 pub use store::{Store, StoreOptions};

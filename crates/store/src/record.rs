@@ -184,6 +184,48 @@ pub struct ClusteringRecord {
     pub labels: Vec<String>,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
+    /// What an extension needs; none where there cannot be one.
+    pub basis: Option<Basis>,
+    /// Set in an extension.
+    pub drift: Option<DriftRecord>,
+}
+
+/// What samples that come later are measured by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Basis {
+    /// Mean of the features, by dimension. Empty when they were not normalised.
+    pub mean: Vec<f64>,
+    /// Reciprocal of their deviation, as long.
+    pub scale: Vec<f64>,
+    /// Lowest and highest score of each cluster, by label of each class in the order of the clusters;
+    /// none without native members. As f64, so that their bits survive.
+    pub ranges: Vec<Option<(f64, f64)>>,
+}
+
+/// How far the samples that a version added lie from those of the version that it extends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DriftRecord {
+    /// The version that was extended.
+    pub base: Digest,
+    /// Samples of the base that are still there; they kept what they had.
+    pub kept: u64,
+    /// New samples with features.
+    pub added: u64,
+    /// New samples that lie beyond the threshold of their cluster; 1 % would, were they like the old.
+    pub beyond: u64,
+    /// By cluster.
+    pub clusters: Vec<ClusterDrift>,
+}
+
+/// The new samples of one cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterDrift {
+    /// The 99th percentile of the distances in the base, interpolated; none if it had no samples.
+    pub threshold: Option<f64>,
+    /// New samples.
+    pub added: u64,
+    /// Those whose distance is larger than the threshold.
+    pub beyond: u64,
 }
 
 /// A version: immutable once written.
@@ -230,6 +272,8 @@ pub struct SummaryRecord {
     pub candidates: Vec<Candidate>,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
+    /// Set in an extension.
+    pub drift: Option<DriftRecord>,
 }
 
 /// One cluster of a version.

@@ -123,6 +123,7 @@ pub(crate) mod tests {
                 clusters: Vec::new(),
                 candidates: Vec::new(),
                 warnings: Vec::new(),
+                drift: None,
             },
         }
     }
@@ -145,6 +146,8 @@ pub(crate) mod tests {
             candidates: Vec::new(),
             labels: Vec::new(),
             warnings: Vec::new(),
+            basis: None,
+            drift: None,
         };
         store.put_clustering(id, &clustering).unwrap();
         let values: Vec<f32> = (0..SAMPLES).map(|n| n as f32 / 8.0).collect();

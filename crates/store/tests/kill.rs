@@ -70,6 +70,7 @@ fn version(n: u64) -> VersionRecord {
             clusters: Vec::new(),
             candidates: Vec::new(),
             warnings: Vec::new(),
+            drift: None,
         },
     }
 }
@@ -97,6 +98,8 @@ fn publish(store: &Store, n: u64) {
         candidates: Vec::new(),
         labels: Vec::new(),
         warnings: Vec::new(),
+        basis: None,
+        drift: None,
     };
     store.put_clustering(id, &clustering).unwrap();
     store.flush().unwrap();

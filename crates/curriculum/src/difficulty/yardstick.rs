@@ -117,7 +117,10 @@ mod tests {
         let range = |low, high| Range::new(Some((low, high)));
         let yardstick = Yardstick::new(Normalization::ClusterMinMax, vec![range(1.0, 3.0)]);
         let yardstick = yardstick.unwrap();
-        assert_eq!([0.5, 2.0, 4.0].map(|s| yardstick.difficulty(s, 0)), [0.0, 0.5, 1.0]);
+        assert_eq!(
+            [0.5, 2.0, 4.0].map(|s| yardstick.difficulty(s, 0)),
+            [0.0, 0.5, 1.0]
+        );
         assert_eq!(yardstick.difficulty(2.0, 7), FAILED);
     }
 }

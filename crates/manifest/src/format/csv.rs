@@ -294,7 +294,10 @@ mod tests {
             Some("x\ty".to_owned()),
             "root/a,b.png".to_owned(),
         );
-        assert_eq!(rows("list.tsv", tsv).unwrap(), [expected.clone()]);
+        assert_eq!(
+            rows("list.tsv", tsv).unwrap(),
+            std::slice::from_ref(&expected)
+        );
         let packed = zstd::encode_all(tsv.as_bytes(), 1).unwrap();
         assert_eq!(rows("list.tsv.zst", packed).unwrap(), [expected]);
     }

@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn decompresses_and_says_where_it_cannot() {
         use std::io::Write;
-        let text = "{\"path\":\"a.png\"}\n{\"path\":\"b.png\"}\n".repeat(1);
+        let text = "{\"path\":\"a.png\"}\n{\"path\":\"b.png\"}\n";
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(text.as_bytes()).unwrap();
         let gzip = gzip.finish().unwrap();

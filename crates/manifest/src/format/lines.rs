@@ -10,8 +10,8 @@ use crate::unpack::{Packing, read_error};
 pub(super) const MAX_LINE_BYTES: u64 = 1 << 20;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-pub(super) struct Lines<'a, R> {
-    place: &'a Place,
+pub(super) struct Lines<R> {
+    place: Place,
     packing: Packing,
     reader: R,
     buffer: Vec<u8>,
@@ -19,11 +19,11 @@ pub(super) struct Lines<'a, R> {
     line: u64,
 }
 
-impl<'a, R: BufRead> Lines<'a, R> {
+impl<R: BufRead> Lines<R> {
     /// `place` and `packing` are for errors.
-    pub(super) fn new(place: &'a Place, packing: Packing, reader: R) -> Self {
+    pub(super) fn new(place: &Place, packing: Packing, reader: R) -> Self {
         Self {
-            place,
+            place: place.clone(),
             packing,
             reader,
             buffer: Vec::new(),
@@ -38,7 +38,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
         let read = (&mut self.reader)
             .take(MAX_LINE_BYTES)
             .read_until(b'\n', &mut self.buffer)
-            .map_err(|error| read_error(self.place, self.packing, error))?;
+            .map_err(|error| read_error(&self.place, self.packing, error))?;
         if read == 0 {
             return Ok(None);
         }

@@ -269,17 +269,14 @@ mod tests {
         prop_oneof![
             Just(Spot::Id),
             "\\PC{0,9}".prop_map(Spot::Path),
-            (proptest::option::of("\\PC{0,9}"), run.clone()).prop_map(
-                |(path, (offset, length))| {
-                    Spot::Range {
-                        path,
-                        offset,
-                        length,
-                    }
+            (proptest::option::of("\\PC{0,9}"), run).prop_map(|(path, (offset, length))| {
+                Spot::Range {
+                    path,
+                    offset,
+                    length,
                 }
-            ),
-            run.clone()
-                .prop_map(|(offset, length)| Spot::Member { offset, length }),
+            }),
+            run.prop_map(|(offset, length)| Spot::Member { offset, length }),
             run.prop_map(|(offset, length)| Spot::Spooled { offset, length }),
             (any::<u32>(), any::<u32>()).prop_map(|(group, row)| Spot::Row { group, row }),
             any::<[u8; 12]>().prop_map(Spot::Assigned),

@@ -2,7 +2,10 @@
 
 use super::{Fit, Options, Seconds, Warning, Watch, classes::Classes, normalized::Normalized};
 use crate::FitError;
-use curriculum::difficulty::Scores;
+use curriculum::{
+    difficulty::{Range, Scores},
+    features::Normalizer,
+};
 use curriculum_clustering::{
     ClassClustering, Clustering, Options as ClusteringOptions, Score, Source, cluster,
     cluster_classes, rehouse, score,
@@ -52,13 +55,14 @@ impl Groups {
         })
     }
 
-    pub(super) fn difficulty(
+    /// Difficulty by row, and the range of scores of each group.
+    pub(super) fn score(
         &mut self,
         source: &Normalized<'_>,
         classes: Option<&Classes>,
         options: &Options,
         watch: &mut Watch<'_, '_>,
-    ) -> Result<Vec<f32>, FitError> {
+    ) -> Result<(Vec<f32>, Vec<Range>), FitError> {
         let rows = source.rows() as u64;
         watch.report(0, rows, "scoring")?;
         let visitor = match classes {
@@ -94,7 +98,7 @@ impl Groups {
         };
         let difficulty = scores.difficulty(options.normalization);
         watch.report(rows, rows, "scoring")?;
-        Ok(difficulty)
+        Ok((difficulty, scores.ranges()))
     }
 
     /// Applies the rule of the smallest cluster; true for samples that are measured elsewhere.
@@ -120,7 +124,8 @@ impl Groups {
 
     pub(super) fn into_fit(
         self,
-        difficulty: Vec<f32>,
+        (difficulty, ranges): (Vec<f32>, Vec<Range>),
+        normalizer: Normalizer,
         classes: Option<&Classes>,
         seconds: Seconds,
     ) -> Fit {
@@ -134,6 +139,8 @@ impl Groups {
             inertia: self.clustering.inertia,
             davies_bouldin: self.clustering.davies_bouldin,
             curve: self.clustering.curve,
+            normalizer,
+            ranges,
             warnings: self.warnings,
             seconds,
         }

@@ -24,6 +24,24 @@ pub(super) struct Normalized<'a> {
 }
 
 impl<'a> Normalized<'a> {
+    /// With statistics of other rows; all of the source are read to see that they are finite.
+    pub(super) fn with(
+        source: &'a dyn Source,
+        normalizer: Normalizer,
+        watch: &mut Watch<'_, '_>,
+    ) -> Result<Self, FitError> {
+        moments(source, watch)?;
+        Ok(Self {
+            source,
+            normalizer,
+            buffers: Mutex::default(),
+        })
+    }
+
+    pub(super) fn into_normalizer(self) -> Normalizer {
+        self.normalizer
+    }
+
     /// Reads the source for its statistics.
     pub(super) fn new(source: &'a dyn Source, watch: &mut Watch<'_, '_>) -> Result<Self, FitError> {
         Ok(Self {

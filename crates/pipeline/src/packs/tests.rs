@@ -74,7 +74,7 @@ impl Fixture {
     }
 
     fn open(&self, count: usize) -> Result<PackSource<'_>, RowError> {
-        PackSource::open(&self.samples(count), &self.go_on)
+        PackSource::open(&self.samples(count), &self.go_on, |_| true)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{LoadedModel, RequestedParameters};
 use crate::PipelineError;
+use curriculum::difficulty::Normalization;
 use curriculum_manifest::Manifest;
 use curriculum_store::{Digest, Parameters, Score, Store, VersionRecord};
 use std::collections::HashSet;
@@ -17,6 +18,11 @@ pub(super) fn base(store: &Store, id: Digest) -> Result<VersionRecord, PipelineE
     if base.parameters.score == Score::Neighbours {
         let reason =
             "its score is `neighbours`, for which new samples change those of the old: refit";
+        return Err(refused(reason));
+    }
+    if base.parameters.normalization == Normalization::ClusterRank {
+        let reason =
+            "its normalisation is `cluster_rank`: new samples shift the ranks of the old: refit";
         return Err(refused(reason));
     }
     Ok(base)

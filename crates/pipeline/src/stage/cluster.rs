@@ -1,5 +1,11 @@
 //! The method on the features of all samples that have any: clusters, distances, difficulties.
 
+mod drift;
+mod extend;
+mod given;
+mod labels;
+mod origins;
+
 use super::{Context, StageError};
 use crate::{
     FitError,
@@ -7,13 +13,14 @@ use crate::{
     fit::{self, Fit, Warning, fit},
     packs::{PackSource, RowError},
 };
-use curriculum::difficulty::FAILED;
-use curriculum_clustering::{Clusters, Score, Source};
+use curriculum::difficulty::{FAILED, Range};
+use curriculum_clustering::{Clusters, Score, SourceError};
 use curriculum_store::{
-    Candidate, ClusteringRecord, Clusters as AskedClusters, Column, Digest, Parameters,
-    SampleRecord, Score as AskedScore, StoreError,
+    Basis, Candidate, ClusteringRecord, Clusters as AskedClusters, Column, Digest, Parameters,
+    SampleKind, Score as AskedScore, StoreError,
 };
-use std::{collections::HashMap, ops::ControlFlow};
+use labels::Labels;
+use std::ops::ControlFlow;
 
 pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     let (_, version) = cx.identity()?;
@@ -24,66 +31,68 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
         listing: cx.job.listing,
         count: cx.job.sample_count,
     };
-    let source = PackSource::open(&samples, cx.interrupt)?;
+    let record = match (cx.job.extends, cx.job.kind) {
+        (Some(base), _) => extend::run(cx, &samples, version, base)?,
+        (None, SampleKind::Assignments) => given::run(cx, &samples, version)?,
+        (None, SampleKind::Images | SampleKind::Features) => fit_all(cx, &samples, version)?,
+    };
+    cx.job.warnings.clone_from(&record.warnings);
+    cx.store.put_clustering(version, &record)?;
+    Ok(())
+}
+
+fn fit_all(
+    cx: &mut Context<'_>,
+    samples: &Samples<'_>,
+    version: Digest,
+) -> Result<ClusteringRecord, StageError> {
+    let source = PackSource::open(samples, cx.interrupt, |_| true)?;
     let labels = match cx.job.parameters.by_label {
         true => Some(Labels::read(cx, &source)?),
         false => None,
     };
     let classes = labels.as_ref().map(|labels| labels.of_row.as_slice());
     let fitted = fit_watched(cx, &source, classes)?;
-    let record = record(&fitted, labels.as_ref());
-    cx.job.warnings.clone_from(&record.warnings);
     cx.reporter.report(1, 1, "storing clusters");
-    store_columns(cx, version, &source, &fitted)?;
-    cx.store.put_clustering(version, &record)?;
-    Ok(())
+    let values = Values {
+        difficulty: &fitted.difficulty,
+        distance: &fitted.distance,
+        cluster: &fitted.cluster,
+    };
+    values.store(cx, version, &source)?;
+    let centroids = fitted.centroids.iter().map(|x| x.to_le_bytes());
+    cx.store.put_column(version, Column::Centroids, centroids)?;
+    Ok(record(&fitted, labels.as_ref()))
 }
 
-/// Classes of the usable samples.
-struct Labels {
-    /// Class by row.
-    of_row: Vec<u32>,
-    /// Label by class, in order of appearance.
-    names: Vec<String>,
+/// What came of the samples, by row of a source.
+struct Values<'a> {
+    difficulty: &'a [f32],
+    distance: &'a [f32],
+    cluster: &'a [u32],
 }
 
-impl Labels {
-    fn read(cx: &Context<'_>, source: &PackSource<'_>) -> Result<Self, StageError> {
-        let mut numbers: HashMap<String, u32> = HashMap::new();
-        let mut names = Vec::new();
-        let mut of_row = Vec::with_capacity(source.rows());
-        let mut next = 0;
-        while next < cx.job.sample_count {
-            cx.check_interrupt()?;
-            let samples = cx
-                .store
-                .some_samples(cx.job.listing, next..cx.job.sample_count)?;
-            for (index, sample) in (next..).zip(&samples) {
-                if of_row.len() == source.rows() || source.sample(of_row.len()) as u64 != index {
-                    continue;
-                }
-                let label = label(sample, index)?;
-                let number = numbers.entry(label.to_owned()).or_insert_with(|| {
-                    names.push(label.to_owned());
-                    names.len() as u32 - 1
-                });
-                of_row.push(*number);
-            }
-            next += samples.len() as u64;
-        }
-        Ok(Self { of_row, names })
+impl Values<'_> {
+    /// Writes the columns by sample.
+    fn store(
+        &self,
+        cx: &Context<'_>,
+        version: Digest,
+        source: &PackSource<'_>,
+    ) -> Result<(), StoreError> {
+        let hardest = self.difficulty.iter().copied().fold(FAILED, f32::max);
+        let difficulty = source.by_sample(self.difficulty, hardest);
+        let distance = source.by_sample(self.distance, f32::NAN);
+        let cluster = source.by_sample(self.cluster, u32::MAX);
+        let (difficulty, distance) = (
+            difficulty.map(f32::to_le_bytes),
+            distance.map(f32::to_le_bytes),
+        );
+        let put = cx.store;
+        put.put_column(version, Column::Difficulty, difficulty)?;
+        put.put_column(version, Column::Distance, distance)?;
+        put.put_column(version, Column::Cluster, cluster.map(u32::to_le_bytes))
     }
-
-    fn name(&self, class: u32) -> &str {
-        self.names.get(class as usize).map_or("", String::as_str)
-    }
-}
-
-fn label(sample: &SampleRecord, index: u64) -> Result<&str, StageError> {
-    sample.label.as_deref().ok_or_else(|| {
-        let id = &sample.id;
-        StageError::Failed(format!("sample {index} (`{id}`) has no label"))
-    })
 }
 
 fn fit_watched(
@@ -120,17 +129,12 @@ fn options(parameters: &Parameters) -> fit::Options {
         AskedClusters::Given => Clusters::Fixed(1),
         AskedClusters::OneOf(list) => Clusters::OneOf(list.iter().map(|k| *k as usize).collect()),
     };
-    let score = match parameters.score {
-        AskedScore::Distance => Score::Distance,
-        AskedScore::Cosine => Score::Cosine,
-        AskedScore::Neighbours => Score::Neighbours,
-    };
     fit::Options {
         clusters,
         seed: parameters.seed,
         min_cluster_size: u64::from(parameters.min_cluster_size),
         normalization: parameters.normalization,
-        score,
+        score: score_of(parameters.score),
     }
 }
 
@@ -138,10 +142,7 @@ fn options(parameters: &Parameters) -> fit::Options {
 fn failure(cx: &Context<'_>, source: &PackSource<'_>, error: FitError) -> StageError {
     match error {
         FitError::Cancelled => StageError::Interrupted,
-        FitError::Source(error) => match error.downcast::<RowError>() {
-            Ok(error) => (*error).into(),
-            Err(other) => StageError::Failed(other.to_string()),
-        },
+        FitError::Source(error) => row_error(error),
         FitError::NotFinite { row, .. } => {
             let index = source.sample(row) as u64;
             let samples = cx.store.some_samples(cx.job.listing, index..index + 1);
@@ -151,7 +152,7 @@ fn failure(cx: &Context<'_>, source: &PackSource<'_>, error: FitError) -> StageE
                 "sample {index} (`{id}`): its features are not finite"
             ))
         }
-        other @ (FitError::Classes { .. } | FitError::Clustering(_)) => {
+        other @ (FitError::Classes { .. } | FitError::Clustering(_) | FitError::NotExtensible) => {
             StageError::Failed(other.to_string())
         }
     }
@@ -173,27 +174,33 @@ fn record(fitted: &Fit, labels: Option<&Labels>) -> ClusteringRecord {
         candidates: fitted.curve.iter().map(candidate).collect(),
         labels: classes.map(|class| name(*class).to_owned()).collect(),
         warnings: warnings.map(|w: &Warning| w.describe(name)).collect(),
+        basis: Some(Basis {
+            mean: fitted.normalizer.mean().to_vec(),
+            scale: fitted.normalizer.scale().to_vec(),
+            ranges: fitted.ranges.iter().copied().map(stored_range).collect(),
+        }),
+        drift: None,
     }
 }
 
-fn store_columns(
-    cx: &Context<'_>,
-    version: Digest,
-    source: &PackSource<'_>,
-    fitted: &Fit,
-) -> Result<(), StoreError> {
-    let hardest = fitted.difficulty.iter().copied().fold(FAILED, f32::max);
-    let difficulty = source.by_sample(&fitted.difficulty, hardest);
-    let distance = source.by_sample(&fitted.distance, f32::NAN);
-    let cluster = source.by_sample(&fitted.cluster, u32::MAX);
-    let centroids = fitted.centroids.iter().map(|x| x.to_le_bytes());
-    let put = cx.store;
-    put.put_column(
-        version,
-        Column::Difficulty,
-        difficulty.map(f32::to_le_bytes),
-    )?;
-    put.put_column(version, Column::Distance, distance.map(f32::to_le_bytes))?;
-    put.put_column(version, Column::Cluster, cluster.map(u32::to_le_bytes))?;
-    put.put_column(version, Column::Centroids, centroids)
+/// Keeps damage and errors of the store apart.
+fn row_error(error: SourceError) -> StageError {
+    match error.downcast::<RowError>() {
+        Ok(error) => (*error).into(),
+        Err(other) => StageError::Failed(other.to_string()),
+    }
+}
+
+/// As it is stored: f32 fits f64, whose bits survive.
+fn stored_range(range: Range) -> Option<(f64, f64)> {
+    let (lowest, highest) = range.ends()?;
+    Some((f64::from(lowest), f64::from(highest)))
+}
+
+fn score_of(score: AskedScore) -> Score {
+    match score {
+        AskedScore::Distance => Score::Distance,
+        AskedScore::Cosine => Score::Cosine,
+        AskedScore::Neighbours => Score::Neighbours,
+    }
 }

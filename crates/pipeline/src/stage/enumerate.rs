@@ -8,13 +8,12 @@
 
 use super::{Context, StageError};
 use crate::{CommitPoint, SampleError, request::version_id, tolerance::Tolerance};
-use curriculum_manifest::{ContentDigest, Manifest, Sample};
-use curriculum_store::{Digest, ReadFailure, SAMPLES_PER_CHUNK, SampleRecord, Store, StoreError};
-use rayon::prelude::*;
-use std::{
-    ops::Range,
-    sync::atomic::{AtomicBool, Ordering},
+use curriculum_manifest::{ContentDigest, Manifest, ReadError, Sample};
+use curriculum_store::{
+    Digest, Identity, ReadFailure, SAMPLES_PER_CHUNK, SampleRecord, Store, StoreError,
 };
+use rayon::prelude::*;
+use std::{ops::Range, sync::atomic::AtomicBool};
 
 pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     cx.store.clear_job_errors(cx.job.id)?;
@@ -66,13 +65,13 @@ impl Listing {
             kept = self::kept(cx.store, base, chunk, &range)?;
         }
         let Some(kept) = kept else {
-            let samples = read((cx.interrupt, cx.manifest()?), range, &[])?;
+            let samples = reading(cx)?.samples(range, &[])?;
             self.put(cx, chunk, &samples)?;
             return Ok(samples);
         };
         cx.reporter.skip(range.end - range.start);
         let repaired = match kept.iter().any(|sample| sample.failure.is_some()) {
-            true => read((cx.interrupt, cx.manifest()?), range, &kept)?,
+            true => reading(cx)?.samples(range, &kept)?,
             false => kept.clone(),
         };
         if !is_here {
@@ -141,38 +140,105 @@ fn kept(
     }
 }
 
-/// Reads the samples of `range`, in parallel; of kept ones those that failed. Stops at the next
-/// sample once interrupted.
-fn read(
-    (interrupt, manifest): (&AtomicBool, &Manifest),
-    range: Range<u64>,
-    kept: &[SampleRecord],
-) -> Result<Vec<SampleRecord>, StageError> {
-    let samples = manifest.samples(range.clone())?;
-    let read = |(position, sample): (usize, &Sample)| {
-        if interrupt.load(Ordering::Relaxed) {
-            return Err(StageError::Interrupted);
-        }
-        if let Some(kept) = kept.get(position).filter(|kept| kept.failure.is_none()) {
-            return Ok(kept.clone());
-        }
-        let mut record = SampleRecord {
-            id: sample.id.to_string(),
-            label: sample.label.as_deref().map(str::to_owned),
-            ..SampleRecord::default()
+fn reading<'a>(cx: &'a mut Context<'_>) -> Result<Reading<'a>, StageError> {
+    let (interrupt, identity) = (cx.interrupt, cx.job.identity);
+    Ok(Reading {
+        manifest: cx.manifest()?,
+        identity,
+        interrupt,
+    })
+}
+
+/// How samples are read.
+struct Reading<'a> {
+    manifest: &'a Manifest,
+    identity: Identity,
+    interrupt: &'a AtomicBool,
+}
+
+impl Reading<'_> {
+    /// The samples of `range`, in parallel; of kept ones those that failed are tried again. Stops at
+    /// the next sample once interrupted.
+    fn samples(
+        &self,
+        range: Range<u64>,
+        kept: &[SampleRecord],
+    ) -> Result<Vec<SampleRecord>, StageError> {
+        let samples = self.manifest.samples(range.clone())?;
+        let etags = match self.identity {
+            Identity::Bytes => Vec::new(),
+            Identity::Etag => self.manifest.etags(&samples, self.interrupt),
         };
-        match manifest.read(range.start + position as u64) {
-            Ok(bytes) => record.digest = Some(Digest::from(*blake3::hash(&bytes).as_bytes())),
-            Err(error) => {
-                record.failure = Some(ReadFailure {
-                    kind: error.kind().as_str().to_owned(),
-                    reason: error.to_string(),
-                });
+        super::check(self.interrupt)?;
+        let mut etags = etags.into_iter();
+        let mut records = Vec::with_capacity(samples.len());
+        let mut unread = Vec::new();
+        for (position, sample) in samples.iter().enumerate() {
+            let etag = etags.next();
+            let kept = kept.get(position).filter(|kept| kept.failure.is_none());
+            let record = kept.cloned().or_else(|| by_etag(sample, etag?));
+            if record.is_none() {
+                unread.push((position, range.start + position as u64));
+            }
+            records.push(record.unwrap_or_else(|| bare(sample)));
+        }
+        for (position, outcome) in self.read(&unread)? {
+            match outcome {
+                Ok(digest) => records[position].digest = Some(digest),
+                Err(failure) => records[position].failure = Some(failure),
             }
         }
-        Ok(record)
+        Ok(records)
+    }
+
+    /// Hashes samples, given by position and index. Threads take them in order, so that remote ones
+    /// are fetched ahead.
+    fn read(
+        &self,
+        samples: &[(usize, u64)],
+    ) -> Result<Vec<(usize, Result<Digest, ReadFailure>)>, StageError> {
+        let ahead = samples.iter().map(|(_, index)| *index);
+        let reader = self.manifest.reader(Box::new(ahead));
+        let read = |(position, index): &(usize, u64)| {
+            super::check(self.interrupt)?;
+            let hash = match reader.read(*index) {
+                Ok(bytes) => Ok(Digest::from(*blake3::hash(&bytes).as_bytes())),
+                Err(error) => Err(failure(&error)),
+            };
+            Ok((*position, hash))
+        };
+        samples.iter().par_bridge().map(read).collect()
+    }
+}
+
+/// A sample of which nothing was read.
+fn bare(sample: &Sample) -> SampleRecord {
+    SampleRecord {
+        id: sample.id.to_string(),
+        label: sample.label.as_deref().map(str::to_owned),
+        ..SampleRecord::default()
+    }
+}
+
+/// A sample whose etag stands for its bytes; `None` when there is none, as for files.
+fn by_etag(sample: &Sample, etag: Result<Option<blake3::Hash>, ReadError>) -> Option<SampleRecord> {
+    let (digest, failure) = match etag {
+        Ok(hash) => (Some(Digest::from(*hash?.as_bytes())), None),
+        Err(error) => (None, Some(failure(&error))),
     };
-    samples.par_iter().enumerate().map(read).collect()
+    Some(SampleRecord {
+        by_etag: digest.is_some(),
+        digest,
+        failure,
+        ..bare(sample)
+    })
+}
+
+fn failure(error: &ReadError) -> ReadFailure {
+    ReadFailure {
+        kind: error.kind().as_str().to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 fn push(content: &mut ContentDigest, sample: &SampleRecord) {

@@ -16,7 +16,7 @@ use crate::{
     tolerance::Tolerance,
 };
 use curriculum_extractor::ReadError;
-use curriculum_manifest::Manifest;
+use curriculum_manifest::Reader;
 use curriculum_store::{Digest, FeatureSpace, Pack};
 use packer::Packer;
 use plan::Plan;
@@ -75,9 +75,10 @@ fn extract_missing(cx: &mut Context<'_>, space: &FeatureSpace) -> Result<(), Sta
         found: 0,
     };
     let mut outcome = Ok(());
+    let reader = manifest.reader(Box::new(plan.ahead()));
     let extracted = extractor.extract(
         &mut plan.indices(),
-        &|index| read(manifest, &plan, index as u64),
+        &|index| read(&reader, &plan, index as u64),
         &mut |index, row| {
             outcome = packer.take(index as u64, row);
             match outcome {
@@ -133,8 +134,8 @@ fn account(cx: &mut Context<'_>, space: &FeatureSpace) -> Result<bool, StageErro
 ///
 /// Features are kept under the hash of the content, so only what follows from the content may go into
 /// them: a sample that was readable before and is not now fails the stage, not the sample.
-fn read<'a>(manifest: &Manifest, plan: &Plan<'_>, index: u64) -> Result<Cow<'a, [u8]>, ReadError> {
-    let bytes = manifest
+fn read<'a>(reader: &Reader<'_>, plan: &Plan<'_>, index: u64) -> Result<Cow<'a, [u8]>, ReadError> {
+    let bytes = reader
         .read(index)
         .map_err(|error| ReadError::Fatal(error.to_string()))?;
     let hash = || Digest::from(*blake3::hash(&bytes).as_bytes());

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod crash;
+mod extending;
 mod fitting;
 mod queue;
 mod resume;

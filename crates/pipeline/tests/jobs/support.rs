@@ -59,6 +59,8 @@ pub(crate) struct CountingExtractor {
     pub(crate) counts: Counts,
     /// Blocks that succeed before all others fail.
     pub(crate) calls_left: Option<usize>,
+    /// Texts of which no features come.
+    pub(crate) fails: Vec<String>,
     /// If set, every block first waits for a message.
     pub(crate) gate: Option<std::sync::mpsc::Receiver<()>>,
 }
@@ -112,6 +114,9 @@ impl CountingExtractor {
     fn features(&self, image: &[u8]) -> Result<[f32; 4], String> {
         let text = String::from_utf8(image.to_vec()).unwrap();
         *self.counts.lock().unwrap().entry(text.clone()).or_default() += 1;
+        if self.fails.contains(&text) {
+            return Err("out of memory".to_owned());
+        }
         let (group, number) = text
             .split_once(' ')
             .ok_or(format!("`{text}` is not an image"))?;

@@ -145,6 +145,7 @@ impl Home {
                 clusters: vec![],
                 candidates: vec![],
                 warnings: vec!["careful".to_owned()],
+                drift: None,
             },
         };
         store.put_version(&version, &Sketch::new(&values)).unwrap();

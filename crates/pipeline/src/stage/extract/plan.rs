@@ -26,6 +26,8 @@ struct State {
     /// Samples that need no work of their own, as far as known.
     done: u64,
     to_do: VecDeque<u64>,
+    /// Samples to do that are fetched ahead; they come before the others.
+    announced: VecDeque<u64>,
     /// Samples to do and at work.
     planned: HashMap<u64, Planned>,
     /// Their contents.
@@ -82,11 +84,27 @@ impl<'a> Plan<'a> {
     pub(super) fn indices(&self) -> impl Iterator<Item = usize> + Send {
         std::iter::from_fn(|| {
             let mut state = self.state();
-            if let Err(error) = state.look_ahead(&self.samples) {
+            if state.announced.is_empty()
+                && let Err(error) = state.look_ahead(&self.samples)
+            {
                 state.failure = Some(error);
                 return None;
             }
-            state.to_do.pop_front().map(|index| index as usize)
+            let announced = state.announced.pop_front();
+            let next = announced.or_else(|| state.to_do.pop_front());
+            next.map(|index| index as usize)
+        })
+    }
+
+    /// The same samples, for whoever fetches them ahead of their turn.
+    pub(super) fn ahead(&self) -> impl Iterator<Item = u64> + Send {
+        std::iter::from_fn(|| {
+            let mut state = self.state();
+            // An error comes up again in their turn.
+            state.look_ahead(&self.samples).ok()?;
+            let next = state.to_do.pop_front()?;
+            state.announced.push_back(next);
+            Some(next)
         })
     }
 

@@ -107,6 +107,7 @@ impl Summaries {
             clusters: self.clusters.into_iter().map(describe).collect(),
             candidates: clustering.candidates,
             warnings: clustering.warnings,
+            drift: clustering.drift,
         }
     }
 }
@@ -148,6 +149,8 @@ mod tests {
             candidates: Vec::new(),
             labels: Vec::new(),
             warnings: Vec::new(),
+            basis: None,
+            drift: None,
         };
         let summary = summaries.finish(&[0.5; 1_000], &samples, clustering);
         let cluster = &summary.clusters[1];

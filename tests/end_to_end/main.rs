@@ -12,6 +12,8 @@
 //! | `command_line` | the commands a pipeline runs, with their exit codes |
 //! | `submit_wait` | waiting for a job: over restarts, with a time limit, for GitHub |
 //! | `push` | samples that live in the client's process |
+//! | `push_command` | sending samples from this machine, and jobs on them |
+//! | `versions` | aliases, export and import, data folders checked and cleaned |
 //! | `extract` | images to features without a server |
 //! | `fit` | features and images to difficulties without a server, against the reference |
 //! | `fit_input` | what `fit` refuses, and how it is said |
@@ -37,7 +39,9 @@ mod metrics;
 mod models;
 mod overload;
 mod push;
+mod push_command;
 mod resume;
 mod settings;
 mod shutdown;
 mod submit_wait;
+mod versions;

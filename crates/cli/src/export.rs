@@ -28,7 +28,7 @@ pub(crate) struct Samples {
 
 /// A table on its way to a file, which appears once it is complete.
 pub(crate) enum Table {
-    Parquet(ParquetTable),
+    Parquet(Box<ParquetTable>),
     Npz(Box<NpzTable>),
 }
 
@@ -39,7 +39,7 @@ impl Table {
     /// [`BadInput`] for another extension, or a place that cannot be written.
     pub(crate) fn create(path: &Path) -> Result<Self, BadInput> {
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("parquet") => Ok(Self::Parquet(ParquetTable::create(path)?)),
+            Some("parquet") => Ok(Self::Parquet(Box::new(ParquetTable::create(path)?))),
             Some("npz") => Ok(Self::Npz(Box::new(NpzTable::create(path)?))),
             _ => Err(BadInput(format!(
                 "--out {}: the name must end in .npz or .parquet",

@@ -9,6 +9,7 @@
 //! | `weights` | one iteration's weights, from a server's stream or a file |
 //! | `export` | difficulties as a table, to Parquet or NumPy |
 //! | `arrays` | NumPy's files, read and written |
+//! | `push` | samples of this machine, sent to a server |
 //! | `watch` | a job on the server, followed to its end |
 //! | `progress` | bars and lines |
 //! | `table` | tables, bars and numbers |
@@ -27,6 +28,7 @@ mod fit;
 mod github;
 mod parameters;
 mod progress;
+mod push;
 mod report;
 mod table;
 mod watch;
@@ -49,12 +51,19 @@ enum Command {
     Serve(command::serve::Args),
     CheckConfig(command::check_config::Args),
     Submit(command::submit::Args),
+    Push(command::push::Args),
     Jobs(command::jobs::Args),
     Extract(command::extract::Args),
     Fit(command::fit::Args),
     Weights(command::weights::Args),
-    Export(command::export::Args),
     Inspect(command::inspect::Args),
+    Versions(command::versions::Args),
+    Promote(command::promote::Args),
+    Rollback(command::rollback::Args),
+    Export(command::export::Args),
+    Import(command::import::Args),
+    Verify(command::verify::Args),
+    Gc(command::gc::Args),
     Models(command::models::Args),
     Demo(command::demo::Args),
 }
@@ -76,6 +85,13 @@ async fn run(command: Command) -> ExitCode {
         Command::Serve(args) => command::serve::run(args).await,
         Command::CheckConfig(args) => command::check_config::run(&args),
         Command::Submit(args) => command::submit::run(args).await,
+        Command::Push(args) => command::push::run(args).await,
+        Command::Versions(args) => command::versions::run(args).await,
+        Command::Promote(args) => command::promote::run(args).await,
+        Command::Rollback(args) => command::rollback::run(args).await,
+        Command::Import(args) => command::import::run(args).await,
+        Command::Verify(args) => command::verify::run(args).await,
+        Command::Gc(args) => command::gc::run(args).await,
         Command::Jobs(args) => command::jobs::run(args).await,
         Command::Extract(args) => command::extract::run(args).await,
         Command::Fit(args) => command::fit::run(args).await,

@@ -59,7 +59,10 @@ impl Manifest {
         let inputs = format::resolve(source, &access)?;
         let mut listing = Listing::new(source, &access, progress)?;
         for place in &inputs.places {
-            inputs.format.list(place, &mut listing)?;
+            match inputs.format.list(place, &mut listing) {
+                Err(ManifestError::Interrupted) if listing.rows.repeats() => break,
+                listed => listed?,
+            }
         }
         let Listing {
             files,

@@ -302,8 +302,13 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
 
 fn local_of_url(text: &str) -> Result<PathBuf, AccessError> {
     let url = Url::parse(text).map_err(|error| malformed(text, &format!("not a URL: {error}")))?;
-    url.to_file_path()
-        .map_err(|()| malformed(text, "a file:// URL of another machine"))
+    let path = url
+        .to_file_path()
+        .map_err(|()| malformed(text, "a file:// URL of another machine"))?;
+    match path.to_str() {
+        Some(_) => Ok(path),
+        None => Err(malformed(text, "a path that is not UTF-8")),
+    }
 }
 
 /// The key without slashes at its ends.

@@ -1,5 +1,6 @@
 //! Every setting: defaults, then the TOML file, then `CURRICULUM__SECTION__KEY`, then flags.
 
+use curriculum_manifest::AccessError;
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -12,9 +13,13 @@ use std::{
 
 mod http;
 mod model;
+mod sources;
+mod storage;
 
 pub use http::{Http, HttpAddr, NoHttpAddr};
 pub use model::{Model, ModelOverrides};
+pub use sources::Sources;
+pub use storage::Storage;
 
 const ENV_PREFIX: &str = "CURRICULUM__";
 
@@ -31,6 +36,8 @@ pub struct Config {
     pub http: Http,
     /// The data folder.
     pub storage: Storage,
+    /// What jobs may read.
+    pub sources: Sources,
     /// The model and where it runs.
     pub model: Model,
     /// Logs.
@@ -49,16 +56,6 @@ pub struct Grpc {
     pub request_timeout_seconds: u64,
     /// Seconds that open calls get to finish after SIGTERM.
     pub drain_seconds: u64,
-}
-
-/// The data folder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Storage {
-    /// Created if need be; one process at a time.
-    pub data_dir: PathBuf,
-    /// Bytes of difficulties kept in memory; the newest use stays.
-    pub cache_bytes: u64,
 }
 
 /// Logs, on standard error.
@@ -109,6 +106,9 @@ pub enum ConfigError {
         /// The cause.
         source: std::io::Error,
     },
+    /// An entry of the allow-list that is no place.
+    #[error("configuration: sources.allow: {0}")]
+    Allow(#[from] AccessError),
     /// A number that no server can work with.
     #[error("configuration: {key} is {value}, but must lie in {min}..{max}")]
     OutOfRange {
@@ -175,6 +175,26 @@ impl Config {
                 86_400,
             ),
             ("grpc.drain_seconds", self.grpc.drain_seconds, 0, 86_400),
+            (
+                "storage.keep_versions",
+                self.storage.keep_versions.map_or(1, |keep| keep as u64),
+                1,
+                1_000_000,
+            ),
+            ("sources.max_samples", self.sources.max_samples, 1, 1 << 40),
+            (
+                "sources.max_sample_bytes",
+                self.sources.max_sample_bytes,
+                1,
+                1 << 32,
+            ),
+            (
+                "sources.concurrency",
+                self.sources.concurrency as u64,
+                1,
+                4096,
+            ),
+            ("sources.retries", self.sources.retries as u64, 0, 1000),
             ("model.batch_size", self.model.batch_size as u64, 0, 4096),
             ("model.threads", self.model.threads as u64, 0, 1024),
         ];
@@ -188,7 +208,7 @@ impl Config {
                 min,
                 max,
             }),
-            None => Ok(()),
+            None => Ok(self.access().map(drop)?),
         }
     }
 }
@@ -215,15 +235,6 @@ impl Default for Grpc {
             max_concurrent_requests: 1024,
             request_timeout_seconds: 60,
             drain_seconds: 25,
-        }
-    }
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self {
-            data_dir: PathBuf::from("curriculum-data"),
-            cache_bytes: 1 << 30,
         }
     }
 }
@@ -272,6 +283,9 @@ mod tests {
             ),
             ("[model]\nbatch_size = 5000", "model.batch_size"),
             ("[http]\naddr = \"9090\"", "http.addr"),
+            ("[sources]\nallow = [\"data\"]", "sources.allow"),
+            ("[sources]\nconcurrency = 0", "sources.concurrency"),
+            ("[storage]\nkeep_versions = 0", "storage.keep_versions"),
             (
                 "[grpc]\nmax_concurrent_requests = 9000000000000000000",
                 "grpc.max_concurrent_requests",

@@ -2,6 +2,7 @@
 //!
 //! Callers get a sentence they can act on; causes inside the server go to the log.
 
+use curriculum_manifest::{AccessError, ManifestError};
 use curriculum_pipeline::PipelineError;
 use curriculum_store::{Stage, StoreError, push::PushError};
 use tonic::{Code, Status};
@@ -70,6 +71,12 @@ impl From<ServiceError> for Status {
 
 fn pipeline_status(error: PipelineError, text: String) -> Status {
     match error {
+        PipelineError::Source(ManifestError::Access(
+            AccessError::Refused { .. } | AccessError::Denied { .. },
+        )) => {
+            let details = ErrorDetails::with_bad_request_violation("source", text.clone());
+            Status::with_error_details(Code::PermissionDenied, text, details)
+        }
         PipelineError::Source(_) => invalid("source", text),
         PipelineError::Invalid { field, .. } => invalid(field, text),
         PipelineError::QueueFull(_) => Status::resource_exhausted(text),
@@ -109,9 +116,8 @@ fn store_status(error: &StoreError) -> Status {
         StoreError::DiskFull { .. } => Status::resource_exhausted(error.to_string()),
         StoreError::Held { .. } => Status::failed_precondition(error.to_string()),
         StoreError::NotFound(_) => Status::not_found(error.to_string()),
-        StoreError::Invalid(_) | StoreError::Portable(_) => {
-            Status::invalid_argument(error.to_string())
-        }
+        StoreError::Invalid(_) => Status::invalid_argument(error.to_string()),
+        StoreError::Portable(_) => Status::data_loss(error.to_string()),
         StoreError::InUse { .. }
         | StoreError::Schema { .. }
         | StoreError::Io { .. }

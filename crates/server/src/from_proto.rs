@@ -5,12 +5,15 @@ pub(crate) mod push;
 
 use crate::error::ServiceError;
 use curriculum::Order;
-use curriculum_manifest::Source;
+use curriculum_manifest::{Columns, Format, Source};
 use curriculum_pipeline::{Page, Request, RequestedParameters};
 use curriculum_proto::v1;
-use curriculum_store::{Digest, Identity};
+use curriculum_store::{
+    Digest, Identity, LATEST, Reference,
+    push::{PushError, PushKind},
+};
 use parameters::parameters;
-use std::ops::Range;
+use std::{ops::Range, path::PathBuf};
 
 /// Trainers count in f64 or i64 somewhere along the way; beyond 2^53 iterations lose their identity.
 const MAX_ITERATION: u64 = 1 << 53;
@@ -88,12 +91,25 @@ pub(crate) fn digest(field: &'static str, text: &str) -> Result<Digest> {
         .map_err(|_| ServiceError::invalid(field, format!("`{text}` is not 64 hexadecimal digits")))
 }
 
+/// A curriculum and the version of it that is meant: `NAME@VERSION`, or both apart. A version is 64
+/// hexadecimal digits or an alias; empty means the newest.
+pub(crate) fn named(curriculum: &str, version: &str) -> Result<(String, Reference)> {
+    match (curriculum.split_once('@'), version) {
+        (None, version) => Ok((curriculum.to_owned(), reference(version))),
+        (Some((name, within)), "") => Ok((name.to_owned(), reference(within))),
+        (Some((_, within)), version) => {
+            let reason = format!("is `{version}`, but the curriculum names `{within}` already");
+            Err(ServiceError::invalid("version", reason))
+        }
+    }
+}
+
 /// Empty means the newest.
-pub(crate) fn version(text: &str) -> Result<Option<Digest>> {
-    if text.is_empty() {
-        Ok(None)
-    } else {
-        digest("version", text).map(Some)
+pub(crate) fn reference(text: &str) -> Reference {
+    match (text, text.parse()) {
+        ("" | LATEST, _) => Reference::Latest,
+        (_, Ok(version)) => Reference::Version(version),
+        (alias, Err(_)) => Reference::Alias(alias.to_owned()),
     }
 }
 
@@ -127,19 +143,89 @@ fn at_most(field: &'static str, value: u32, most: u32) -> Result<usize> {
     }
 }
 
-pub(crate) fn submission(request: v1::SubmitJobRequest) -> Result<Request> {
+/// A submission. `pushed` finds the manifest of a push, `resolve` a version of the curriculum; both
+/// read the data folder.
+pub(crate) fn submission(
+    request: v1::SubmitJobRequest,
+    pushed: impl FnOnce(&str) -> std::result::Result<(PathBuf, PushKind), PushError>,
+    resolve: impl FnOnce(&str, &Reference) -> Result<Digest>,
+) -> Result<Request> {
+    let extend = match request.extend.as_str() {
+        "" => None,
+        version => Some(resolve(&request.curriculum, &reference(version))?),
+    };
+    let source = match request.source.strip_prefix(PUSHED) {
+        Some(name) => pushed_source(pushed(name))?,
+        None => Source {
+            format: format(&request.format)?,
+            columns: columns(request.columns.unwrap_or_default()),
+            ..Source::new(request.source)
+        },
+    };
     Ok(Request {
         curriculum: request.curriculum,
-        source: Source::new(request.source),
-        identity: Identity::Bytes,
+        source,
+        identity: identity(request.identity)?,
         model: Some(request.model).filter(|name| !name.is_empty()),
         parameters: request
             .parameters
             .map_or_else(|| Ok(RequestedParameters::default()), parameters)?,
         priority: priority(request.priority)?,
         force: request.force,
-        extend: None,
+        extend,
     })
+}
+
+/// A push is a manifest of our own, in our own folder.
+fn pushed_source(found: std::result::Result<(PathBuf, PushKind), PushError>) -> Result<Source> {
+    let (manifest, kind) = found.map_err(|error| match error {
+        PushError::Store(error) => error.into(),
+        other => ServiceError::invalid("source", other.to_string()),
+    })?;
+    let Ok(uri) = manifest.into_os_string().into_string() else {
+        return Err(ServiceError::invalid(
+            "source",
+            "the data folder is not UTF-8",
+        ));
+    };
+    Ok(Source {
+        format: Some(Format::Jsonl),
+        vectors: match kind {
+            PushKind::Images => None,
+            PushKind::Features { dimension } => Some(dimension),
+        },
+        trusted: true,
+        ..Source::new(uri)
+    })
+}
+
+/// Empty means that it is found out.
+fn format(name: &str) -> Result<Option<Format>> {
+    match name {
+        "" => Ok(None),
+        name => name.parse().map(Some).map_err(|reason: String| {
+            ServiceError::invalid("format", format!("`{name}`: {reason}"))
+        }),
+    }
+}
+
+fn columns(columns: v1::Columns) -> Columns {
+    let given = |name: Option<String>| name.filter(|name| !name.is_empty());
+    Columns {
+        id: given(columns.id),
+        path: given(columns.path),
+        label: given(columns.label),
+        image: given(columns.image),
+        vector: given(columns.vector),
+    }
+}
+
+fn identity(value: i32) -> Result<Identity> {
+    match v1::Identity::try_from(value) {
+        Ok(v1::Identity::Unspecified | v1::Identity::Bytes) => Ok(Identity::Bytes),
+        Ok(v1::Identity::Etag) => Ok(Identity::Etag),
+        Err(_) => Err(unknown_number("identity", value)),
+    }
 }
 
 /// Room for everybody's scale, and for sums of priorities.
@@ -182,6 +268,74 @@ mod tests {
         assert_eq!(range(wire(3, 3), 10).unwrap(), 3..3);
         assert!(range(wire(4, 3), 10).is_err() && range(wire(0, 11), 10).is_err());
         assert!(range(wire(u64::MAX, 0), 10).is_err());
+    }
+
+    #[test]
+    fn versions_are_named_in_one_place() {
+        let hex = "5".repeat(64);
+        let id = Reference::Version([0x55; 32].into());
+        let alias = Reference::Alias("prod".to_owned());
+        for (curriculum, version, expected) in [
+            ("c", "", Reference::Latest),
+            ("c@latest", "", Reference::Latest),
+            ("c", "latest", Reference::Latest),
+            ("c@prod", "", alias.clone()),
+            ("c", "prod", alias),
+            ("c", hex.as_str(), id.clone()),
+            (&format!("c@{hex}"), "", id),
+        ] {
+            let found = named(curriculum, version).unwrap();
+            assert_eq!(found, ("c".to_owned(), expected), "{curriculum} {version}");
+        }
+        assert!(named("c@prod", "latest").is_err());
+    }
+
+    #[test]
+    fn sources_say_how_they_are_read() {
+        let none = |_: &str| Err(PushError::Unknown("p".to_owned()));
+        let no_version = |_: &str, _: &Reference| Ok(Digest::from([1; 32]));
+        let request = v1::SubmitJobRequest {
+            source: "s3://b/x.jsonl".to_owned(),
+            format: "jsonl".to_owned(),
+            columns: Some(v1::Columns {
+                id: Some("key".to_owned()),
+                label: Some(String::new()),
+                ..v1::Columns::default()
+            }),
+            identity: v1::Identity::Etag.into(),
+            extend: "prod".to_owned(),
+            ..v1::SubmitJobRequest::default()
+        };
+        let made = submission(request.clone(), none, no_version).unwrap();
+        assert_eq!(made.source.columns.id.as_deref(), Some("key"));
+        assert_eq!(
+            (made.source.columns.label, made.source.trusted),
+            (None, false)
+        );
+        assert_eq!(
+            (made.identity, made.extend),
+            (Identity::Etag, Some([1; 32].into()))
+        );
+        for (source, format) in [("pushed:p", ""), ("x", "docx")] {
+            let request = v1::SubmitJobRequest {
+                source: source.to_owned(),
+                format: format.to_owned(),
+                ..request.clone()
+            };
+            assert!(submission(request, none, no_version).is_err(), "{source}");
+        }
+        let found = |_: &str| {
+            Ok((
+                PathBuf::from("/d/m.jsonl"),
+                PushKind::Features { dimension: 3 },
+            ))
+        };
+        let request = v1::SubmitJobRequest {
+            source: "pushed:p".to_owned(),
+            ..v1::SubmitJobRequest::default()
+        };
+        let made = submission(request, found, no_version).unwrap().source;
+        assert_eq!((made.vectors, made.trusted), (Some(3), true));
     }
 
     #[test]

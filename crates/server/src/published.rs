@@ -6,7 +6,8 @@ use curriculum::{
 };
 use curriculum_pipeline::{Page, Pipeline};
 use curriculum_store::{
-    Column, Digest, JobState, ScheduleRecord, Store, StoreError, VersionRecord,
+    Column, CurriculumRecord, Digest, JobState, Reference, ScheduleRecord, Store, StoreError,
+    VersionRecord,
 };
 use moka::sync::Cache;
 use std::{ops::Range, sync::Arc};
@@ -96,26 +97,26 @@ impl Published {
         }
     }
 
-    pub(crate) fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
-    /// The versions of a curriculum, newest first, and the one asked for.
+    /// A curriculum, and the version of it that is meant.
     pub(crate) fn find(
         &self,
         name: &str,
-        pin: Option<Digest>,
-    ) -> Result<(Vec<Digest>, Digest), ServiceError> {
-        let versions = self.store.curriculum(name)?.unwrap_or_default().versions;
-        let Some(newest) = versions.first().copied() else {
+        version: &Reference,
+    ) -> Result<(CurriculumRecord, Digest), ServiceError> {
+        let record = self.store.curriculum(name)?.unwrap_or_default();
+        if record.versions.is_empty() {
             return Err(self.why_missing(name));
-        };
-        match pin {
-            Some(id) if !versions.contains(&id) => Err(ServiceError::UnknownVersion {
+        }
+        match record.resolve(version) {
+            Some(id) => Ok((record, id)),
+            None => Err(ServiceError::UnknownVersion {
                 curriculum: name.to_owned(),
-                version: id.to_string(),
+                version: version.to_string(),
             }),
-            pin => Ok((versions, pin.unwrap_or(newest))),
         }
     }
 
@@ -123,9 +124,9 @@ impl Published {
     pub(crate) fn describe(
         &self,
         name: &str,
-        pin: Option<Digest>,
+        version: &Reference,
     ) -> Result<VersionRecord, ServiceError> {
-        let (_, id) = self.find(name, pin)?;
+        let (_, id) = self.find(name, version)?;
         Ok(record(&self.store, id)?)
     }
 
@@ -133,9 +134,9 @@ impl Published {
     pub(crate) fn load(
         &self,
         name: &str,
-        pin: Option<Digest>,
+        version: &Reference,
     ) -> Result<Arc<LoadedVersion>, ServiceError> {
-        let (_, id) = self.find(name, pin)?;
+        let (_, id) = self.find(name, version)?;
         self.loaded(id)
     }
 
@@ -143,10 +144,10 @@ impl Published {
     pub(crate) fn load_ordered(
         &self,
         name: &str,
-        pin: Option<Digest>,
+        version: &Reference,
         order: Order,
     ) -> Result<Arc<LoadedVersion>, ServiceError> {
-        let version = self.load(name, pin)?;
+        let version = self.load(name, version)?;
         match order {
             Order::EasyFirst | Order::HardFirst => Ok(version),
             Order::Reversed | Order::Shuffled { .. } => {

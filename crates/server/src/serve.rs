@@ -12,6 +12,7 @@ use crate::{
     },
 };
 use curriculum_extractor::ExtractorError;
+use curriculum_manifest::AccessError;
 use curriculum_pipeline::{Pipeline, PipelineOptions, extraction::OnnxExtractor, in_background};
 use curriculum_proto::v1::{
     FILE_DESCRIPTOR_SET, curriculum_service_server::CurriculumServiceServer,
@@ -26,6 +27,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
+    path::PathBuf,
     process,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -47,12 +49,6 @@ const SIDE_DRAIN: Duration = Duration::from_secs(1);
 /// after so long, and is gone if it gives none for as long again.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
-/// Samples of a push.
-const MAX_SAMPLES: u64 = 1 << 32;
-
-/// Bytes that pushes leave free on the disk.
-const MIN_FREE_BYTES: u64 = 256 << 20;
-
 /// Why a server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -62,6 +58,17 @@ pub enum ServeError {
     /// The model, the library or the execution provider cannot be used.
     #[error(transparent)]
     Extractor(#[from] ExtractorError),
+    /// The folder of temporary files cannot be made.
+    #[error("cannot create {}: {source}", path.display())]
+    Scratch {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The allow-list cannot be used.
+    #[error("sources.allow: {0}")]
+    Access(#[from] AccessError),
     /// Nothing can be counted.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -106,7 +113,13 @@ impl Server {
     /// # Errors
     /// When the data folder is in use, or the model cannot run as configured.
     pub fn open(config: Config) -> Result<Self, ServeError> {
-        let store = Arc::new(Store::open(&config.storage.data_dir)?);
+        let storage = &config.storage;
+        let store = Arc::new(Store::open_with(&storage.data_dir, storage.options())?);
+        let scratch = storage.scratch();
+        std::fs::create_dir_all(&scratch).map_err(|source| ServeError::Scratch {
+            path: scratch,
+            source,
+        })?;
         let (model, options) = config.model.load()?;
         let metrics = metrics::install()?;
         // Its threads take on the priority of the one that opens it.
@@ -116,11 +129,15 @@ impl Server {
         let pipeline = Arc::new(Pipeline::start(
             Arc::clone(&store),
             Box::new(extractor),
-            PipelineOptions::default(),
+            PipelineOptions {
+                access: config.access()?,
+                keep_versions: config.storage.keep_versions,
+                ..PipelineOptions::default()
+            },
         )?);
         let limits = PushLimits {
-            max_samples: MAX_SAMPLES,
-            min_free_bytes: MIN_FREE_BYTES,
+            max_samples: config.sources.max_samples,
+            min_free_bytes: config.storage.min_free_bytes,
         };
         Ok(Self {
             pushes: Pushes::new(&store, limits),
@@ -174,6 +191,7 @@ impl Server {
         let curricula = Curricula::new(published, extractor, instance_id());
         let (stop_pushes, pushes_stop) = watch::channel(false);
         let ingest = Ingest::new(
+            Arc::clone(&self.store),
             Arc::clone(&self.pipeline),
             Arc::clone(&self.pushes),
             pushes_stop,

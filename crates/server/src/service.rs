@@ -1,9 +1,11 @@
-//! One file per gRPC service; `difficulty` and `push` hold the messages of one stream each.
+//! One file per gRPC service; `difficulty`, `push` and `versions` hold the
+//! messages of streams.
 
 pub(crate) mod curriculum;
 mod difficulty;
 pub(crate) mod ingest;
 pub(crate) mod push;
+mod versions;
 
 use crate::error::ServiceError;
 use std::pin::Pin;

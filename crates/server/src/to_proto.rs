@@ -7,7 +7,8 @@ use curriculum::{Entry, Phase, Status as SolverStatus};
 use curriculum_pipeline::{JobView, Page, Progress, SampleError};
 use curriculum_proto::v1;
 use curriculum_store::{
-    Candidate, ClusterRecord, Digest, JobState, Stage, SummaryRecord, SummarySample, VersionRecord,
+    Candidate, ClusterRecord, CurriculumRecord, Digest, JobState, Stage, SummaryRecord,
+    SummarySample, VersionRecord,
     push::{PushKind, PushState},
 };
 pub use parameters::pacing;
@@ -35,10 +36,20 @@ pub(crate) fn entry(entry: Entry) -> v1::ScheduleEntry {
     }
 }
 
-pub(crate) fn curriculum(name: String, versions: &[Digest]) -> v1::Curriculum {
+pub(crate) fn curriculum(name: String, record: CurriculumRecord) -> v1::Curriculum {
+    let text = |ids: &[Digest]| ids.iter().map(Digest::to_string).collect::<Vec<_>>();
+    let alias = |(name, history): (String, Vec<Digest>)| {
+        let mut versions = text(&history).into_iter();
+        v1::Alias {
+            name,
+            version: versions.next().unwrap_or_default(),
+            previous: versions.collect(),
+        }
+    };
     v1::Curriculum {
         name,
-        versions: versions.iter().map(Digest::to_string).collect(),
+        versions: text(&record.versions),
+        aliases: record.aliases.into_iter().map(alias).collect(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `curriculum export`
 
+mod portable;
+
 use super::weights::file;
 use crate::{
     arrays::NpzReader,
@@ -18,7 +20,8 @@ use std::path::{Path, PathBuf};
 /// Samples of a file that are taken at a time.
 const PART: usize = 1 << 16;
 
-/// The difficulties of a dataset as a table: id, index, difficulty, distance, cluster, label.
+/// The difficulties of a dataset as a table: id, index, difficulty, distance, cluster, label; or a
+/// whole version as one file for `import`.
 ///
 /// SOURCE is the name of a server's curriculum, or a .npz that `fit` wrote, whose samples have their
 /// indices as ids. A sample that could not be used has the distance NaN and the cluster 4294967295; a
@@ -27,8 +30,9 @@ const PART: usize = 1 << 16;
 pub(crate) struct Args {
     /// File or curriculum.
     source: String,
-    /// Where to write. Parquet is written as samples arrive; an .npz is put together in memory.
-    #[arg(long, value_name = "FILE.npz|FILE.parquet")]
+    /// Where to write. Parquet is written as samples arrive; an .npz is put together in memory. A
+    /// .curriculum holds all that another server needs to serve the version, with checksums.
+    #[arg(long, value_name = "FILE.npz|FILE.parquet|FILE.curriculum")]
     out: PathBuf,
     /// For a file: label of each sample, a vector of integers or strings.
     #[arg(long, value_name = "FILE.npy")]
@@ -44,6 +48,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    if args
+        .out
+        .extension()
+        .is_some_and(|extension| extension == "curriculum")
+    {
+        return portable::run(&args).await;
+    }
     let mut table = Table::create(&args.out)?;
     let (samples, version) = match file(&args.source) {
         Some(path) => (local(&args, path, &mut table)?, None),

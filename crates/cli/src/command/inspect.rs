@@ -17,13 +17,16 @@ use std::path::PathBuf;
 const NAMED: usize = 3;
 const NAME_CHARACTERS: usize = 24;
 
+/// Digits of a version that tell it from others.
+const SHORT: usize = 12;
+
 /// A warning names samples and classes; `--json` has all of it.
 const WARNING_CHARACTERS: usize = 400;
 
 /// Describe a curriculum: clusters, difficulties, prototypes; without a name, list the curricula.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Name of the curriculum.
+    /// Name of the curriculum; NAME@ALIAS and NAME@VERSION name one of its versions.
     name: Option<String>,
     /// Version to describe [default: the newest].
     #[arg(
@@ -104,22 +107,38 @@ pub(crate) fn milestones(facts: &Facts) -> Table {
 
 fn list(curricula: &[v1::Curriculum], json: bool) {
     if json {
-        let entry = |c: &v1::Curriculum| json!({"name": c.name, "versions": c.versions});
+        let entry = |c: &v1::Curriculum| {
+            let aliases = c.aliases.iter();
+            let aliases: serde_json::Map<_, _> = aliases
+                .map(|alias| (alias.name.clone(), alias.version.clone().into()))
+                .collect();
+            json!({"name": c.name, "versions": c.versions, "aliases": aliases})
+        };
         print(serde_json::Value::Array(
             curricula.iter().map(entry).collect(),
         ));
         return;
     }
-    let mut table = table(["curriculum", "versions", "newest"]);
+    let mut table = table(["curriculum", "versions", "aliases", "newest"]);
     for curriculum in curricula {
         let newest = curriculum.versions.first().map_or("-", String::as_str);
         table.add_row([
             curriculum.name.as_str().into(),
             number(curriculum.versions.len()),
+            aliases(curriculum).into(),
             newest.into(),
         ]);
     }
     print(table);
+}
+
+/// Each alias with the beginning of its version.
+fn aliases(curriculum: &v1::Curriculum) -> String {
+    let aliases = curriculum.aliases.iter();
+    let aliases: Vec<_> = aliases
+        .map(|alias| format!("{} {}", alias.name, clipped(&alias.version, SHORT)))
+        .collect();
+    aliases.join("\n")
 }
 
 fn describe(

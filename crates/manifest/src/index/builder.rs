@@ -32,6 +32,8 @@ pub(crate) struct Builder<'a> {
     rows: u64,
     unlabelled: Option<u64>,
     unique: Option<Unique>,
+    /// Two rows are known to have the same id.
+    repeats: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -53,6 +55,7 @@ impl<'a> Builder<'a> {
             rows: 0,
             unlabelled: None,
             unique: Some(Unique::new()),
+            repeats: false,
         })
     }
 
@@ -63,6 +66,12 @@ impl<'a> Builder<'a> {
 
     pub(crate) fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Whether two rows are known to have the same id, which [`push`](Self::push) answers with
+    /// [`ManifestError::Interrupted`] and [`finish`](Self::finish) tells.
+    pub(crate) fn repeats(&self) -> bool {
+        self.repeats
     }
 
     /// Adds a row.
@@ -88,6 +97,7 @@ impl<'a> Builder<'a> {
             unique
                 .push(entry.id, &|| self.access.scratch_file())
                 .map_err(ManifestError::scratch)?;
+            self.repeats = unique.found().is_some();
         }
         self.row.clear();
         row::put(&mut self.row, entry, label);
@@ -95,6 +105,9 @@ impl<'a> Builder<'a> {
         self.block.extend_from_slice(&self.row);
         self.rows += 1;
         self.block_rows += 1;
+        if self.repeats {
+            return Err(ManifestError::Interrupted);
+        }
         if self.block_rows >= BLOCK_ROWS || self.block.len() >= BLOCK_BYTES {
             self.write_block()?;
         }

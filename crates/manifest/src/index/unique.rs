@@ -2,7 +2,8 @@
 //!
 //! Of each id 16 bytes are kept, of a BLAKE3 hash under a key of this process's own, so that nobody can choose ids
 //! that meet. They are shared out by their first byte among 256 parts; past [`IN_MEMORY`] ids the parts move to a
-//! temporary file, and at the end each part is looked through by itself. For 100,000,000 ids that is a file of
+//! temporary file, and at the end each part is looked through by itself. What moves is looked through too, so that a
+//! source that repeats itself without end is found out early. For 100,000,000 ids that is a file of
 //! 2.4 GB, and about 40 MB of memory.
 
 use std::fs::File;
@@ -28,6 +29,8 @@ pub(super) struct Unique {
     limit: usize,
     rows: u64,
     spill: Option<Spill>,
+    /// A repetition among keys that moved to the file.
+    found: Option<Duplicate>,
 }
 
 #[derive(Default)]
@@ -66,6 +69,7 @@ impl Unique {
             limit,
             rows: 0,
             spill: None,
+            found: None,
         }
     }
 
@@ -92,6 +96,11 @@ impl Unique {
         Ok(())
     }
 
+    /// A repetition that is known already; what is pushed after it need not be looked at.
+    pub(super) fn found(&self) -> Option<Duplicate> {
+        self.found
+    }
+
     fn spill(&mut self, scratch: &dyn Fn() -> io::Result<File>) -> io::Result<()> {
         let spill = match &mut self.spill {
             Some(spill) => spill,
@@ -101,6 +110,8 @@ impl Unique {
             }),
         };
         for part in &mut self.parts {
+            part.held.sort_unstable();
+            earlier(&mut self.found, &part.held);
             let bytes: &[u8] = bytemuck::cast_slice(&part.held);
             spill.file.write_all(bytes)?;
             part.spilled.push((spill.length, part.held.len()));
@@ -117,7 +128,7 @@ impl Unique {
         self,
         proceed: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> io::Result<Option<Duplicate>> {
-        let mut found: Option<Duplicate> = None;
+        let mut found = self.found;
         let mut keys = Vec::new();
         for part in self.parts {
             if proceed().is_break() {
@@ -134,14 +145,19 @@ impl Unique {
                 }
             }
             keys.sort_unstable();
-            for pair in keys.windows(2) {
-                let ([a, b, first], [c, d, second]) = (pair[0], pair[1]);
-                if (a, b) == (c, d) && found.is_none_or(|found| second < found.second) {
-                    found = Some(Duplicate { first, second });
-                }
-            }
+            earlier(&mut found, &keys);
         }
         Ok(found)
+    }
+}
+
+/// Looks for a repetition in sorted keys that is earlier than the one `found`.
+fn earlier(found: &mut Option<Duplicate>, keys: &[Key]) {
+    for pair in keys.windows(2) {
+        let ([a, b, first], [c, d, second]) = (pair[0], pair[1]);
+        if (a, b) == (c, d) && found.is_none_or(|found| second < found.second) {
+            *found = Some(Duplicate { first, second });
+        }
     }
 }
 
@@ -181,6 +197,20 @@ mod tests {
             second: 19_999,
         };
         assert_eq!(find(&ids, 512), Some(expected));
+    }
+
+    #[test]
+    fn finds_out_early_about_endless_repetition() {
+        let mut unique = Unique::with_limit(64);
+        for _ in 0..64 {
+            assert_eq!(unique.found(), None);
+            unique.push("again", &tempfile::tempfile).unwrap();
+        }
+        let expected = Duplicate {
+            first: 0,
+            second: 1,
+        };
+        assert_eq!(unique.found(), Some(expected));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `CurriculumService`: what to draw, and when.
 
-use super::{Messages, blocking, difficulty};
+use super::{Messages, blocking, difficulty, versions};
 use crate::{
     from_proto,
     published::{LoadedVersion, Published},
@@ -70,6 +70,7 @@ impl LiveExtractor {
 impl CurriculumService for Curricula {
     type GetWeightsStream = Messages<v1::GetWeightsResponse>;
     type GetDifficultyStream = Messages<v1::GetDifficultyResponse>;
+    type ExportVersionStream = Messages<v1::ExportVersionResponse>;
 
     async fn get_weights(
         &self,
@@ -77,13 +78,13 @@ impl CurriculumService for Curricula {
     ) -> Result<Response<Self::GetWeightsStream>, Status> {
         let request = request.into_inner();
         let order = from_proto::order(request.order, request.order_seed)?;
-        let pin = from_proto::version(&request.version)?;
+        let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let encoding = from_proto::encoding(request.encoding)?;
         let iteration = from_proto::iteration("iteration", request.iteration)?;
         let instance = self.instance.clone();
         let published = Arc::clone(&self.published);
         let work = move || {
-            let version = published.load_ordered(&request.curriculum, pin, order)?;
+            let version = published.load_ordered(&name, &version, order)?;
             let range = from_proto::range(request.range, version.samples())?;
             let entry = version.entry(order, iteration);
             let header = v1::WeightsHeader {
@@ -115,12 +116,12 @@ impl CurriculumService for Curricula {
     ) -> Result<Response<v1::GetScheduleResponse>, Status> {
         let request = request.into_inner();
         let order = from_proto::order(request.order, request.order_seed)?;
-        let pin = from_proto::version(&request.version)?;
+        let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let iterations = from_proto::iterations(request.iterations)?;
         let server_instance = self.instance.clone();
         let published = Arc::clone(&self.published);
         let work = move || {
-            let version = published.load(&request.curriculum, pin)?;
+            let version = published.load(&name, &version)?;
             let entries = iterations
                 .into_iter()
                 .map(|t| to_proto::entry(version.entry(order, t)));
@@ -139,11 +140,11 @@ impl CurriculumService for Curricula {
         request: Request<v1::GetDifficultyRequest>,
     ) -> Result<Response<Self::GetDifficultyStream>, Status> {
         let request = request.into_inner();
-        let pin = from_proto::version(&request.version)?;
+        let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let server_instance = self.instance.clone();
         let published = Arc::clone(&self.published);
         let work = move || {
-            let version = published.describe(&request.curriculum, pin)?;
+            let version = published.describe(&name, &version)?;
             let samples = version.summary.sample_count;
             let range = from_proto::range(request.range, samples)?;
             let header = v1::DifficultyHeader {
@@ -174,17 +175,14 @@ impl CurriculumService for Curricula {
         &self,
         request: Request<v1::GetCurriculumRequest>,
     ) -> Result<Response<v1::GetCurriculumResponse>, Status> {
-        let v1::GetCurriculumRequest {
-            curriculum,
-            version,
-        } = request.into_inner();
-        let pin = from_proto::version(&version)?;
+        let request = request.into_inner();
+        let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let published = Arc::clone(&self.published);
         let extractor = to_proto::extractor(&self.extractor);
         let work = move || {
-            let (versions, id) = published.find(&curriculum, pin)?;
+            let (record, id) = published.find(&name, &version)?;
             Ok(v1::GetCurriculumResponse {
-                curriculum: Some(to_proto::curriculum(curriculum, &versions)),
+                curriculum: Some(to_proto::curriculum(name, record)),
                 version: published.store().version(id)?.map(to_proto::version),
                 extractor: Some(extractor),
             })
@@ -200,12 +198,25 @@ impl CurriculumService for Curricula {
         let work = move || {
             let curricula = published.store().curricula()?.into_iter();
             Ok(curricula
-                .map(|(name, record)| to_proto::curriculum(name, &record.versions))
+                .map(|(name, record)| to_proto::curriculum(name, record))
                 .collect())
         };
         Ok(Response::new(v1::ListCurriculaResponse {
             curricula: blocking(work).await?,
         }))
+    }
+
+    async fn export_version(
+        &self,
+        request: Request<v1::ExportVersionRequest>,
+    ) -> Result<Response<Self::ExportVersionStream>, Status> {
+        let request = request.into_inner();
+        let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
+        let published = Arc::clone(&self.published);
+        let store = Arc::clone(published.store());
+        let work = move || Ok(published.find(&name, &version)?.1);
+        let id = blocking(work).await?;
+        Ok(Response::new(versions::export(store, id)))
     }
 }
 

@@ -1,10 +1,10 @@
 //! `IngestService`: build a version and watch it being built.
 
-use super::{Messages, blocking, push};
-use crate::{from_proto, to_proto};
+use super::{Messages, blocking, push, versions};
+use crate::{error::ServiceError, from_proto, to_proto};
 use curriculum_pipeline::Pipeline;
 use curriculum_proto::v1::{self, ingest_service_server::IngestService};
-use curriculum_store::push::Pushes;
+use curriculum_store::{Digest, Reference, Store, StoreError, push::Pushes};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_stream::{StreamExt, wrappers::WatchStream};
@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(crate) struct Ingest {
+    store: Arc<Store>,
     pipeline: Arc<Pipeline>,
     pushes: Arc<Pushes>,
     /// True once the server stops: pushes that are under way end then.
@@ -22,11 +23,13 @@ pub(crate) struct Ingest {
 
 impl Ingest {
     pub(crate) fn new(
+        store: Arc<Store>,
         pipeline: Arc<Pipeline>,
         pushes: Arc<Pushes>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         Self {
+            store,
             pipeline,
             pushes,
             stopping,
@@ -42,9 +45,17 @@ impl IngestService for Ingest {
         &self,
         request: Request<v1::SubmitJobRequest>,
     ) -> Result<Response<v1::SubmitJobResponse>, Status> {
-        let request = from_proto::submission(request.into_inner())?;
+        let request = request.into_inner();
+        let (store, pushes) = (Arc::clone(&self.store), Arc::clone(&self.pushes));
         let pipeline = Arc::clone(&self.pipeline);
-        let submitted = blocking(move || Ok(pipeline.submit(&request)?)).await?;
+        let work = move || {
+            let pushed = |name: &str| pushes.manifest(name);
+            let resolve =
+                |name: &str, version: &Reference| resolve(&store, "extend", name, version);
+            let request = from_proto::submission(request, pushed, resolve)?;
+            Ok(pipeline.submit(&request)?)
+        };
+        let submitted = blocking(work).await?;
         let job = Some(to_proto::job(submitted.job));
         Ok(Response::new(v1::SubmitJobResponse {
             job,
@@ -139,4 +150,77 @@ impl IngestService for Ingest {
         let state = push::state(Arc::clone(&self.pushes), name).await?;
         Ok(Response::new(state))
     }
+
+    async fn promote_version(
+        &self,
+        request: Request<v1::PromoteVersionRequest>,
+    ) -> Result<Response<v1::PromoteVersionResponse>, Status> {
+        let request = request.into_inner();
+        let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
+        let store = Arc::clone(&self.store);
+        let work = move || {
+            let id = store.resolve(&name, &version)?;
+            store.promote(&name, &request.alias, id)?;
+            store.flush()?;
+            Ok(v1::PromoteVersionResponse {
+                version: id.to_string(),
+            })
+        };
+        Ok(Response::new(blocking(work).await?))
+    }
+
+    async fn roll_back_alias(
+        &self,
+        request: Request<v1::RollBackAliasRequest>,
+    ) -> Result<Response<v1::RollBackAliasResponse>, Status> {
+        let v1::RollBackAliasRequest { curriculum, alias } = request.into_inner();
+        let store = Arc::clone(&self.store);
+        let work = move || {
+            let version = store.roll_back(&curriculum, &alias)?.to_string();
+            store.flush()?;
+            Ok(v1::RollBackAliasResponse { version })
+        };
+        Ok(Response::new(blocking(work).await?))
+    }
+
+    async fn delete_version(
+        &self,
+        request: Request<v1::DeleteVersionRequest>,
+    ) -> Result<Response<v1::DeleteVersionResponse>, Status> {
+        let v1::DeleteVersionRequest {
+            curriculum,
+            version,
+        } = request.into_inner();
+        let version = from_proto::digest("version", &version)?;
+        let store = Arc::clone(&self.store);
+        let work = move || {
+            store.delete_version(&curriculum, version)?;
+            Ok(store.flush()?)
+        };
+        blocking(work).await?;
+        Ok(Response::new(v1::DeleteVersionResponse {}))
+    }
+
+    async fn import_version(
+        &self,
+        request: Request<Streaming<v1::ImportVersionRequest>>,
+    ) -> Result<Response<v1::ImportVersionResponse>, Status> {
+        let version = versions::import(Arc::clone(&self.store), request.into_inner()).await?;
+        Ok(Response::new(v1::ImportVersionResponse {
+            version: version.to_string(),
+        }))
+    }
+}
+
+/// A version of a curriculum that a field names.
+fn resolve(
+    store: &Store,
+    field: &'static str,
+    name: &str,
+    version: &Reference,
+) -> Result<Digest, ServiceError> {
+    store.resolve(name, version).map_err(|error| match error {
+        StoreError::NotFound(what) => ServiceError::invalid(field, format!("there is no {what}")),
+        other => other.into(),
+    })
 }

@@ -40,6 +40,8 @@ use crate::source::Kind;
 
 /// Rows read at a time.
 const BATCH: usize = 4096;
+/// The most rows for a byte of images or vectors, far above what compression makes of any that differ.
+const MAX_ROWS_PER_BYTE: u64 = 1024;
 /// The most numbers of a vector.
 const MAX_DIMENSION: u64 = 1 << 20;
 
@@ -209,6 +211,9 @@ impl Table<'_> {
         let rows = u32::try_from(rows).map_err(too_many)?;
         let number = u32::try_from(group).map_err(|_| self.bad("too many row groups"))?;
         let mut columns = self.open(group)?;
+        if columns.all().next().is_none() {
+            self.check_claim(group, rows)?;
+        }
         let mut start = 0;
         while start < rows {
             let count = BATCH.min((rows - start) as usize);
@@ -225,6 +230,23 @@ impl Table<'_> {
             start += count as u32;
         }
         Ok(())
+    }
+
+    /// Refuses a number of rows that nothing was read to confirm, and that no such file can hold.
+    fn check_claim(&self, group: usize, rows: u32) -> Result<(), ManifestError> {
+        let (Content::Image { bytes: leaf, .. } | Content::Vector(leaf)) = self.plan.content else {
+            return Ok(());
+        };
+        let claimed = self
+            .metadata
+            .row_group(group)
+            .column(leaf)
+            .compressed_size();
+        let bytes = u64::try_from(claimed).unwrap_or(0).min(self.object.len());
+        match u64::from(rows) <= bytes.saturating_mul(MAX_ROWS_PER_BYTE) {
+            true => Ok(()),
+            false => Err(self.bad(&format!("row group {group}: {rows} rows in {bytes} bytes"))),
+        }
     }
 
     /// Adds the row `at` of the batch, the row `row` of its group.

@@ -1,0 +1,193 @@
+//! Samples of this machine on their way to a server.
+//!
+//! A push goes on where the server says it stands, so a connection that breaks, or a command that is
+//! killed and run again, sends nothing twice but what was not durable yet.
+
+mod batches;
+
+use crate::{
+    backoff::Backoff,
+    client::ServerArgs,
+    exit::{BadInput, Unreachable},
+    progress::{Display, Progress},
+    watch::{is_passing, text},
+};
+use batches::Batches;
+use curriculum_manifest::{Kind, Manifest};
+use curriculum_proto::v1::{
+    self, push_features_request::Part as FeaturesPart, push_images_request::Part as ImagesPart,
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tonic::{Code, Status};
+
+/// Messages that wait for the server.
+const WAITING: usize = 2;
+
+/// Between two looks at what was sent.
+const TICK: Duration = Duration::from_millis(250);
+
+/// A push from a manifest of this machine.
+pub(crate) struct Pusher {
+    pub(crate) server: ServerArgs,
+    pub(crate) name: String,
+    pub(crate) manifest: Arc<Manifest>,
+}
+
+/// A part of a push, of either kind.
+pub(crate) enum Message {
+    Header(v1::PushHeader),
+    Rows(v1::FeatureRows),
+    Images(v1::ImageSamples),
+    End(v1::PushEnd),
+}
+
+impl Pusher {
+    /// Sends what the server does not have, and finishes the push.
+    ///
+    /// # Errors
+    /// [`BadInput`] when a sample cannot be read, or the push holds others; [`Unreachable`] when the
+    /// server stays away; or the server's status.
+    pub(crate) async fn run(&self, mut backoff: Backoff) -> anyhow::Result<v1::PushResponse> {
+        let mut display = Display::new();
+        loop {
+            let before = Instant::now();
+            let error = match self.go_on(&mut display, &mut backoff).await {
+                Ok(state) => {
+                    display.finish();
+                    return Ok(state);
+                }
+                Err(error) if is_passing(&error) => error,
+                Err(error) => return Err(error),
+            };
+            let cause = text(&error);
+            let Some(pause) = backoff.pause() else {
+                let server = self.server.server.clone();
+                return Err(Unreachable { server, cause }.into());
+            };
+            display.note(&format!(
+                "connection lost after {:.1} s, trying again: {cause}",
+                before.elapsed().as_secs_f64()
+            ));
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// One connection.
+    async fn go_on(
+        &self,
+        display: &mut Display,
+        backoff: &mut Backoff,
+    ) -> anyhow::Result<v1::PushResponse> {
+        let mut client = self.server.ingest().await?;
+        let request = v1::GetPushRequest {
+            push: self.name.clone(),
+        };
+        let known = match client.get_push(request).await {
+            Ok(state) => state.into_inner(),
+            Err(status) if status.code() == Code::NotFound => v1::PushResponse::default(),
+            Err(status) => return Err(status.into()),
+        };
+        backoff.heard();
+        self.check(&known)?;
+        if known.complete {
+            return Ok(known);
+        }
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let sent = Arc::new(AtomicU64::new(known.samples));
+        let batches = Batches {
+            push: self.name.clone(),
+            manifest: Arc::clone(&self.manifest),
+            next: known.samples,
+            sent: Arc::clone(&sent),
+        };
+        let reading = tokio::task::spawn_blocking(move || batches.send(&sender));
+        let messages = ReceiverStream::new(receiver);
+        let answer = async {
+            match self.manifest.kind() {
+                Kind::Features { .. } => client.push_features(messages.map(features)).await,
+                Kind::Images | Kind::Assignments => client.push_images(messages.map(images)).await,
+            }
+        };
+        let answer = self.watched(display, &sent, known.samples, answer).await;
+        // A sample that cannot be read ends the stream early: that is the cause, if there is one.
+        reading.await??;
+        Ok(answer?.into_inner())
+    }
+
+    async fn watched<T>(
+        &self,
+        display: &mut Display,
+        sent: &AtomicU64,
+        before: u64,
+        answer: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Status> {
+        let mut answer = std::pin::pin!(answer);
+        let started = Instant::now();
+        loop {
+            let done = sent.load(Ordering::Relaxed);
+            display.show(&Progress {
+                stage: "push",
+                activity: "sending samples",
+                done,
+                total: self.manifest.len(),
+                rate: (done - before) as f64 / started.elapsed().as_secs_f64().max(1e-9),
+            });
+            tokio::select! {
+                answer = &mut answer => return answer,
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
+    /// Whether what the server has is the beginning of what is here.
+    fn check(&self, known: &v1::PushResponse) -> anyhow::Result<()> {
+        let other = |reason: String| {
+            let name = &self.name;
+            Err(BadInput(format!(
+                "push `{name}` on the server holds other samples: {reason}; choose another --id"
+            ))
+            .into())
+        };
+        let here = self.manifest.len();
+        if known.samples > here || (known.complete && known.samples != here) {
+            return other(format!("it has {}, here are {here}", known.samples));
+        }
+        let Some(last) = known.samples.checked_sub(1) else {
+            return Ok(());
+        };
+        let samples = self.manifest.samples(last..known.samples);
+        let samples = samples.map_err(|error| BadInput(error.to_string()))?;
+        match samples.first() {
+            Some(sample) if *sample.id == *known.last_id => Ok(()),
+            _ => other(format!("its sample {last} is `{}`", known.last_id)),
+        }
+    }
+}
+
+fn features(message: Message) -> v1::PushFeaturesRequest {
+    let part = match message {
+        Message::Header(header) => Some(FeaturesPart::Header(header)),
+        Message::Rows(rows) => Some(FeaturesPart::Rows(rows)),
+        Message::End(end) => Some(FeaturesPart::End(end)),
+        Message::Images(_) => None,
+    };
+    v1::PushFeaturesRequest { part }
+}
+
+fn images(message: Message) -> v1::PushImagesRequest {
+    let part = match message {
+        Message::Header(header) => Some(ImagesPart::Header(header)),
+        Message::Images(samples) => Some(ImagesPart::Samples(samples)),
+        Message::End(end) => Some(ImagesPart::End(end)),
+        Message::Rows(_) => None,
+    };
+    v1::PushImagesRequest { part }
+}

@@ -13,8 +13,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-const ACCESS_KEY: &str = "AKEXAMPLE";
-const SECRET_KEY: &str = "a-secret-of-the-tests";
+/// The only user that the server knows.
+pub const ACCESS_KEY: &str = "AKEXAMPLE";
+/// Of that user.
+pub const SECRET_KEY: &str = "a-secret-of-the-tests";
 
 /// The server, until it is dropped.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 #[path = "places/s3.rs"]
-#[expect(unreachable_pub, reason = "other tests use it from elsewhere")]
 mod s3;
 
 use std::fs;

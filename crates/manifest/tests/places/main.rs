@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
 mod s3;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod web;

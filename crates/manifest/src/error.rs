@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::access::AccessError;
+use crate::place::redacted;
 
 /// Why a source gave no manifest. `place` is a path or a URL, without what may be secret in it.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum ManifestError {
         place: String,
     },
     /// Braces that do not expand, or to more names than any dataset has.
-    #[error("{text}: {reason}")]
+    #[error("{}: {reason}", redacted(text))]
     BadPattern {
         /// The text with the braces.
         text: String,
@@ -221,7 +222,10 @@ pub enum ManifestError {
         limit: u64,
     },
     /// A row points at a file that does not have the extension of an image.
-    #[error("{place}: line {line}: `{file}` does not have the extension of an image")]
+    #[error(
+        "{place}: line {line}: `{}` does not have the extension of an image",
+        redacted(file)
+    )]
     UnsupportedExtension {
         /// The file of rows.
         place: String,

@@ -6,8 +6,9 @@ use blake3::{Hash, Hasher};
 
 use crate::access::{AccessError, Question, Stamp};
 use crate::error::ReadError;
+use crate::index::Spot;
 use crate::manifest::Manifest;
-use crate::reader::Spotted;
+use crate::place::{Place, Remote};
 use crate::sample::Sample;
 
 impl Manifest {
@@ -39,28 +40,77 @@ impl Manifest {
     }
 
     fn known(&self, sample: &Sample) -> Known {
-        let Some(spotted) = self.spotted(sample) else {
+        let Some((part, stamp)) = self.part(sample) else {
             return Known::Local;
         };
-        let stamp = match spotted.is_listed_file {
-            true => self.files.get(sample.file).map(|file| file.stamp.clone()),
-            false => sample.stamp.clone(),
-        };
         match stamp.filter(|stamp| stamp.etag.is_some()) {
-            Some(stamp) => Known::Said(spotted, stamp),
-            None => match self.access.ask(&spotted.remote) {
-                Ok(question) => Known::Asked(spotted, question),
+            Some(stamp) => Known::Said(part, stamp),
+            None => match self.access.ask(&part.remote) {
+                Ok(question) => Known::Asked(part, question),
                 Err(error) => Known::Failed(error),
             },
         }
     }
+
+    /// The remote object that holds the sample, and what the listing said of it.
+    fn part(&self, sample: &Sample) -> Option<(Part, Option<Stamp>)> {
+        let file = self.files.get(sample.file)?;
+        let (place, stamp, which) = match sample.spot {
+            Spot::Id | Spot::Path(_) => (
+                sample.place(&file.base()).ok()?,
+                sample.stamp.clone(),
+                Which::All,
+            ),
+            Spot::Range { offset, length, .. } => {
+                let place = sample.place(&file.base()).ok()?;
+                (place, sample.stamp.clone(), Which::Bytes(offset, length))
+            }
+            Spot::Member { offset, length } => (
+                file.place.clone(),
+                Some(file.stamp.clone()),
+                Which::Bytes(offset, length),
+            ),
+            Spot::Spooled { offset, length } => (
+                file.place.clone(),
+                Some(file.stamp.clone()),
+                Which::Unpacked(offset, length),
+            ),
+            Spot::Row { group, row } => (
+                file.place.clone(),
+                Some(file.stamp.clone()),
+                Which::Row(group, row),
+            ),
+            // The listing gave the bytes themselves.
+            Spot::Assigned(_) => return None,
+        };
+        match place {
+            Place::Remote(remote) => Some((Part { remote, which }, stamp)),
+            Place::Local(_) => None,
+        }
+    }
+}
+
+/// Which part of which object a sample is.
+struct Part {
+    remote: Remote,
+    which: Which,
+}
+
+enum Which {
+    All,
+    /// Offset and length.
+    Bytes(u64, u64),
+    /// The same, of what is unpacked from all files that list samples.
+    Unpacked(u64, u64),
+    /// Row group and row.
+    Row(u32, u32),
 }
 
 /// What is known of a sample's object so far.
 enum Known {
     Local,
-    Said(Spotted, Stamp),
-    Asked(Spotted, Question),
+    Said(Part, Stamp),
+    Asked(Part, Question),
     Failed(AccessError),
 }
 
@@ -68,32 +118,33 @@ impl Known {
     fn digest(self, stop: &AtomicBool) -> Result<Option<Hash>, AccessError> {
         match self {
             Self::Local => Ok(None),
-            Self::Said(spotted, stamp) => Ok(digest(&spotted, &stamp)),
-            Self::Asked(spotted, question) => Ok(digest(&spotted, &question.wait(stop)?)),
+            Self::Said(part, stamp) => Ok(digest(&part, &stamp)),
+            Self::Asked(part, question) => Ok(digest(&part, &question.wait(stop)?)),
             Self::Failed(error) => Err(error),
         }
     }
 }
 
 /// `None` for a weak etag, which does not promise equal bytes.
-fn digest(spotted: &Spotted, stamp: &Stamp) -> Option<Hash> {
+fn digest(part: &Part, stamp: &Stamp) -> Option<Hash> {
     let etag = stamp
         .etag
         .as_deref()
         .filter(|etag| !etag.starts_with("W/"))?;
     let mut hasher = Hasher::new_derive_key("curriculum-manifest etag 1");
-    for text in [&*spotted.remote.to_string(), etag] {
+    for text in [&*part.remote.to_string(), etag] {
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     }
-    let range = spotted.range.as_ref().map(|range| (range.start, range.end));
-    for number in [
-        stamp.size,
-        range.map(|(start, _)| start),
-        range.map(|(_, end)| end),
-    ] {
-        hasher.update(&[u8::from(number.is_some())]);
-        hasher.update(&number.unwrap_or(0).to_le_bytes());
+    let (tag, first, second) = match part.which {
+        Which::All => (0, 0, 0),
+        Which::Bytes(offset, length) => (1, offset, length),
+        Which::Unpacked(offset, length) => (2, offset, length),
+        Which::Row(group, row) => (3, group.into(), row.into()),
+    };
+    hasher.update(&[tag, u8::from(stamp.size.is_some())]);
+    for number in [stamp.size.unwrap_or(0), first, second] {
+        hasher.update(&number.to_le_bytes());
     }
     Some(hasher.finalize())
 }
@@ -153,15 +204,9 @@ mod tests {
 
     #[test]
     fn depend_on_etag_and_size_and_not_on_weak_ones() {
-        let remote = |text: &str| match crate::place::Place::parse(text) {
-            Ok(crate::place::Place::Remote(remote)) => remote,
+        let part = |which| match Place::parse("s3://b/x") {
+            Ok(Place::Remote(remote)) => Part { remote, which },
             other => panic!("{other:?}"),
-        };
-        let spotted = |range| Spotted {
-            remote: remote("s3://b/x"),
-            range,
-            etag: None,
-            is_listed_file: false,
         };
         let stamp = |etag: &str, size| Stamp {
             size: Some(size),
@@ -169,17 +214,19 @@ mod tests {
             etag: Some(etag.to_owned()),
         };
         let all = [
-            digest(&spotted(None), &stamp("a", 1)),
-            digest(&spotted(None), &stamp("b", 1)),
-            digest(&spotted(None), &stamp("a", 2)),
-            digest(&spotted(Some(0..1)), &stamp("a", 2)),
-            digest(&spotted(Some(0..2)), &stamp("a", 2)),
+            digest(&part(Which::All), &stamp("a", 1)),
+            digest(&part(Which::All), &stamp("b", 1)),
+            digest(&part(Which::All), &stamp("a", 2)),
+            digest(&part(Which::Bytes(0, 1)), &stamp("a", 2)),
+            digest(&part(Which::Bytes(0, 2)), &stamp("a", 2)),
+            digest(&part(Which::Unpacked(0, 2)), &stamp("a", 2)),
+            digest(&part(Which::Row(0, 2)), &stamp("a", 2)),
         ];
         for (i, a) in all.iter().enumerate() {
             assert!(a.is_some() && !all[i + 1..].contains(a));
         }
-        assert_eq!(digest(&spotted(None), &stamp("W/a", 1)), None);
-        assert_eq!(digest(&spotted(None), &Stamp::default()), None);
+        assert_eq!(digest(&part(Which::All), &stamp("W/a", 1)), None);
+        assert_eq!(digest(&part(Which::All), &Stamp::default()), None);
         assert_eq!(etags(&server("W/\"v1\"", b"1")), vec![None; 100]);
     }
 

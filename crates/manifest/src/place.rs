@@ -111,6 +111,7 @@ impl Place {
     }
 
     /// Text that [`parse`](Self::parse) gives this back for. May hold a secret: for storage, never for a message.
+    #[cfg(test)]
     pub(crate) fn to_text(&self) -> String {
         match self {
             Self::Local(path) => path.to_string_lossy().into_owned(),

@@ -150,7 +150,6 @@ impl Manifest {
                 remote,
                 range,
                 etag,
-                is_listed_file: matches!(sample.spot, Spot::Member { .. }),
             }),
             Place::Local(_) => None,
         }

@@ -137,7 +137,7 @@ impl Access {
         }
     }
 
-    /// The bytes at `place`, or those of the range, at most [`AccessOptions::max_sample_bytes`].
+    #[cfg(test)]
     pub(crate) fn read(
         &self,
         place: &Place,
@@ -146,7 +146,8 @@ impl Access {
         self.read_same(place, range, None)
     }
 
-    /// As [`read`](Self::read), of an object that still has the etag; files have none.
+    /// The bytes at `place`, or those of the range, at most [`AccessOptions::max_sample_bytes`]. With an etag, the
+    /// object must still have it; files have none.
     pub(crate) fn read_same(
         &self,
         place: &Place,

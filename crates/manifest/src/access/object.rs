@@ -10,9 +10,6 @@ use super::remote::{Download, Net, Wanted};
 use super::stamp::Stamp;
 use crate::place::{Place, Remote};
 
-/// What a reader passes over by reading; farther ahead it asks anew.
-const READ_OVER_BYTES: u64 = 4 << 20;
-
 /// An open file, or an object whose state is known. Reads name their offset, so threads share it without a lock, and
 /// what was opened is what is read: a local file replaced under its name goes on giving its old bytes, and an object
 /// that was replaced is an error.
@@ -126,25 +123,6 @@ pub(crate) struct Sequential {
     offset: u64,
     /// Begun at the first read.
     download: Option<Download>,
-}
-
-impl Sequential {
-    /// Where the next read begins.
-    pub(crate) fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// Passes over `bytes` bytes, which need not be there.
-    pub(crate) fn skip(&mut self, bytes: u64) -> io::Result<()> {
-        if self.download.is_some() && bytes <= READ_OVER_BYTES {
-            let skipped = io::copy(&mut self.by_ref().take(bytes), &mut io::sink())?;
-            self.offset += bytes - skipped;
-        } else {
-            self.download = None;
-            self.offset = self.offset.saturating_add(bytes);
-        }
-        Ok(())
-    }
 }
 
 impl Read for Sequential {

@@ -22,8 +22,11 @@ const MAX_LOOKS: usize = 1 << 16;
 pub(super) fn detect(folder: &Place, access: &Access) -> Result<Format, ManifestError> {
     let mut survey = Survey::default();
     match folder {
-        Place::Local(root) => survey.local(root)?,
-        Place::Remote(_) => access.list(folder, &mut |listed| survey.see(listed.relative))?,
+        Place::Local(root) => survey.local(root, access)?,
+        Place::Remote(_) => access.list(folder, &mut |listed| match survey.looks > MAX_LOOKS {
+            true => ControlFlow::Break(()),
+            false => survey.see(listed.relative),
+        })?,
     }
     Ok(survey.format())
 }
@@ -140,13 +143,16 @@ impl Survey {
         }
     }
 
-    fn local(&mut self, root: &Path) -> Result<(), ManifestError> {
+    fn local(&mut self, root: &Path, access: &Access) -> Result<(), ManifestError> {
         let mut folders = Vec::new();
         for entry in fs::read_dir(root).map_err(io(root))? {
             let entry = entry.map_err(io(root))?;
             if is_folder(&entry)? {
                 self.has_folder = true;
-                folders.push(entry.path());
+                // A link may lead where nothing may be read; the listing reports it.
+                if access.check_local(&entry.path()).is_ok() {
+                    folders.push(entry.path());
+                }
             } else if self.see(&entry.file_name().to_string_lossy()).is_break() {
                 return Ok(());
             }

@@ -23,10 +23,7 @@ pub(super) struct Group {
 enum State {
     UnderWay(Ahead),
     /// With what they take up of the budget.
-    Here(
-        Vec<u8>,
-        #[expect(dead_code, reason = "held, for the budget")] Share,
-    ),
+    Here(Vec<u8>, Share),
     Failed,
 }
 

@@ -27,8 +27,6 @@ pub(crate) struct Spotted {
     /// All of the object where it is `None`.
     pub(crate) range: Option<Range<u64>>,
     pub(crate) etag: Option<String>,
-    /// The object is one of the files that list the samples.
-    pub(crate) is_listed_file: bool,
 }
 
 /// One sample's part of a fetch.
@@ -101,7 +99,6 @@ impl<'a> Window<'a> {
             remote,
             range,
             etag,
-            ..
         } = self.manifest.spotted(&sample)?;
         let access = &self.manifest.access;
         let ahead = access.ahead(&remote, range.clone(), etag.as_deref(), &self.budget);

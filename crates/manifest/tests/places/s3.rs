@@ -1,6 +1,8 @@
 //! A real S3-compatible server in this process: `s3s` speaks the protocol, signatures included, `s3s-fs` keeps
 //! objects as files. Also used by the end-to-end tests.
 
+#![allow(unreachable_pub, reason = "public in the harness that shares the file")]
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,8 +15,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-const ACCESS_KEY: &str = "AKEXAMPLE";
-const SECRET_KEY: &str = "a-secret-of-the-tests";
+/// The only user that the server knows.
+pub const ACCESS_KEY: &str = "AKEXAMPLE";
+/// Of that user.
+pub const SECRET_KEY: &str = "a-secret-of-the-tests";
 
 /// The server, until it is dropped.
 #[derive(Debug)]
@@ -88,6 +92,7 @@ impl S3 {
     }
 
     /// Copies a file, or a folder with all that is in it.
+    #[allow(dead_code, reason = "not every test that shares the file copies folders")]
     pub fn put_all(&self, bucket: &str, key: &str, from: &Path) {
         if from.is_dir() {
             for entry in fs::read_dir(from).unwrap() {

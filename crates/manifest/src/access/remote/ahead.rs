@@ -27,11 +27,14 @@ pub(crate) struct Budget {
 /// What a fetch holds of the budget, until it is dropped.
 pub(crate) type Share = Option<OwnedSemaphorePermit>;
 
+/// Bytes, with their share of the budget.
+pub(crate) type Fetched = Result<(Vec<u8>, Share), AccessError>;
+
 /// A fetch that was begun.
 #[derive(Debug)]
 pub(crate) struct Ahead {
     remote: Remote,
-    task: Option<JoinHandle<Result<(Vec<u8>, Share), AccessError>>>,
+    task: Option<JoinHandle<Fetched>>,
     urgent: Arc<Notify>,
 }
 
@@ -84,7 +87,7 @@ impl Ahead {
     }
 
     /// Waits for the bytes, ahead of those that nobody waits for; or until `stop` is set.
-    pub(crate) fn wait(mut self, stop: &AtomicBool) -> Result<(Vec<u8>, Share), AccessError> {
+    pub(crate) fn wait(mut self, stop: &AtomicBool) -> Fetched {
         self.urgent.notify_one();
         let Some(task) = &mut self.task else {
             return Ok((Vec::new(), None));

@@ -231,3 +231,38 @@ fn no_role(error: HttpError) -> HttpError {
 fn final_error(refusal: Refusal) -> HttpError {
     HttpError::new(HttpErrorKind::Unknown, refusal)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metadata_service_that_is_not_there_is_asked_once() {
+        for kind in [HttpErrorKind::Connect, HttpErrorKind::Timeout] {
+            let error = no_role(HttpError::new(kind, std::io::Error::other("refused")));
+            // The store's client asks again after errors of every other kind.
+            assert_eq!(error.kind(), HttpErrorKind::Unknown);
+            assert!(error.to_string().contains("credentials"), "{error}");
+        }
+    }
+
+    #[test]
+    fn knows_where_clouds_keep_credentials() {
+        for host in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "[fd00:ec2::23]",
+            "metadata.google.internal",
+        ] {
+            assert!(is_metadata(host), "{host}");
+        }
+        for host in [
+            "s3.amazonaws.com",
+            "127.0.0.1",
+            "metadata.example.org",
+            "[::1]",
+        ] {
+            assert!(!is_metadata(host), "{host}");
+        }
+    }
+}

@@ -165,19 +165,12 @@ fn reads_a_large_object_from_front_to_back() {
         .unwrap();
     assert!(read == bytes);
 
-    let mut reader = object.reader(1000);
-    let mut at = 1000;
-    let mut four = [0; 4];
-    for skip in [0, 96, 5_000_000, 1 << 10, 9_000_000] {
-        reader.skip(skip).unwrap();
-        at += skip as usize;
-        assert_eq!(reader.offset(), at as u64);
-        reader.read_exact(&mut four).unwrap();
-        assert_eq!(four, bytes[at..at + 4]);
-        at += 4;
+    for offset in [1_000, 15_000_000, bytes.len()] {
+        let mut read = Vec::new();
+        let mut reader = object.reader(offset as u64);
+        reader.read_to_end(&mut read).unwrap();
+        assert!(read == bytes[offset..]);
     }
-    reader.skip(u64::MAX).unwrap();
-    assert_eq!(reader.read(&mut four).unwrap(), 0);
 }
 
 #[test]

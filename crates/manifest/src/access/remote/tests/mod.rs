@@ -2,6 +2,7 @@
 
 mod buckets;
 mod servers;
+mod vendors;
 
 use std::time::Duration;
 

@@ -8,6 +8,9 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+/// Samples that may be ahead of those at work.
+const AHEAD: usize = 4096;
+
 /// The samples of a job whose content has no features, each content once.
 ///
 /// It looks at one chunk of samples at a time, so its memory is that of a chunk and of the samples at
@@ -96,10 +99,14 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// The same samples, for whoever fetches them ahead of their turn.
+    /// The same samples, for whoever fetches them ahead of their turn: `None` when enough are ahead,
+    /// and more again later. Among local samples a reader would look for a remote one to the end.
     pub(super) fn ahead(&self) -> impl Iterator<Item = u64> + Send {
         std::iter::from_fn(|| {
             let mut state = self.state();
+            if state.announced.len() >= AHEAD {
+                return None;
+            }
             // An error comes up again in their turn.
             state.look_ahead(&self.samples).ok()?;
             let next = state.to_do.pop_front()?;

@@ -332,13 +332,13 @@ impl ReadError {
                 AccessError::NotFound { .. } => ReadErrorKind::NotFound,
                 AccessError::NotAFile { .. } => ReadErrorKind::NotAFile,
                 AccessError::TooLarge { .. } => ReadErrorKind::TooLarge,
-                AccessError::Malformed { .. }
-                | AccessError::Refused { .. }
-                | AccessError::Changed { .. }
-                | AccessError::Denied { .. }
+                AccessError::Changed { .. }
                 | AccessError::Remote { .. }
                 | AccessError::TimedOut { .. }
-                | AccessError::Interrupted { .. }
+                | AccessError::Interrupted { .. } => ReadErrorKind::Unavailable,
+                AccessError::Malformed { .. }
+                | AccessError::Refused { .. }
+                | AccessError::Denied { .. }
                 | AccessError::Io { .. } => ReadErrorKind::Io,
             },
         }
@@ -360,6 +360,9 @@ pub enum ReadErrorKind {
     Malformed,
     /// The operating system or the store refused, or the file ended early.
     Io,
+    /// The bytes were not to be had this time, which says nothing of the sample: the store failed or was too slow,
+    /// the object is being replaced, or the read was interrupted.
+    Unavailable,
 }
 
 impl ReadErrorKind {
@@ -373,6 +376,7 @@ impl ReadErrorKind {
             Self::TooLarge => "too-large",
             Self::Malformed => "malformed",
             Self::Io => "io",
+            Self::Unavailable => "unavailable",
         }
     }
 }

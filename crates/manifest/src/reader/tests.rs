@@ -258,7 +258,9 @@ fn a_waiting_thread_stops_when_told() {
         stop.store(true, Ordering::SeqCst);
         for waiting in waiting {
             let (number, read): (u64, Result<Vec<u8>, ReadError>) = waiting.join().unwrap();
-            let error = read.unwrap_err().to_string();
+            let error = read.unwrap_err();
+            assert_eq!(error.kind(), ReadErrorKind::Unavailable);
+            let error = error.to_string();
             assert!(
                 error.contains(&format!("x/{number}.png: interrupted")),
                 "{error}"

@@ -92,7 +92,10 @@ impl S3 {
     }
 
     /// Copies a file, or a folder with all that is in it.
-    #[allow(dead_code, reason = "not every test that shares the file copies folders")]
+    #[allow(
+        dead_code,
+        reason = "not every test that shares the file copies folders"
+    )]
     pub fn put_all(&self, bucket: &str, key: &str, from: &Path) {
         if from.is_dir() {
             for entry in fs::read_dir(from).unwrap() {

@@ -8,7 +8,7 @@
 
 use super::{Context, StageError};
 use crate::{CommitPoint, SampleError, request::version_id, tolerance::Tolerance};
-use curriculum_manifest::{ContentDigest, Manifest, ReadError, Sample};
+use curriculum_manifest::{ContentDigest, Manifest, ReadError, ReadErrorKind, Sample};
 use curriculum_store::{
     Digest, Identity, ReadFailure, SAMPLES_PER_CHUNK, SampleRecord, Store, StoreError,
 };
@@ -179,7 +179,11 @@ impl Reading<'_> {
         for (position, sample) in samples.iter().enumerate() {
             let etag = etags.next();
             let kept = kept.get(position).filter(|kept| kept.failure.is_none());
-            let record = kept.cloned().or_else(|| by_etag(sample, etag?));
+            let record = match (kept, etag) {
+                (Some(kept), _) => Some(kept.clone()),
+                (None, Some(etag)) => by_etag(sample, etag)?,
+                (None, None) => None,
+            };
             if record.is_none() {
                 unread.push((position, range.start + position as u64));
             }
@@ -201,9 +205,12 @@ impl Reading<'_> {
         let reader = self.manifest.reader(Box::new(ahead));
         let read = |(position, index): &(usize, u64)| {
             super::check(self.interrupt)?;
-            let hash = match reader.read(*index) {
+            let hash = match reader.read_unless(*index, self.interrupt) {
                 Ok(bytes) => Ok(Digest::from(*blake3::hash(&bytes).as_bytes())),
-                Err(error) => Err(failure(&error)),
+                Err(error) => {
+                    super::check(self.interrupt)?;
+                    Err(failure(&error)?)
+                }
             };
             Ok((*position, hash))
         };
@@ -221,23 +228,31 @@ fn bare(sample: &Sample) -> SampleRecord {
 }
 
 /// A sample whose etag stands for its bytes; `None` when there is none, as for files.
-fn by_etag(sample: &Sample, etag: Result<Option<blake3::Hash>, ReadError>) -> Option<SampleRecord> {
+fn by_etag(
+    sample: &Sample,
+    etag: Result<Option<blake3::Hash>, ReadError>,
+) -> Result<Option<SampleRecord>, StageError> {
     let (digest, failure) = match etag {
-        Ok(hash) => (Some(Digest::from(*hash?.as_bytes())), None),
-        Err(error) => (None, Some(failure(&error))),
+        Ok(None) => return Ok(None),
+        Ok(Some(hash)) => (Some(Digest::from(*hash.as_bytes())), None),
+        Err(error) => (None, Some(failure(&error)?)),
     };
-    Some(SampleRecord {
+    Ok(Some(SampleRecord {
         by_etag: digest.is_some(),
         digest,
         failure,
         ..bare(sample)
-    })
+    }))
 }
 
-fn failure(error: &ReadError) -> ReadFailure {
-    ReadFailure {
-        kind: error.kind().as_str().to_owned(),
-        reason: error.to_string(),
+/// A store that is away fails the job: noted as its sample's, the failure would be part of the version.
+fn failure(error: &ReadError) -> Result<ReadFailure, StageError> {
+    match error.kind() {
+        ReadErrorKind::Unavailable => Err(StageError::Failed(error.to_string())),
+        kind => Ok(ReadFailure {
+            kind: kind.as_str().to_owned(),
+            reason: error.to_string(),
+        }),
     }
 }
 

@@ -20,7 +20,7 @@ use curriculum_manifest::Reader;
 use curriculum_store::{Digest, FeatureSpace, Pack};
 use packer::Packer;
 use plan::Plan;
-use std::{borrow::Cow, ops::ControlFlow};
+use std::{borrow::Cow, ops::ControlFlow, sync::atomic::AtomicBool};
 
 /// Rounds of extraction: features may turn out to be damaged, or be forgotten by another job that
 /// finds them so.
@@ -75,10 +75,11 @@ fn extract_missing(cx: &mut Context<'_>, space: &FeatureSpace) -> Result<(), Sta
         found: 0,
     };
     let mut outcome = Ok(());
+    let interrupt = cx.interrupt;
     let reader = manifest.reader(Box::new(plan.ahead()));
     let extracted = extractor.extract(
         &mut plan.indices(),
-        &|index| read(&reader, &plan, index as u64),
+        &|index| read(&reader, &plan, index as u64, interrupt),
         &mut |index, row| {
             outcome = packer.take(index as u64, row);
             match outcome {
@@ -93,6 +94,7 @@ fn extract_missing(cx: &mut Context<'_>, space: &FeatureSpace) -> Result<(), Sta
     outcome?;
     flushed?;
     plan.failure()?;
+    super::check(interrupt)?;
     extracted.map_err(StageError::Failed)
 }
 
@@ -134,9 +136,14 @@ fn account(cx: &mut Context<'_>, space: &FeatureSpace) -> Result<bool, StageErro
 ///
 /// Features are kept under the hash of the content, so only what follows from the content may go into
 /// them: a sample that was readable before and is not now fails the stage, not the sample.
-fn read<'a>(reader: &Reader<'_>, plan: &Plan<'_>, index: u64) -> Result<Cow<'a, [u8]>, ReadError> {
+fn read<'a>(
+    reader: &Reader<'_>,
+    plan: &Plan<'_>,
+    index: u64,
+    interrupt: &AtomicBool,
+) -> Result<Cow<'a, [u8]>, ReadError> {
     let bytes = reader
-        .read(index)
+        .read_unless(index, interrupt)
         .map_err(|error| ReadError::Fatal(error.to_string()))?;
     let hash = || Digest::from(*blake3::hash(&bytes).as_bytes());
     match plan.sample(index) {

@@ -12,9 +12,9 @@
 
 mod support;
 
-use curriculum_store::{Digest, FeatureSpace, Pack, SAMPLES_PER_CHUNK, SampleRecord, Store};
+use curriculum_store::{Digest, FeatureSpace, Pack, SAMPLES_PER_CHUNK, Store};
 use std::{hint::black_box, path::Path};
-use support::{Memory, arguments, size, timed};
+use support::{Memory, arguments, digest, list, size, timed};
 
 const DIMENSION: usize = 8;
 const MODEL: [u8; 32] = [1; 32];
@@ -40,7 +40,7 @@ fn measure(folder: &Path, samples: u64) {
         }
         store.flush().unwrap();
     });
-    let ((), listing) = timed(|| list(&store, samples));
+    let ((), listing) = timed(|| list(&store, MODEL.into(), samples));
     let found = find(&space, |n| n * samples / (LOOKUPS * ASKED), true);
     let absent = find(&space, |n| samples + n, false);
     let peak = memory.peak();
@@ -72,24 +72,6 @@ fn pack(samples: std::ops::Range<u64>) -> Pack {
     }
 }
 
-fn list(store: &Store, samples: u64) {
-    for chunk in 0..samples.div_ceil(SAMPLES_PER_CHUNK) {
-        let first = chunk * SAMPLES_PER_CHUNK;
-        let sample = |n: u64| SampleRecord {
-            id: format!("train/n01440764/n01440764_{n:08}.JPEG"),
-            digest: Some(digest(n)),
-            ..SampleRecord::default()
-        };
-        let records: Vec<_> = (first..samples.min(first + SAMPLES_PER_CHUNK))
-            .map(sample)
-            .collect();
-        store
-            .put_sample_chunk(MODEL.into(), chunk, &records)
-            .unwrap();
-    }
-    store.flush().unwrap();
-}
-
 /// Milliseconds to find [`ASKED`] samples.
 fn find(space: &FeatureSpace, number: impl Fn(u64) -> u64, present: bool) -> f64 {
     let batches: Vec<Vec<Digest>> = (0..LOOKUPS)
@@ -106,8 +88,4 @@ fn find(space: &FeatureSpace, number: impl Fn(u64) -> u64, present: bool) -> f64
         }
     });
     seconds * 1000.0 / LOOKUPS as f64
-}
-
-fn digest(n: u64) -> Digest {
-    Digest::of_parts([n.to_le_bytes().as_slice()])
 }

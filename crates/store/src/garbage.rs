@@ -2,8 +2,9 @@
 //!
 //! What counts is what curricula name, and what jobs that are under way or failed need: their listing's
 //! samples, the features of those samples, the version they build and the one they extend; and what
-//! was pushed for any of them. Everything else was left by deleted versions, by jobs that were cancelled, or by a kill. It is found by
-//! marking: memory holds the ids of versions and listings, and a bit for each pack.
+//! was pushed for any of them. Everything else was left by deleted versions, by jobs that were
+//! cancelled, or by a kill. It is found by marking: memory holds the ids of versions and listings, and
+//! a bit for each pack.
 //!
 //! If a record that could refer to something is damaged, nothing is removed.
 

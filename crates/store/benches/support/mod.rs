@@ -1,5 +1,10 @@
 //! What the benches share: arguments, time, bytes on disk, memory.
 
+#![allow(dead_code, reason = "each bench uses a part")]
+
+pub(crate) mod version;
+
+use curriculum_store::{Digest, SAMPLES_PER_CHUNK, SampleRecord, Store};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -77,4 +82,24 @@ fn anonymous() -> u64 {
     let line = lines.find_map(|line| line.strip_prefix("RssAnon:"));
     line.and_then(|line| line.trim().split(' ').next()?.parse().ok())
         .unwrap_or(0)
+}
+
+/// Lists so many samples, chunk by chunk.
+pub(crate) fn list(store: &Store, listing: Digest, samples: u64) {
+    for chunk in 0..samples.div_ceil(SAMPLES_PER_CHUNK) {
+        let first = chunk * SAMPLES_PER_CHUNK;
+        let sample = |n: u64| SampleRecord {
+            id: format!("train/n01440764/n01440764_{n:08}.JPEG"),
+            digest: Some(digest(n)),
+            ..SampleRecord::default()
+        };
+        let end = samples.min(first + SAMPLES_PER_CHUNK);
+        let records: Vec<_> = (first..end).map(sample).collect();
+        store.put_sample_chunk(listing, chunk, &records).unwrap();
+    }
+    store.flush().unwrap();
+}
+
+pub(crate) fn digest(n: u64) -> Digest {
+    Digest::of_parts([n.to_le_bytes().as_slice()])
 }

@@ -97,7 +97,8 @@ pub(crate) fn parse_sketch(bytes: &[u8]) -> Option<Sketch> {
 pub(crate) mod tests {
     use super::*;
     use crate::{
-        Column, SummaryRecord, VersionRecord, parameters::tests::parameters, store::temporary,
+        Basis, ClusterRecord, Column, SummaryRecord, VersionRecord, parameters::tests::parameters,
+        store::temporary,
     };
 
     /// Samples of the versions that tests write.
@@ -120,7 +121,13 @@ pub(crate) mod tests {
                 inertia: 0.5,
                 davies_bouldin: None,
                 histogram: vec![5],
-                clusters: Vec::new(),
+                clusters: vec![ClusterRecord {
+                    size: 5,
+                    mean_distance: 0.25,
+                    nearest: Vec::new(),
+                    farthest: Vec::new(),
+                    label: None,
+                }],
                 candidates: Vec::new(),
                 warnings: Vec::new(),
                 drift: None,
@@ -146,7 +153,11 @@ pub(crate) mod tests {
             candidates: Vec::new(),
             labels: Vec::new(),
             warnings: Vec::new(),
-            basis: None,
+            basis: Some(Basis {
+                mean: vec![0.1, 0.2],
+                scale: vec![1.0, 1.0 / 3.0],
+                ranges: vec![Some((0.0, 0.5))],
+            }),
             drift: None,
         };
         store.put_clustering(id, &clustering).unwrap();

@@ -2,8 +2,8 @@
 
 use curriculum::{Pacing, Sketch, difficulty::Normalization, sketch::Point};
 use curriculum_store::{
-    ClusteringRecord, Clusters, Column, Digest, Parameters, ScheduleRecord, Score, Store,
-    SummaryRecord, VersionRecord,
+    ClusterRecord, ClusteringRecord, Clusters, Column, Digest, Parameters, ScheduleRecord, Score,
+    Store, SummaryRecord, VersionRecord,
 };
 
 pub(crate) const VERSION: [u8; 32] = [7; 32];
@@ -62,6 +62,13 @@ fn clustering() -> ClusteringRecord {
 
 fn version(samples: u64) -> VersionRecord {
     let id = Digest::from(VERSION);
+    let cluster = ClusterRecord {
+        size: samples / u64::from(CLUSTERS),
+        mean_distance: 0.5,
+        nearest: Vec::new(),
+        farthest: Vec::new(),
+        label: None,
+    };
     VersionRecord {
         id,
         content: id,
@@ -95,7 +102,7 @@ fn version(samples: u64) -> VersionRecord {
             inertia: 1.0,
             davies_bouldin: Some(1.0),
             histogram: vec![0; 50],
-            clusters: Vec::new(),
+            clusters: vec![cluster; CLUSTERS as usize],
             candidates: Vec::new(),
             warnings: Vec::new(),
             drift: None,

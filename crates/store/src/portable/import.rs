@@ -147,6 +147,9 @@ impl Parts {
             return Err(invalid("its samples are not its own"));
         }
         let clustering: ClusteringRecord = parse(reader, Kind::Clustering)?;
+        if !fit_together(&version, &clustering) {
+            return Err(invalid("its clusters do not fit together"));
+        }
         let sketch = parse_sketch(reader.frame(Kind::Sketch)?);
         let sketch = sketch.filter(is_ordered);
         let sketch = sketch.ok_or_else(|| invalid("the sketch is none"))?;
@@ -164,6 +167,21 @@ impl Parts {
 fn parse<T: DeserializeOwned>(reader: &mut Reader<'_>, kind: Kind) -> Result<T> {
     let json = reader.frame(kind)?;
     serde_json::from_slice(json).map_err(|error| invalid(format!("a {kind:?}: {error}")))
+}
+
+/// Whether all that is said by cluster and by dimension is said of the same clusters and dimensions.
+fn fit_together(version: &VersionRecord, clustering: &ClusteringRecord) -> bool {
+    let (clusters, dimension) = (clustering.clusters as usize, clustering.dimension as usize);
+    let is_of = |length: usize, expected: usize| length == 0 || length == expected;
+    let basis = clustering.basis.as_ref().is_none_or(|basis| {
+        basis.ranges.len() == clusters
+            && basis.mean.len() == basis.scale.len()
+            && is_of(basis.mean.len(), dimension)
+    });
+    basis
+        && version.summary.dimension == clustering.dimension
+        && version.summary.clusters.len() == clusters
+        && is_of(clustering.labels.len(), clusters)
 }
 
 /// Finite, ascending, and each for some samples.

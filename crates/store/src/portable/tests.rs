@@ -5,7 +5,7 @@ use super::{
     *,
 };
 use crate::{
-    ClusteringRecord, Column, JobState, Store, StoreError,
+    Basis, ClusteringRecord, Column, JobState, Store, StoreError,
     envelope::json,
     version::{
         sketch_bytes,
@@ -245,12 +245,13 @@ fn sound_checksums_do_not_make_a_version() {
         change(&mut version);
         json(&version)
     };
-    let clustering = |clusters, dimension| {
-        json(&ClusteringRecord {
-            clusters,
-            dimension,
-            ..serde_json::from_slice(&sound[1].1).unwrap()
-        })
+    let clustering = |change: &dyn Fn(&mut ClusteringRecord)| {
+        let mut clustering: ClusteringRecord = serde_json::from_slice(&sound[1].1).unwrap();
+        change(&mut clustering);
+        json(&clustering)
+    };
+    let basis = |change: &dyn Fn(&mut Basis)| {
+        clustering(&|clustering| change(clustering.basis.as_mut().unwrap()))
     };
     let point = |value, count| Point { value, count };
     let sketch = |points| sketch_bytes(&Sketch::from_points(points));
@@ -260,9 +261,15 @@ fn sound_checksums_do_not_make_a_version() {
         (0, version(&|v| v.listing = digest(2))),
         (0, version(&|v| v.id = digest(2))),
         (0, b"{}".to_vec()),
-        (1, clustering(1, 3)),
-        (1, clustering(0, 2)),
-        (1, clustering(u32::MAX, u32::MAX)),
+        (0, version(&|v| v.summary.dimension = 3)),
+        (0, version(&|v| v.summary.clusters.clear())),
+        (1, clustering(&|c| c.dimension = 3)),
+        (1, clustering(&|c| c.clusters = 0)),
+        (1, clustering(&|c| c.clusters = u32::MAX)),
+        (1, clustering(&|c| c.labels = vec![String::new(); 2])),
+        (1, basis(&|b| b.ranges.clear())),
+        (1, basis(&|b| b.mean.truncate(1))),
+        (1, basis(&|b| b.scale.push(1.0))),
         (2, vec![0; 17]),
         (2, vec![0; 24]),
         (2, sketch(vec![point(0.5, 4.0)])),

@@ -6,6 +6,7 @@ mod crash;
 mod extending;
 mod fitting;
 mod given;
+mod kept;
 mod queue;
 mod resume;
 mod rules;

@@ -15,6 +15,8 @@ use std::{
         Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 /// Raised whenever a stored form changes incompatibly.
@@ -81,10 +83,11 @@ impl Store {
         for folder in ["", "columns", "samples"] {
             files::remove_unfinished(&root.join(folder))?;
         }
-        let db = sled::Config::new()
-            .path(root.join("db"))
-            .cache_capacity(options.cache_bytes)
-            .open()?;
+        let db = open_database(
+            &sled::Config::new()
+                .path(root.join("db"))
+                .cache_capacity(options.cache_bytes),
+        )?;
         Ok(Self {
             jobs: db.open_tree("jobs")?,
             job_errors: db.open_tree("job_errors")?,
@@ -190,6 +193,21 @@ fn lock(root: &Path) -> Result<File> {
             source,
         }),
     }
+}
+
+/// Opens the database. Its threads may hold its own lock for a moment after a store of this process
+/// was dropped; ours is held by now, so nobody else can.
+fn open_database(config: &sled::Config) -> Result<sled::Db> {
+    const TRIES: u32 = 200;
+    for _ in 0..TRIES {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("acquire lock") => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            other => return Ok(other?),
+        }
+    }
+    Ok(config.open()?)
 }
 
 /// A plain file, read before the database is opened: opening alone may write to it.

@@ -3,10 +3,13 @@
 //! | module | holds |
 //! |---|---|
 //! | `ingest` | from images to weights, in every layout |
+//! | `sources` | the same images from every kind of source |
 //! | `bad_input` | calls that are refused, and how it is said |
 //! | `broken_images` | images that cannot be used |
 //! | `settings` | settings and data folders that a server refuses |
 //! | `resume` | after a kill: the same bytes, without doing the work twice |
+//! | `full_disk` | a disk that fills up |
+//! | `kills` | SIGKILL at seeded moments of every stage |
 //! | `shutdown` | SIGTERM, and cancelling jobs |
 //! | `overload` | too many calls, calls beside a running job, health and reflection |
 //! | `command_line` | the commands a pipeline runs, with their exit codes |
@@ -21,6 +24,7 @@
 //! | `export` | difficulties as tables |
 //! | `models` | models by name: listed, pulled from a hub, looked into |
 //! | `metrics` | what a server says about the model it runs |
+//! | `published` | a version, to be compared |
 //! | `architecture` | which crate may depend on what |
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
@@ -34,14 +38,18 @@ mod extract;
 mod file_weights;
 mod fit;
 mod fit_input;
+mod full_disk;
 mod ingest;
+mod kills;
 mod metrics;
 mod models;
 mod overload;
+mod published;
 mod push;
 mod push_command;
 mod resume;
 mod settings;
 mod shutdown;
+mod sources;
 mod submit_wait;
 mod versions;

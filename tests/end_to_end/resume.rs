@@ -1,5 +1,6 @@
 //! After a kill: the same bytes, without doing the work twice.
 
+use crate::published::Published;
 use curriculum_proto::v1::{
     ClusterRange, Clusters, Job, Order, Stage, SubmitJobRequest, clusters::Choice,
 };
@@ -82,7 +83,8 @@ async fn damaged_features_are_extracted_again() {
         "{}",
         server.log()
     );
-    assert_eq!(fs::read(&chunk.path).unwrap(), intact);
+    let [pack] = home.feature_chunks().try_into().unwrap();
+    assert_eq!(fs::read(&pack.path).unwrap(), intact);
     assert_eq!(Published::read(&server, second).await, undisturbed);
 }
 
@@ -136,31 +138,6 @@ async fn the_number_of_threads_does_not_change_a_bit() {
         results.push(publish_alone(submission("c", &source, 6), launch).await);
     }
     assert_eq!(results[0], results[1]);
-}
-
-/// Everything a trainer sees of a version.
-#[derive(Debug, PartialEq)]
-struct Published {
-    version: String,
-    easy_first: Vec<u32>,
-    hard_first: Vec<u32>,
-}
-
-impl Published {
-    async fn read(server: &TestServer, job: Job) -> Self {
-        let bits = async |order| {
-            server
-                .weights(weights_of("c", 0, order))
-                .await
-                .unwrap()
-                .bits()
-        };
-        Self {
-            version: job.version,
-            easy_first: bits(Order::EasyFirst).await,
-            hard_first: bits(Order::HardFirst).await,
-        }
-    }
 }
 
 /// The same work in a data folder of its own, undisturbed.

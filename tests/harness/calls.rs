@@ -144,6 +144,20 @@ impl TestServer {
         .await
     }
 
+    /// Watches a job until nothing more is heard of it, however that comes about.
+    ///
+    /// # Panics
+    /// When it hangs.
+    pub async fn settled(&self, id: &str) {
+        let request = v1::WatchJobRequest { id: id.to_owned() };
+        let Ok(answer) = self.ingest().watch_job(request).await else {
+            return;
+        };
+        let mut stream = answer.into_inner();
+        let watch = async { while let Ok(Some(_)) = stream.message().await {} };
+        timeout(PATIENCE, watch).await.expect("the job hangs");
+    }
+
     /// Watches a job until it is published.
     ///
     /// # Panics

@@ -100,20 +100,24 @@ pub fn write_jsonl(root: &Path, images: &[Image]) -> PathBuf {
     write_rows(root, rows)
 }
 
-/// A dataset that keeps a server busy: `count` samples, each a reference to one of 16 images of
-/// `side`² pixels, whose decoding takes milliseconds. Returns the manifest's path.
+/// A dataset that keeps a server busy: `count` images of `side`² pixels, whose decoding takes
+/// milliseconds, no two of the same content. Returns the manifest's path.
 #[must_use]
 pub fn write_slow_jsonl(root: &Path, count: usize, side: u32) -> PathBuf {
     let large: Vec<_> = images(16)
         .into_iter()
         .map(|image| enlarge(image, side))
         .collect();
-    write_folder(root, &large);
-    let rows = (0..count).map(|index| {
-        let image = &large[index % large.len()];
-        row(&format!("sample-{index}"), &image.key, &image.label)
-    });
-    write_rows(root, rows)
+    let images: Vec<_> = (0..count)
+        .map(|index| {
+            let mut image = large[index % large.len()].clone();
+            image.key = format!("{}/{index}.png", image.label);
+            // Decoders stop at a PNG's end; its content is another all the same.
+            image.bytes.extend((index as u64).to_le_bytes());
+            image
+        })
+        .collect();
+    write_jsonl(root, &images)
 }
 
 /// Writes a manifest of raw lines; its path.

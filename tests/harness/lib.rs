@@ -7,6 +7,10 @@
 //! | [`server`] | [`TestServer`]: `curriculum serve` on a free port, to be killed, stopped and restarted |
 //! | [`calls`] | the calls that tests make of a server, typed |
 //! | [`data`] | small datasets in every layout |
+//! | [`disk`] | a disk that can be filled up |
+//! | [`fashion`] | Fashion-MNIST, in part or whole |
+//! | [`s3`] | an S3-compatible server |
+//! | [`tables`] | datasets as Parquet |
 //! | [`relay`] | an address that stays while the server behind it restarts |
 //! | [`hub`] | a model hub on this machine, with faults on demand |
 //!
@@ -22,14 +26,19 @@ pub mod binary;
 pub mod calls;
 pub mod command;
 pub mod data;
+pub mod disk;
+pub mod fashion;
 pub mod hub;
 pub mod relay;
+#[path = "../../crates/manifest/tests/places/s3.rs"]
+pub mod s3;
 pub mod server;
+pub mod tables;
 
 pub use calls::{Weights, submission};
 pub use command::{Outcome, curriculum};
 pub use relay::Relay;
-pub use server::{Home, Launch, TestServer};
+pub use server::{FeatureFile, Home, Launch, TestServer};
 
 use std::time::Duration;
 

@@ -68,6 +68,12 @@ impl Home {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// An empty one inside `folder`.
+    #[must_use]
+    pub fn within(folder: &Path) -> Self {
+        Self(tempfile::tempdir_in(folder).unwrap())
+    }
+
     /// A path in it.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

@@ -9,7 +9,10 @@ RUNTIME_VERSION := 1.32.0
 # PyTorch, timm, ruff, and what benchmarks are compared with: a throw-away environment of about 6 GB.
 VENV := $(abspath $(TARGET))/python
 
-.PHONY: help build demo test test-python lint bench onnxruntime clean
+# The four IDX files of Fashion-MNIST, as Debian's package `dataset-fashion-mnist` installs them.
+FASHION_MNIST ?= /usr/share/datasets/fashion-mnist
+
+.PHONY: help build demo test test-long test-python lint bench onnxruntime clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -24,6 +27,11 @@ test: onnxruntime lint ## all tests
 	$(CARGO) build --package curriculum-cli
 	$(CARGO) test --workspace
 	$(MAKE) test-python
+
+test-long: onnxruntime ## 50 kills, and all of Fashion-MNIST from every kind of source
+	test -d $(FASHION_MNIST) || { echo "install dataset-fashion-mnist, or set FASHION_MNIST to the IDX files' folder"; exit 1; }
+	$(CARGO) build --package curriculum-cli
+	CURRICULUM_KILLS=50 CURRICULUM_FASHION_MNIST=$(FASHION_MNIST) $(CARGO) test --package curriculum-tests -- kills:: sources::
 
 test-python: onnxruntime $(VENV)/.tests ## the exporter, features beside PyTorch's, the GPU script on the CPU
 	$(CARGO) build --package curriculum-cli
@@ -47,10 +55,10 @@ $(VENV)/.lint: tests/python/lint.txt
 	$(VENV)/bin/pip install --quiet --requirement $<
 	touch $@
 
-# scikit-image is there for its photographs alone, and its code does not run.
+# scikit-image and scikit-learn are there for their photographs alone, and their code does not run.
 $(VENV)/.tests: $(VENV)/.lint tests/python/requirements.txt python/tools/requirements.txt
 	$(VENV)/bin/pip install --quiet --no-cache-dir --requirement tests/python/requirements.txt
-	$(VENV)/bin/pip install --quiet --no-cache-dir --no-deps scikit-image==0.26.0
+	$(VENV)/bin/pip install --quiet --no-cache-dir --no-deps scikit-image==0.26.0 scikit-learn==1.9.1
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.tests tests/bench/requirements.txt

@@ -153,7 +153,7 @@ async fn a_server_reads_only_what_its_settings_allow() {
         ..Launch::default()
     };
     let server = TestServer::launch(&home, launch).await;
-    submit(&server, &inside).await.json();
+    let _job = submit(&server, &inside).await.json();
     let refused = submit(&server, &outside).await;
     refused.refused("sources.allow");
     assert!(refused.stderr.contains("PermissionDenied"), "{refused:?}");

@@ -200,3 +200,54 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     found.sort();
     found
 }
+
+#[tokio::test]
+async fn an_extended_version_says_how_far_its_new_samples_drift() {
+    let home = Home::new();
+    let server = TestServer::start(&home).await;
+    let (small, grown) = (home.path("small.tar"), home.path("grown.tar"));
+    data::write_tar(&small, &data::images(80));
+    data::write_tar(&grown, &data::images(100));
+    let base = server.publish(submission("c", &small, 3)).await.version;
+    run(&server, &["promote", "c", "prod"]).await;
+    let grown = grown.to_str().unwrap();
+    let submit = [
+        "submit", grown, "--name", "c", "--extend", "prod", "--wait", "--json",
+    ];
+    let extended = run(&server, &submit).await.json();
+    assert_ne!(extended["version"], base.as_str());
+    let inspected = run(&server, &["inspect", "c", "--json"]).await.json();
+    let drift = &inspected["drift"];
+    assert_eq!(drift["extends"], base.as_str(), "{inspected}");
+    assert_eq!((&drift["kept"], &drift["added"]), (&80.into(), &20.into()));
+    assert_eq!(drift["clusters"].as_array().unwrap().len(), 3);
+    let text = run(&server, &["inspect", "c"]).await;
+    assert!(text.stdout.contains("80 samples kept, 20 new"), "{text:?}");
+    let absent = ["submit", grown, "--name", "c", "--extend", "stage"];
+    run(&server, &absent).await.refused("stage");
+}
+
+#[tokio::test]
+async fn only_failed_samples_are_tried_again() {
+    let home = Home::new();
+    let server = TestServer::start(&home).await;
+    let images = data::images(64);
+    let manifest = data::write_jsonl(&home.path("images"), &images);
+    let missing = home.path("images").join(format!("{}.png", images[5].key));
+    fs::remove_file(&missing).unwrap();
+    let job = server.submit_new(submission("c", &manifest, 2)).await;
+    let failed = server.ended(&job.id).await;
+    assert_eq!(failed.failed_count, 1, "{failed:?}");
+    let shown = run(&server, &["jobs", &job.id, "--json"]).await.json();
+    assert_eq!(shown["errors"][0]["index"], 5, "{shown}");
+    fs::write(&missing, &images[5].bytes).unwrap();
+    let retried = run(&server, &["jobs", &job.id, "--retry", "--watch", "--json"]).await;
+    let retried = retried.json();
+    assert_eq!(
+        (&retried["state"], &retried["failed"]),
+        (&"succeeded".into(), &0.into())
+    );
+    run(&server, &["jobs", &job.id, "--retry"])
+        .await
+        .refused("no sample");
+}

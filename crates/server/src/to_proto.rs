@@ -7,8 +7,8 @@ use curriculum::{Entry, Phase, Status as SolverStatus};
 use curriculum_pipeline::{JobView, Page, Progress, SampleError};
 use curriculum_proto::v1;
 use curriculum_store::{
-    Candidate, ClusterRecord, CurriculumRecord, Digest, JobState, Stage, SummaryRecord,
-    SummarySample, VersionRecord,
+    Candidate, ClusterRecord, CurriculumRecord, Digest, DriftRecord, JobState, Stage,
+    SummaryRecord, SummarySample, VersionRecord,
     push::{PushKind, PushState},
 };
 pub use parameters::pacing;
@@ -198,6 +198,23 @@ fn summary(summary: SummaryRecord) -> v1::Summary {
         clusters: summary.clusters.into_iter().map(cluster).collect(),
         candidates: summary.candidates.into_iter().map(candidate).collect(),
         warnings: summary.warnings,
+        drift: summary.drift.map(drift),
+    }
+}
+
+fn drift(drift: DriftRecord) -> v1::Drift {
+    let clusters = drift.clusters.into_iter();
+    let clusters = clusters.map(|cluster| v1::ClusterDrift {
+        threshold: cluster.threshold,
+        added: cluster.added,
+        beyond: cluster.beyond,
+    });
+    v1::Drift {
+        base: drift.base.to_string(),
+        kept: drift.kept,
+        added: drift.added,
+        beyond: drift.beyond,
+        clusters: clusters.collect(),
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// Stop the job at its next chunk.
     #[arg(long, requires = "id")]
     cancel: bool,
+    /// Put a job that has ended in the queue again, for the samples that failed only.
+    #[arg(long, requires = "id", conflicts_with = "cancel")]
+    retry: bool,
     /// Jobs to list, newest first; 0 for all.
     #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "id")]
     limit: u64,
@@ -68,6 +71,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     if args.cancel {
         let id = id.clone();
         client.cancel_job(v1::CancelJobRequest { id }).await?;
+    }
+    if args.retry {
+        let id = id.clone();
+        client.retry_job(v1::RetryJobRequest { id }).await?;
     }
     if args.watch {
         let request = v1::GetJobRequest {

@@ -122,6 +122,19 @@ impl IngestService for Ingest {
         }))
     }
 
+    async fn retry_job(
+        &self,
+        request: Request<v1::RetryJobRequest>,
+    ) -> Result<Response<v1::RetryJobResponse>, Status> {
+        let id = from_proto::digest("id", &request.into_inner().id)?;
+        let pipeline = Arc::clone(&self.pipeline);
+        let submitted = blocking(move || Ok(pipeline.retry_failed(id)?)).await?;
+        Ok(Response::new(v1::RetryJobResponse {
+            job: Some(to_proto::job(submitted.job)),
+            queued: submitted.queued,
+        }))
+    }
+
     async fn push_features(
         &self,
         request: Request<Streaming<v1::PushFeaturesRequest>>,

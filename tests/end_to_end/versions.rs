@@ -4,7 +4,7 @@
 use curriculum_proto::v1::Order;
 use curriculum_tests::{
     Home, Outcome, TestServer,
-    calls::{submission, weights_of},
+    calls::{parameters, submission, weights_of},
     command::curriculum,
     data,
 };
@@ -228,26 +228,31 @@ async fn an_extended_version_says_how_far_its_new_samples_drift() {
 }
 
 #[tokio::test]
-async fn only_failed_samples_are_tried_again() {
+async fn only_jobs_with_failed_samples_are_tried_again() {
     let home = Home::new();
     let server = TestServer::start(&home).await;
-    let images = data::images(64);
-    let manifest = data::write_jsonl(&home.path("images"), &images);
-    let missing = home.path("images").join(format!("{}.png", images[5].key));
-    fs::remove_file(&missing).unwrap();
-    let job = server.submit_new(submission("c", &manifest, 2)).await;
-    let failed = server.ended(&job.id).await;
-    assert_eq!(failed.failed_count, 1, "{failed:?}");
-    let shown = run(&server, &["jobs", &job.id, "--json"]).await.json();
-    assert_eq!(shown["errors"][0]["index"], 5, "{shown}");
-    fs::write(&missing, &images[5].bytes).unwrap();
-    let retried = run(&server, &["jobs", &job.id, "--retry", "--watch", "--json"]).await;
-    let retried = retried.json();
+    let mut images = data::images(64);
+    let good = home.path("good.tar");
+    data::write_tar(&good, &images);
+    images[5].bytes = b"not an image".to_vec();
+    let broken = home.path("broken.tar");
+    data::write_tar(&broken, &images);
+    let mut request = submission("c", &broken, 2);
+    parameters(&mut request).max_failed_fraction = Some(0.1);
+    let job = server.publish(request).await;
+    assert_eq!((job.failed_count, job.attempt), (1, 1), "{job:?}");
+
+    let retry = ["jobs", &job.id, "--retry", "--watch", "--json"];
+    let retried = run(&server, &retry).await.json();
     assert_eq!(
         (&retried["state"], &retried["failed"]),
-        (&"succeeded".into(), &0.into())
+        (&"succeeded".into(), &1.into())
     );
-    run(&server, &["jobs", &job.id, "--retry"])
+    assert_eq!(retried["attempt"], 2, "{retried}");
+    assert_eq!(retried["errors"][0]["index"], 5, "{retried}");
+
+    let sound = server.publish(submission("d", &good, 2)).await;
+    run(&server, &["jobs", &sound.id, "--retry"])
         .await
         .refused("no sample");
 }

@@ -88,6 +88,9 @@ pub struct Push {
     /// Of the manifest, for samples whose bytes may not be durable yet.
     waiting: Vec<u8>,
     waiting_rows: usize,
+    /// A sync failed: the system may have dropped what it could not write, and a second sync would not
+    /// say so.
+    failed: bool,
     durable: State,
 }
 
@@ -170,6 +173,7 @@ impl Pushes {
             state,
             waiting: Vec::new(),
             waiting_rows: 0,
+            failed: false,
         })
     }
 
@@ -232,7 +236,10 @@ impl Push {
             self.push(sample)?;
         }
         let unsynced = self.state.bytes - self.durable.bytes;
-        if unsynced >= SYNC_BYTES || self.waiting_rows >= SYNC_ROWS {
+        if unsynced >= SYNC_BYTES
+            || self.waiting_rows >= SYNC_ROWS
+            || self.waiting.len() as u64 >= SYNC_BYTES
+        {
             self.sync()?;
         }
         Ok(())
@@ -247,6 +254,7 @@ impl Push {
             return Ok(self.state.samples);
         }
         let at = |file| self.folder.join(file);
+        self.failed = true;
         self.samples
             .sync_data()
             .map_err(PushError::io("sync", at(SAMPLES)))?;
@@ -261,6 +269,7 @@ impl Push {
         self.waiting_rows = 0;
         write_state(&self.folder, &self.state)?;
         self.durable.clone_from(&self.state);
+        self.failed = false;
         Ok(self.durable.samples)
     }
 
@@ -365,7 +374,9 @@ impl Push {
 impl Drop for Push {
     /// What was taken stays, where the disk allows it.
     fn drop(&mut self) {
-        let _ = self.sync();
+        if !self.failed {
+            let _ = self.sync();
+        }
         self.pushes.release(&self.name);
     }
 }
@@ -411,7 +422,10 @@ fn open_cut(path: &Path, length: u64) -> Result<File> {
         if present < length {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
         }
-        file.set_len(length)?;
+        // Cutting to the present length would change the time of a complete push, and so its fingerprint.
+        if present > length {
+            file.set_len(length)?;
+        }
         file.seek(SeekFrom::End(0))?;
         Ok(file)
     };

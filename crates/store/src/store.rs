@@ -52,6 +52,8 @@ pub struct Store {
     pub(crate) clusterings: sled::Tree,
     /// Held while a curriculum's record is read and replaced.
     pub(crate) pointing: Mutex<()>,
+    /// Held while an imported version takes its place.
+    pub(crate) importing: Mutex<()>,
     pub(crate) spaces: Mutex<Spaces>,
     root: PathBuf,
     room: Room,
@@ -96,6 +98,7 @@ impl Store {
             sketches: db.open_tree("sketches")?,
             clusterings: db.open_tree("clusterings")?,
             pointing: Mutex::default(),
+            importing: Mutex::default(),
             spaces: Mutex::default(),
             root: root.to_owned(),
             room: Room::new(root, options.min_free_bytes),

@@ -20,7 +20,7 @@ impl Sweep<'_> {
         for name in files::names(&pushed)? {
             let name = name?;
             let folder = pushed.join(&name);
-            if self.needed.has_source(&name, &folder) || !is_old(&folder)? {
+            if self.needed.has_source(&name) || !is_old(&folder)? {
                 continue;
             }
             self.found.pushes.add(files::folder_bytes(&folder)?);
@@ -33,12 +33,14 @@ impl Sweep<'_> {
 }
 
 impl Needed {
-    /// Whether something came from the push `name`, given by its name or by a file in its folder.
-    fn has_source(&self, name: &str, folder: &Path) -> bool {
+    /// Whether something came from the push `name`, given by its name or by its manifest. The folder
+    /// that holds it may have been named otherwise then, or moved since.
+    fn has_source(&self, name: &str) -> bool {
+        let tail = Path::new("pushed").join(name).join("manifest.jsonl");
         let by_name = format!("pushed:{name}");
         let lies_in = |source: &str| {
             let path = Path::new(source.strip_prefix("file://").unwrap_or(source));
-            path.starts_with(folder) || path.starts_with(Path::new("pushed").join(name))
+            path.ends_with(&tail)
         };
         let mut sources = self.sources.iter();
         sources.any(|source| *source == by_name || lies_in(source))

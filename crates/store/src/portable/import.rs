@@ -14,7 +14,7 @@ use crate::{
 };
 use curriculum::Sketch;
 use serde::de::DeserializeOwned;
-use std::io::Read;
+use std::{io::Read, sync::PoisonError};
 
 /// Longest name of a curriculum.
 const MAX_NAME: usize = 128;
@@ -40,7 +40,6 @@ impl Store {
         let mut reader = Reader::new(input)?;
         let parts = Parts::read(&mut reader)?;
         let id = parts.version.id;
-        let present = self.version(id)?;
         self.check_not_built(id)?;
         let columns = self.new_folder("columns")?;
         let samples = self.new_folder("samples")?;
@@ -49,6 +48,15 @@ impl Store {
         }
         self.import_samples(&mut reader, &parts, &samples)?;
         reader.finish()?;
+        // The chunks of samples are synced here, under the names that they were written by.
+        self.flush()?;
+        // The file may have taken hours: what is here is asked once nothing but a job can change it.
+        let _importing = self
+            .importing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.check_not_built(id)?;
+        let present = self.version(id)?;
         let was_there = present.is_some();
         match present {
             Some(present) if !is_same(&present, &parts.version) => {
@@ -174,7 +182,10 @@ fn fit_together(version: &VersionRecord, clustering: &ClusteringRecord) -> bool 
     let (clusters, dimension) = (clustering.clusters as usize, clustering.dimension as usize);
     let is_of = |length: usize, expected: usize| length == 0 || length == expected;
     let basis = clustering.basis.as_ref().is_none_or(|basis| {
-        basis.ranges.len() == clusters
+        // By label there is one for each class; the clusters of a class lie together.
+        let classes = clustering.labels.chunk_by(|a, b| a == b).count();
+        let groups = if classes == 0 { clusters } else { classes };
+        basis.ranges.len() == groups
             && basis.mean.len() == basis.scale.len()
             && is_of(basis.mean.len(), dimension)
     });
@@ -193,12 +204,17 @@ fn is_ordered(sketch: &Sketch) -> bool {
     points.iter().all(sound) && points.is_sorted_by(|a, b| a.value <= b.value)
 }
 
-/// Whether the version that is here is the one in the file: all but where its samples lie.
+/// Whether the version that is here is the one in the file: all but what its id does not cover, which is
+/// when and from where it was built, and how many failures were tolerated.
 fn is_same(present: &VersionRecord, imported: &VersionRecord) -> bool {
-    let present = VersionRecord {
+    let mut present = VersionRecord {
         listing: imported.listing,
+        source: imported.source.clone(),
+        model: imported.model.clone(),
+        created_at_ms: imported.created_at_ms,
         ..present.clone()
     };
+    present.parameters.max_failed_fraction = imported.parameters.max_failed_fraction;
     present == *imported
 }
 

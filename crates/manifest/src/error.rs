@@ -21,6 +21,16 @@ pub enum ManifestError {
         /// The source.
         place: String,
     },
+    /// An id or a label longer than any that people or tools give.
+    #[error("row {row}, counted from 0: its {what} is longer than {limit} bytes")]
+    TextTooLong {
+        /// Counted from 0, over all files of the source.
+        row: u64,
+        /// `id` or `label`.
+        what: &'static str,
+        /// The most bytes it may have.
+        limit: usize,
+    },
     /// Braces that do not expand, or to more names than any dataset has.
     #[error("{}: {reason}", redacted(text))]
     BadPattern {

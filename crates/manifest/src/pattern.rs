@@ -8,7 +8,7 @@ use crate::error::ManifestError;
 /// The most files that one source may have.
 pub(crate) const MAX_FILES: usize = 1 << 20;
 /// The most bytes of all names together: 256 MiB.
-const MAX_BYTES: u128 = 256 << 20;
+pub(crate) const MAX_BYTES: u128 = 256 << 20;
 /// Braces within braces.
 const MAX_DEPTH: usize = 16;
 

@@ -354,7 +354,7 @@ mod tests {
         let open_quote = format!("path\na.png\n\"{}", "x\n".repeat(2 << 20));
         let text = refusal(open_quote);
         assert!(text.contains("longer than"), "{text}");
-        let long = format!("path,id\na.png,{}\n", "i".repeat(900_000));
+        let long = format!("path,note\na.png,{}\n", "i".repeat(900_000));
         assert_eq!(rows("list.csv", long).unwrap().len(), 1);
     }
 

@@ -270,13 +270,32 @@ mod tests {
     fn bounds_the_length_of_a_line() {
         let limit = usize::try_from(super::super::lines::MAX_LINE_BYTES).unwrap();
         let row = |length: usize| {
-            let rest = r#"{"id":"","path":"a.png"}"#.len();
-            format!(r#"{{"id":"{}","path":"a.png"}}"#, "i".repeat(length - rest))
+            let rest = r#"{"note":"","path":"a.png"}"#.len();
+            format!(
+                r#"{{"note":"{}","path":"a.png"}}"#,
+                "i".repeat(length - rest)
+            )
         };
         assert_eq!(rows(row(limit - 1) + "\n").unwrap().len(), 1);
         for line in [row(limit) + "\n", " ".repeat(2 * limit)] {
             let error = rows(format!("\n{line}")).unwrap_err();
             assert!(matches!(error, ManifestError::LineTooLong { line: 2, .. }));
+        }
+    }
+
+    #[test]
+    fn bounds_ids_and_labels() {
+        let long = "i".repeat(4097);
+        for (row, what) in [
+            (format!(r#"{{"id":"{long}","path":"a.png"}}"#), "id"),
+            (format!(r#"{{"label":"{long}","path":"a.png"}}"#), "label"),
+        ] {
+            let error = rows(format!("{{\"path\":\"b.png\"}}\n{row}")).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("row 1, counted from 0: its {what}")),
+                "{text}"
+            );
         }
     }
 

@@ -8,7 +8,7 @@ use super::survey;
 use crate::access::{Access, Look};
 use crate::error::ManifestError;
 use crate::format::Format;
-use crate::pattern::{MAX_FILES, expand};
+use crate::pattern::{MAX_BYTES, MAX_FILES, expand};
 use crate::place::Place;
 use crate::source::Source;
 use crate::unpack::Packing;
@@ -26,10 +26,11 @@ pub(crate) struct Inputs {
 /// The files of `source`.
 pub(crate) fn resolve(source: &Source, access: &Access) -> Result<Inputs, ManifestError> {
     let mut places = Vec::new();
+    let mut bytes = 0;
     for name in names(&source.uri, access)? {
         let place = Place::parse(&name)?;
         match is_list(&place, source.format) {
-            true => read_list(&place, access, &mut places)?,
+            true => read_list(&place, access, &mut places, &mut bytes)?,
             false => places.push(place),
         }
         check_count(places.len())?;
@@ -64,8 +65,14 @@ fn is_list(place: &Place, format: Option<Format>) -> bool {
     is_list && !is_rows
 }
 
-/// The files that a list names, one a line. Blank lines, and those that begin with `#`, name none.
-fn read_list(list: &Place, access: &Access, places: &mut Vec<Place>) -> Result<(), ManifestError> {
+/// The files that a list names, one a line. Blank lines, and those that begin with `#`, name none. `bytes`
+/// are those of all names of all lists.
+fn read_list(
+    list: &Place,
+    access: &Access,
+    places: &mut Vec<Place>,
+    bytes: &mut u128,
+) -> Result<(), ManifestError> {
     let object = access.open(list)?;
     let reader = BufReader::new(object.reader(0).take(MAX_LIST_BYTES + 1));
     if object.len() > MAX_LIST_BYTES {
@@ -87,6 +94,10 @@ fn read_list(list: &Place, access: &Access, places: &mut Vec<Place>) -> Result<(
             continue;
         }
         for name in expand(text).map_err(|error| bad(error.to_string()))? {
+            *bytes += name.len() as u128;
+            if *bytes > MAX_BYTES {
+                return Err(bad(format!("more than {MAX_BYTES} bytes of names")));
+            }
             let place = base.join(&name).map_err(|error| bad(error.to_string()))?;
             if is_list(&place, None) {
                 return Err(bad(format!("`{place}`: a list within a list")));

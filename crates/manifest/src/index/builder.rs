@@ -16,6 +16,8 @@ use crate::label::LabelTable;
 
 /// Rows between two calls of `progress`, of which the first is no row.
 const PROGRESS_ROWS: u64 = 4096;
+/// The most bytes of an id or a label: those of the longest path of a file.
+const MAX_TEXT: usize = 4096;
 
 /// Takes the rows of a manifest in order.
 pub(crate) struct Builder<'a> {
@@ -82,6 +84,13 @@ impl<'a> Builder<'a> {
         }
         if self.rows.is_multiple_of(PROGRESS_ROWS) {
             self.proceed()?;
+        }
+        // Rows are held by the thousand, wherever they come from.
+        for (what, text) in [("id", Some(entry.id)), ("label", entry.label)] {
+            if text.is_some_and(|text| text.len() > MAX_TEXT) {
+                let (row, limit) = (self.rows, MAX_TEXT);
+                return Err(ManifestError::TextTooLong { row, what, limit });
+            }
         }
         let label = match entry.label {
             None => {

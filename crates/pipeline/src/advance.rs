@@ -5,6 +5,7 @@ use crate::{
     extraction::FeatureExtractor,
     progress::Reporter,
     queue::{Lane, Work},
+    request::version_id,
     stage::{self, Context, Opened, StageError},
     worker::Shared,
 };
@@ -73,16 +74,29 @@ fn finish(job: &mut JobRecord, place: &Workplace<'_>) -> Result<(), StageError> 
 }
 
 /// Equal content, model and parameters were built before, perhaps under another name. With failed
-/// samples, extraction still has to note them for this job and to check how many it tolerates.
+/// samples, extraction still has to note them for this job and to check how many it tolerates. If by
+/// now fewer or more of them failed than in the version that is there, this is another version.
 fn skip_if_built(job: &mut JobRecord, store: &Store) -> Result<(), StoreError> {
-    let (Stage::Enumerated | Stage::Extracted, Some(id)) = (job.stage, job.version) else {
+    let (Stage::Enumerated | Stage::Extracted, Some(content)) = (job.stage, job.content) else {
         return Ok(());
     };
-    if let Some(version) = store.version(id)?
-        && (job.stage == Stage::Extracted || version.summary.failed_count == 0)
+    while let Some(version) = job
+        .version
+        .map(|id| store.version(id))
+        .transpose()?
+        .flatten()
     {
-        job.warnings = version.summary.warnings;
-        job.stage = Stage::Scored;
+        let failed = version.summary.failed_count;
+        if job.stage == Stage::Extracted && failed != job.failed_count {
+            job.salt = job.salt.wrapping_add(1);
+            job.version = Some(version_id(job, content));
+            continue;
+        }
+        if job.stage == Stage::Extracted || failed == 0 {
+            job.warnings = version.summary.warnings;
+            job.stage = Stage::Scored;
+        }
+        break;
     }
     Ok(())
 }

@@ -148,7 +148,10 @@ impl Pipeline {
         if queue.stopping {
             return Err(PipelineError::Stopping);
         }
-        let known = self.shared.store.job(fresh.id)?;
+        let known = match self.extended_already(&fresh)? {
+            None => self.shared.store.job(fresh.id)?,
+            extended => extended,
+        };
         match known {
             Some(job) if queue.is_active(job.id) || self.is_published(&job)? => {
                 self.find_again(&mut queue, job, fresh.priority)
@@ -163,9 +166,24 @@ impl Pipeline {
         }
     }
 
+    /// The job that made the version to extend, if that extension was of this very listing: `latest`
+    /// moves as a job is published, and asking again must not extend the extension by nothing.
+    fn extended_already(&self, fresh: &JobRecord) -> Result<Option<JobRecord>, StoreError> {
+        let Some(base) = fresh.extends.filter(|_| fresh.salt == 0) else {
+            return Ok(None);
+        };
+        let is_it = |job: &JobRecord| {
+            job.version == Some(base)
+                && job.extends.is_some()
+                && job.state == JobState::Succeeded
+                && (&job.curriculum, job.listing) == (&fresh.curriculum, fresh.listing)
+        };
+        Ok(readable_jobs(&self.shared.store)?.into_iter().find(is_it))
+    }
+
     /// Puts a job that has ended in the queue again, where only the samples that failed are read and
-    /// extracted again before the later stages run. If features came of samples that had failed to be
-    /// extracted, that makes another version, although the content is the same.
+    /// extracted again before the later stages run. If another number of them fails, that makes another
+    /// version, although the content may be the same.
     ///
     /// # Errors
     /// When there is no such job, none of its samples failed, the queue is full or the pipeline stops.
@@ -180,9 +198,7 @@ impl Pipeline {
         if job.state == JobState::Succeeded && job.failed_count == 0 {
             return Err(PipelineError::invalid("id", "no sample of the job failed"));
         }
-        if forget_failed(&self.shared.store, &job)? {
-            job.salt = job.salt.wrapping_add(1).max(1);
-        }
+        forget_failed(&self.shared.store, &job)?;
         let mut queue = self.shared.queue();
         if queue.stopping {
             return Err(PipelineError::Stopping);
@@ -301,8 +317,12 @@ impl Pipeline {
         let record = self.record(job)?;
         let store = &self.shared.store;
         let errors = store.job_errors(job, after, limit)?;
-        let mut samples =
-            store.samples_at(record.listing, errors.iter().map(|(index, _)| *index))?;
+        // The samples of a job that nothing needs any more may have been collected; its errors stay.
+        let indices = errors.iter().map(|(index, _)| *index);
+        let mut samples = match store.samples_at(record.listing, indices) {
+            Err(StoreError::Corrupt { .. }) if record.state.has_ended() => Default::default(),
+            samples => samples?,
+        };
         let describe = |(index, reason)| SampleError {
             index,
             id: samples
@@ -380,21 +400,20 @@ fn unfinished(store: &Store) -> Result<Queue, StoreError> {
     Ok(queue)
 }
 
-/// Lets the contents of a job that could not be extracted be tried again; whether there are any.
-fn forget_failed(store: &Store, job: &JobRecord) -> Result<bool, StoreError> {
+/// Lets the contents of a job that could not be extracted be tried again.
+fn forget_failed(store: &Store, job: &JobRecord) -> Result<(), StoreError> {
     let space = store.feature_space(job.model_digest, job.dimension as usize)?;
-    let (mut after, mut forgotten) = (None, false);
+    let mut after = None;
     loop {
         let errors = store.job_errors(job.id, after, ERRORS)?;
         let Some((last, _)) = errors.last() else {
-            return Ok(forgotten);
+            return Ok(());
         };
         after = Some(*last);
         let samples = store.samples_at(job.listing, errors.iter().map(|(index, _)| *index))?;
         let contents = samples.values().filter_map(|sample| sample.digest);
         let contents: Vec<Digest> = contents.collect();
         space.forget_samples(&contents)?;
-        forgotten |= !contents.is_empty();
     }
 }
 

@@ -124,7 +124,14 @@ impl Shared {
         }
         work.board.show(|view| view.stand(&job));
         let left = self.advance(&mut job, work, opened, extractor);
-        self.store.flush()?;
+        // A disk that refuses is the job's failure, as long as its record can still be written.
+        let left = match self.store.flush() {
+            Ok(()) => left,
+            Err(error) => Left::Ended(JobState::Failed {
+                stage: job.stage,
+                reason: error.to_string(),
+            }),
+        };
         self.settle(work, job, left)
     }
 

@@ -16,29 +16,33 @@ const LONGEST: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Backoff {
     give_up_after: Duration,
-    /// The last sign of life.
-    since: Instant,
+    /// The first failure since the last sign of life. Silence alone is none: a job may wait for hours.
+    away_since: Option<Instant>,
     attempt: u32,
 }
 
 impl Backoff {
-    /// Gives up once nothing was heard for `give_up_after`.
+    /// Gives up once attempts have failed for `give_up_after`.
     pub(crate) fn new(give_up_after: Duration) -> Self {
         Self {
             give_up_after,
-            since: Instant::now(),
+            away_since: None,
             attempt: 0,
         }
     }
 
     /// The server answered.
     pub(crate) fn heard(&mut self) {
-        (self.since, self.attempt) = (Instant::now(), 0);
+        (self.away_since, self.attempt) = (None, 0);
     }
 
     /// How long to wait before the next attempt; `None` once it is time to give up.
     pub(crate) fn pause(&mut self) -> Option<Duration> {
-        let left = self.give_up_after.checked_sub(self.since.elapsed())?;
+        let away = self.away_since.get_or_insert_with(Instant::now).elapsed();
+        let left = self.give_up_after.checked_sub(away)?;
+        if left.is_zero() {
+            return None;
+        }
         let full = FIRST.saturating_mul(1 << self.attempt.min(10)).min(LONGEST);
         self.attempt += 1;
         Some(full.mul_f64(1.0 - 0.5 * random()).min(left))
@@ -79,6 +83,17 @@ mod tests {
                 .pause()
                 .is_none_or(|pause| pause <= Duration::from_millis(1))
         );
+    }
+
+    #[test]
+    fn silence_before_the_first_failure_does_not_count() {
+        let mut backoff = Backoff::new(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(40));
+        assert!(backoff.pause().is_some());
+        std::thread::sleep(Duration::from_millis(40));
+        assert_eq!(backoff.pause(), None);
+        backoff.heard();
+        assert!(backoff.pause().is_some());
     }
 
     #[test]

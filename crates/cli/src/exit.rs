@@ -93,11 +93,22 @@ impl Error for Interrupted {}
     reason = "the one place where the binary reports why it ends"
 )]
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    match error.downcast_ref::<Status>() {
-        Some(status) => eprintln!("error: {} ({:?})", status.message(), status.code()),
-        None => eprintln!("error: {error:#}"),
-    }
+    let text = match error.downcast_ref::<Status>() {
+        Some(status) => format!("{} ({:?})", status.message(), status.code()),
+        None => format!("{error:#}"),
+    };
+    eprintln!("error: {}", printable(&text));
     ExitCode::from(code(error))
+}
+
+/// Ids and labels are the dataset's: a line of theirs must not be taken for a command by a terminal or
+/// by a runner of workflows.
+fn printable(text: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => '\u{fffd}',
+        false => c,
+    };
+    text.chars().map(shown).collect()
 }
 
 /// Whether the connection failed, rather than the server refusing: asking again may help.

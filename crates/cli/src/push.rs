@@ -8,7 +8,7 @@ mod batches;
 use crate::{
     backoff::Backoff,
     client::ServerArgs,
-    exit::{BadInput, Unreachable},
+    exit::{BadInput, Unreachable, is_connection},
     progress::{Display, Progress},
     watch::{is_passing, text},
 };
@@ -57,9 +57,10 @@ impl Pusher {
     /// server stays away; or the server's status.
     pub(crate) async fn run(&self, mut backoff: Backoff) -> anyhow::Result<v1::PushResponse> {
         let mut display = Display::new();
+        let mut known = 0;
         loop {
             let before = Instant::now();
-            let error = match self.go_on(&mut display, &mut backoff).await {
+            let error = match self.go_on(&mut display, &mut backoff, &mut known).await {
                 Ok(state) => {
                     display.finish();
                     return Ok(state);
@@ -70,7 +71,11 @@ impl Pusher {
             let cause = text(&error);
             let Some(pause) = backoff.pause() else {
                 let server = self.server.server.clone();
-                return Err(Unreachable { server, cause }.into());
+                return Err(match is_connection(&error) {
+                    true => Unreachable { server, cause }.into(),
+                    // The server is there and refuses: its own words and code say why.
+                    false => error,
+                });
             };
             display.note(&format!(
                 "connection lost after {:.1} s, trying again: {cause}",
@@ -80,11 +85,12 @@ impl Pusher {
         }
     }
 
-    /// One connection.
+    /// One connection; `before` is what the server had at the one before.
     async fn go_on(
         &self,
         display: &mut Display,
         backoff: &mut Backoff,
+        before: &mut u64,
     ) -> anyhow::Result<v1::PushResponse> {
         let mut client = self.server.ingest().await?;
         let request = v1::GetPushRequest {
@@ -95,7 +101,11 @@ impl Pusher {
             Err(status) if status.code() == Code::NotFound => v1::PushResponse::default(),
             Err(status) => return Err(status.into()),
         };
-        backoff.heard();
+        // An answer alone is no progress: a server whose disk is full gives one each time.
+        if known.samples > *before {
+            *before = known.samples;
+            backoff.heard();
+        }
         self.check(&known)?;
         if known.complete {
             return Ok(known);

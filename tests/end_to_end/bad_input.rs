@@ -190,9 +190,7 @@ async fn reads_out_of_range_name_the_field() {
     data::write_tar(&source, &data::images(64));
     server.publish(submission("c", &source, 3)).await;
     type Change = fn(&mut v1::GetWeightsRequest);
-    let cases: [(Change, &str); 8] = [
-        (|r| "abc".clone_into(&mut r.version), "version"),
-        (|r| r.version = "g".repeat(64), "version"),
+    let cases: [(Change, &str); 6] = [
         (|r| r.iteration = (1 << 53) + 1, "iteration"),
         (|r| r.order = 99, "order"),
         (|r| r.encoding = 99, "encoding"),

@@ -117,7 +117,10 @@ pub fn write_slow_jsonl(root: &Path, count: usize, side: u32) -> PathBuf {
             image
         })
         .collect();
-    write_jsonl(root, &images)
+    write_folder(root, &images);
+    let rows = (images.iter().enumerate())
+        .map(|(index, image)| row(&format!("sample-{index}"), &image.key, &image.label));
+    write_rows(root, rows)
 }
 
 /// Writes a manifest of raw lines; its path.

@@ -11,15 +11,15 @@ use parquet::basic::Compression;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::column::reader::{ColumnReader, get_column_reader};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::header::{MAX_HEADER_BYTES, MAX_PAGE_BYTES, PageHeader};
+use super::header::{MAX_HEADER_BYTES, MAX_PAGE_BYTES, PageHeader, check_schema};
 use crate::access::{Object, Sequential};
 
 /// The longest footer, which describes the columns and row groups: 64 MiB.
-const MAX_FOOTER_BYTES: u32 = 64 << 20;
+const MAX_FOOTER_BYTES: usize = 64 << 20;
 /// The footer's length and the format's mark.
 const TAIL_BYTES: usize = 8;
 
@@ -128,17 +128,24 @@ pub(super) fn metadata(object: &Arc<Object>) -> std::result::Result<ParquetMetaD
         object: Arc::clone(object),
         compression: None,
     };
-    let tail = object.len().checked_sub(TAIL_BYTES as u64);
-    let tail = tail.ok_or_else(|| "not a Parquet file: it is too short".to_owned())?;
+    let end = object.len().checked_sub(TAIL_BYTES as u64);
+    let end = end.ok_or_else(|| "not a Parquet file: it is too short".to_owned())?;
     guarded(|| {
-        let tail = chunks.read(tail, TAIL_BYTES)?;
-        let length = tail
-            .first_chunk()
-            .map_or(0, |length| u32::from_le_bytes(*length));
-        if length > MAX_FOOTER_BYTES && tail.ends_with(b"PAR1") {
+        let tail = FooterTail::try_from(chunks.read(end, TAIL_BYTES)?.as_slice())?;
+        if tail.is_encrypted_footer() {
+            return Err(ParquetError::General("its footer is encrypted".to_owned()));
+        }
+        let length = tail.metadata_length();
+        if length > MAX_FOOTER_BYTES {
             return Err(ParquetError::General(format!("a footer of {length} bytes")));
         }
-        ParquetMetaDataReader::new().parse_and_finish(&chunks)
+        let start = end.checked_sub(length as u64).ok_or_else(|| {
+            ParquetError::EOF(format!("a footer of {length} bytes in a shorter file"))
+        })?;
+        // What is checked is what is decoded, also of a file that changes.
+        let footer = chunks.read(start, length)?;
+        check_schema(&footer).map_err(|reason| ParquetError::General(reason.to_owned()))?;
+        ParquetMetaDataReader::decode_metadata(&footer)
     })
 }
 

@@ -14,7 +14,7 @@
 //! | `plan` | which columns are read, and as what |
 //! | `columns` | flat columns, read in step |
 //! | `chunks` | crate `parquet`'s way to the file, with limits |
-//! | `header` | a page's header, checked before that crate gets it |
+//! | `header` | a page's header and the schema, checked before that crate gets them |
 //! | `table` | images and vectors, row by row, for a job |
 
 mod chunks;

@@ -477,6 +477,57 @@ fn refuses_a_page_that_inflates_beyond_its_claim() {
     assert!(error.contains("512 MiB"), "{error}");
 }
 
+/// A file whose schema has `count` groups, each with as many children as `claim`, a varint, says.
+fn hostile(count: u32, claim: &[u8]) -> Vec<u8> {
+    let mut footer = vec![0x15, 0x02, 0x19, 0xfc];
+    footer.extend([
+        count as u8 | 0x80,
+        (count >> 7) as u8 | 0x80,
+        (count >> 14) as u8,
+    ]);
+    for _ in 0..count {
+        footer.extend([0x35, 0x02, 0x18, 0x01, b'g', 0x15]);
+        footer.extend(claim);
+        footer.push(0x00);
+    }
+    // No rows in no row groups.
+    footer.extend([0x16, 0x00, 0x19, 0x0c, 0x00]);
+    let length = (footer.len() as u32).to_le_bytes();
+    [&b"PAR1"[..], &footer[..], &length[..], &b"PAR1"[..]].concat()
+}
+
+/// Crate `parquet` would overflow the stack, or allocate what a group claims; either ends the process.
+#[test]
+fn refuses_hostile_schemas() {
+    let text = refusal(&hostile(100_000, &[0x02]));
+    assert!(text.contains("more than 65,536 elements"), "{text}");
+    let text = refusal(&hostile(65_536, &[0x02]));
+    assert!(text.contains("deeper than 64 levels"), "{text}");
+    let text = refusal(&hostile(1, &[0xfe, 0xff, 0xff, 0xff, 0x0f]));
+    assert!(text.contains("more children than it has"), "{text}");
+}
+
+#[test]
+fn accepts_schemas_of_every_type() {
+    let schema = "message m {
+        required int32 decimal (DECIMAL(9,2));
+        required int32 time (TIME(MILLIS,true));
+        required int64 timestamp (TIMESTAMP(MICROS,false));
+        required int32 integer (INTEGER(16,true));
+        required int32 date (DATE);
+        required binary json (JSON);
+        required fixed_len_byte_array(16) uuid (UUID);
+        optional group map (MAP) {
+            repeated group key_value { required binary key (UTF8); optional double value; }
+        }
+        required binary path (UTF8);
+    }";
+    let bytes = write(schema, properties(Compression::SNAPPY), &[]);
+    let end = bytes.len() - 8;
+    let length = u32::from_le_bytes(*bytes[end..].first_chunk().unwrap()) as usize;
+    header::check_schema(&bytes[end - length..end]).unwrap();
+}
+
 fn survive(path: &Path) {
     if let Ok(manifest) = open(path) {
         for index in 0..manifest.len().min(32) {

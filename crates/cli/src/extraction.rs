@@ -6,7 +6,7 @@ use crate::{
     work::Watch,
 };
 use curriculum_extractor::{Extractor, ReadError, Timing};
-use curriculum_manifest::{Access, Manifest, Source};
+use curriculum_manifest::{Access, Kind, Manifest, Source};
 use curriculum_server::{Config, Overrides, config::Model};
 use std::{borrow::Cow, ops::ControlFlow, path::Path};
 
@@ -74,6 +74,13 @@ impl Extraction {
         watch: &mut Watch,
         sink: &mut Sink<'_>,
     ) -> anyhow::Result<Timing> {
+        match manifest.kind() {
+            Kind::Images => {}
+            kind @ (Kind::Features { .. } | Kind::Assignments) => {
+                let reason = format!("the source holds {kind}, which no model reads");
+                return Err(BadInput(reason).into());
+            }
+        }
         let (total, mut failed) = (manifest.len() as usize, 0);
         let mut outcome: anyhow::Result<()> = Ok(());
         let mut take = |index: usize, row: Result<&[f32], String>| -> anyhow::Result<()> {

@@ -1,12 +1,14 @@
-//! From images to features, in a temporary file: what follows is the same as for a given file.
+//! From a source to features, in a temporary file: what follows is the same as for a given file.
 
 use super::{Dataset, dataset::Failure};
 use crate::{
     arrays::{Item, header},
+    exit::{BadInput, Interrupted},
     extraction::{self, Extraction},
     work::Watch,
 };
 use anyhow::Context;
+use curriculum_manifest::{Kind, Manifest};
 use std::{
     fs::File,
     io::{BufWriter, Seek, Write},
@@ -14,9 +16,12 @@ use std::{
 };
 use tempfile::NamedTempFile;
 
+/// Rows between two reports.
+const REPORTED: usize = 1024;
+
 impl Dataset {
-    /// Runs the model over the samples of `source`; the features lie in `folder` as long as they are
-    /// needed, 4 bytes each.
+    /// Runs the model over the samples of `source`, or takes the features that it holds; they lie in
+    /// `folder` as long as they are needed, 4 bytes each.
     ///
     /// # Errors
     /// [`crate::exit::BadInput`] for a source that cannot be listed, a model that cannot be used, or
@@ -28,6 +33,9 @@ impl Dataset {
         watch: &mut Watch,
     ) -> anyhow::Result<Self> {
         let manifest = extraction::open(source)?;
+        if let Kind::Features { dimension } = manifest.kind() {
+            return Self::given(manifest, dimension as usize, folder, watch);
+        }
         let mut extractor = extraction.open()?;
         let file = NamedTempFile::new_in(folder)
             .with_context(|| format!("cannot write in {}", folder.display()))?;
@@ -50,6 +58,29 @@ impl Dataset {
         )?;
         rows.end()?;
         Self::extracted(manifest, failed, file)
+    }
+
+    /// The features that a source holds, such as a column of vectors.
+    fn given(
+        manifest: Manifest,
+        dimension: usize,
+        folder: &Path,
+        watch: &mut Watch,
+    ) -> anyhow::Result<Self> {
+        let file = NamedTempFile::new_in(folder)
+            .with_context(|| format!("cannot write in {}", folder.display()))?;
+        let samples = manifest.len() as usize;
+        let mut rows = Rows::begin(&file, dimension, samples)?;
+        for index in 0..samples {
+            let shown = index.is_multiple_of(REPORTED);
+            if shown && watch.extracting(index, samples).is_break() {
+                return Err(Interrupted.into());
+            }
+            let bytes = manifest.read(index as u64);
+            rows.push_bytes(&bytes.map_err(|error| BadInput(error.to_string()))?)?;
+        }
+        rows.end()?;
+        Self::extracted(manifest, Vec::new(), file)
     }
 }
 
@@ -79,8 +110,15 @@ impl Rows {
     fn push(&mut self, row: &[f32]) -> anyhow::Result<()> {
         let mut bytes = Vec::with_capacity(size_of_val(row));
         row.iter().for_each(|x| x.append_to(&mut bytes));
+        self.push_bytes(&bytes)
+    }
+
+    /// A row as it is in the file: f32, little endian.
+    fn push_bytes(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let expected = self.dimension * size_of::<f32>();
+        anyhow::ensure!(bytes.len() == expected, "a row of {} bytes", bytes.len());
         self.rows += 1;
-        self.file.write_all(&bytes).context("cannot store features")
+        self.file.write_all(bytes).context("cannot store features")
     }
 
     fn end(mut self) -> anyhow::Result<()> {

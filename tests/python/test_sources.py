@@ -17,6 +17,9 @@ from binary import Binary
 MODEL = "dino_fashion"
 # torchvision's, which decide what a folder of images holds.
 EXTENSIONS = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+# Pixels of 64-bit floats, which Pillow refuses too.
+UNREADABLE = "multipage_rgb.tif"
+TOLERANT = ("--max-failed-fraction", "0.1")
 # Codec and version of the data pages. What is left out is refused with advice.
 STORED = [
     ("NONE", "1.0"),
@@ -50,10 +53,11 @@ def extracted(binary: Binary, source: Path, out: Path, *flags: str) -> tuple[lis
 
 
 def test_photographs_of_every_kind_are_read(binary: Binary, odd: Path, tmp_path: Path) -> None:
-    ids, features, said = extracted(binary, odd, tmp_path / "features.npy")
+    ids, features, said = extracted(binary, odd, tmp_path / "features.npy", *TOLERANT)
     assert ids == sorted(file.name for file in odd.iterdir())
-    assert said["failed"] == 0
-    assert np.isfinite(features).all()
+    assert said["failed"] == 1
+    broken = ~np.isfinite(features).all(axis=1)
+    assert [name for name, failed in zip(ids, broken, strict=True) if failed] == [UNREADABLE]
 
 
 @pytest.mark.parametrize(("compression", "version"), STORED)
@@ -76,9 +80,9 @@ def test_parquet_of_pyarrow_gives_the_features_of_the_folder(
         row_group_size=7,
         use_dictionary=version == "1.0",
     )
-    ids, features, said = extracted(binary, file, tmp_path / "parquet.npy")
-    of_folder, expected, _ = extracted(binary, odd, tmp_path / "folder.npy")
-    assert ids == of_folder and said["failed"] == 0
+    ids, features, said = extracted(binary, file, tmp_path / "parquet.npy", *TOLERANT)
+    of_folder, expected, _ = extracted(binary, odd, tmp_path / "folder.npy", *TOLERANT)
+    assert ids == of_folder and said["failed"] == 1
     assert features.tobytes() == expected.tobytes()
 
 

@@ -10,6 +10,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// A tmpfs of so many KiB.
@@ -58,12 +60,22 @@ impl Drop for SmallDisk {
     }
 }
 
+/// A process that another test starts holds a copy of every open file, the lock's among them, until it
+/// runs its own program: a store that was just dropped is in use for that moment.
 fn open(root: &Path, min_free_bytes: u64) -> Store {
     let options = StoreOptions {
         min_free_bytes,
         ..StoreOptions::default()
     };
-    Store::open_with(root, options).unwrap()
+    let began = Instant::now();
+    loop {
+        match Store::open_with(root, options) {
+            Err(StoreError::InUse { .. }) if began.elapsed() < Duration::from_secs(10) => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 fn digest(n: u64) -> Digest {

@@ -218,6 +218,14 @@ async fn reads_out_of_range_name_the_field() {
         let error = server.weights(request).await.unwrap_err();
         assert_eq!(violated(&error), field, "case {at}: {error}");
     }
+    // A version that is no id is an alias, and there is none of that name.
+    for version in ["abc".to_owned(), "g".repeat(64)] {
+        let mut request = weights_of("c", 0, Order::EasyFirst);
+        request.version.clone_from(&version);
+        let error = server.weights(request).await.unwrap_err();
+        assert_eq!(error.code(), Code::NotFound, "{error}");
+        assert!(error.message().contains(&version), "{error}");
+    }
     for iterations in [vec![], vec![0; 10_001], vec![0, (1 << 53) + 1]] {
         let request = v1::GetScheduleRequest {
             curriculum: "c".to_owned(),

@@ -15,7 +15,8 @@ use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::header::{MAX_HEADER_BYTES, MAX_PAGE_BYTES, PageHeader, check_schema};
+use super::header::{MAX_HEADER_BYTES, MAX_PAGE_BYTES, PageHeader};
+use super::schema::check_schema;
 use crate::access::{Object, Sequential};
 
 /// The longest footer, which describes the columns and row groups: 64 MiB.

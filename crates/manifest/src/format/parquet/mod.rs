@@ -21,7 +21,9 @@ mod chunks;
 mod columns;
 mod header;
 mod plan;
+mod schema;
 mod table;
+mod thrift;
 
 use std::sync::Arc;
 

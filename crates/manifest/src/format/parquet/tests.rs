@@ -525,7 +525,7 @@ fn accepts_schemas_of_every_type() {
     let bytes = write(schema, properties(Compression::SNAPPY), &[]);
     let end = bytes.len() - 8;
     let length = u32::from_le_bytes(*bytes[end..].first_chunk().unwrap()) as usize;
-    header::check_schema(&bytes[end - length..end]).unwrap();
+    schema::check_schema(&bytes[end - length..end]).unwrap();
 }
 
 fn survive(path: &Path) {

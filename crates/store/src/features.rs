@@ -13,6 +13,7 @@
 
 mod format;
 mod index;
+mod names;
 mod packs;
 mod run;
 mod space;
@@ -113,7 +114,7 @@ pub(crate) fn is_run(name: &str) -> bool {
 
 /// Whether a file of a space is a pack, of features or of what was forgotten, by its name.
 pub(crate) fn is_pack(name: &str) -> bool {
-    space::number(name, ".features").is_some() || space::number(name, ".forgotten").is_some()
+    names::number(name, ".features").is_some() || names::number(name, ".forgotten").is_some()
 }
 
 /// Verifies a pack; its dimension is returned, unless it lists what was forgotten.

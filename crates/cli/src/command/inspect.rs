@@ -1,5 +1,7 @@
 //! `curriculum inspect`
 
+mod drift;
+
 use crate::{
     client::ServerArgs,
     parameters::{normalization_name, pacing_name, score_name},
@@ -167,7 +169,7 @@ fn describe(
         ));
     }
     if let Some(drift) = &summary.drift {
-        print(format_args!("\n{}", drifted(drift)));
+        print(format_args!("\n{}", drift::table(drift)));
     }
     for warning in &summary.warnings {
         print(format_args!(
@@ -302,52 +304,6 @@ fn names(samples: &[v1::SampleSummary]) -> String {
         .join("\n")
 }
 
-/// How far new samples lie from those of the version that was extended.
-fn drifted(drift: &v1::Drift) -> String {
-    let mut table = table([
-        "cluster",
-        "new",
-        "beyond",
-        "share",
-        "99 % of the old within",
-    ]);
-    for (i, cluster) in drift.clusters.iter().enumerate() {
-        let limit = cluster.threshold.map(|limit| format!("{limit:.3}"));
-        table.add_row([
-            number(i + 1),
-            number(grouped(cluster.added)),
-            number(grouped(cluster.beyond)),
-            number(share(cluster.beyond, cluster.added)),
-            number(limit.unwrap_or_else(|| "-".to_owned())),
-        ]);
-    }
-    format!(
-        "drift: extends version {}\n{} samples kept, {} new, of which {} lie beyond 99 % of the old\n{table}",
-        drift.base,
-        grouped(drift.kept),
-        grouped(drift.added),
-        share(drift.beyond, drift.added),
-    )
-}
-
-fn share(part: u64, whole: u64) -> String {
-    match whole {
-        0 => "-".to_owned(),
-        whole => format!("{:.1} %", 100.0 * part as f64 / whole as f64),
-    }
-}
-
-fn drift_json(drift: &v1::Drift) -> serde_json::Value {
-    let cluster = |c: &v1::ClusterDrift| json!({"threshold": c.threshold, "added": c.added, "beyond": c.beyond});
-    json!({
-        "extends": drift.base,
-        "kept": drift.kept,
-        "added": drift.added,
-        "beyond": drift.beyond,
-        "clusters": drift.clusters.iter().map(cluster).collect::<Vec<_>>(),
-    })
-}
-
 fn candidates(summary: &v1::Summary) -> Table {
     let candidates = summary.candidates.iter();
     let tried: Vec<(usize, f64)> = candidates
@@ -401,7 +357,7 @@ fn as_json(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> se
         "clusters": summary.clusters.iter().map(cluster).collect::<Vec<_>>(),
         "candidates": summary.candidates.iter().map(candidate).collect::<Vec<_>>(),
         "warnings": summary.warnings,
-        "drift": summary.drift.as_ref().map(drift_json),
+        "drift": summary.drift.as_ref().map(drift::as_json),
     })
 }
 

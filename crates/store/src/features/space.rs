@@ -4,8 +4,8 @@ use super::{
     Found, Pack, PackOutline, Shared,
     format::{self, HEADER, Header},
     index::{self, FORGOTTEN, Index},
+    names::{LAST_PACK, Names, forgotten_name, pack_name},
     packs::Packs,
-    run::Run,
 };
 use crate::{Counted, Digest, Result, StoreError, files, room::Room, unsynced::Unsynced};
 use std::{
@@ -15,9 +15,6 @@ use std::{
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
-
-/// Numbers are stored in four bytes.
-const LAST_PACK: u64 = u32::MAX as u64 - 1;
 
 /// The features of one model. Clones share their state.
 #[derive(Clone, Debug)]
@@ -39,16 +36,6 @@ struct Inner {
 struct State {
     index: Index,
     packs: Packs,
-}
-
-/// What the names in a folder say.
-#[derive(Default)]
-struct Names {
-    packs: Packs,
-    forgotten: Packs,
-    runs: Vec<(u64, u64)>,
-    /// One more than the highest number in any name.
-    next: u64,
 }
 
 impl FeatureSpace {
@@ -374,44 +361,6 @@ impl FeatureSpace {
     fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
         self.0.state.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Names {
-    fn read(folder: &Path) -> Result<Self> {
-        let mut found = Self::default();
-        for name in files::names(folder)? {
-            let name = name?;
-            let end = if let Some(number) = number(&name, ".features") {
-                found.packs.insert(number);
-                number + 1
-            } else if let Some(number) = number(&name, ".forgotten") {
-                found.forgotten.insert(number);
-                number + 1
-            } else if let Some((from, to)) = Run::parse_name(&name) {
-                found.runs.push((from, to));
-                to
-            } else {
-                0
-            };
-            found.next = found.next.max(end);
-        }
-        Ok(found)
-    }
-}
-
-/// The number in the name of a pack.
-pub(super) fn number(name: &str, extension: &str) -> Option<u64> {
-    let digits = name.strip_prefix("pack-")?.strip_suffix(extension)?;
-    let number = digits.parse().ok()?;
-    (number <= LAST_PACK && format!("{number:08}") == digits).then_some(number)
-}
-
-fn pack_name(number: u64) -> String {
-    format!("pack-{number:08}.features")
-}
-
-fn forgotten_name(number: u64) -> String {
-    format!("pack-{number:08}.forgotten")
 }
 
 fn outline(path: &Path, file: &mut File, dimension: usize) -> Result<PackOutline> {

@@ -9,6 +9,10 @@ RUNTIME_VERSION := 1.32.0
 # PyTorch, timm, ruff, and what benchmarks are compared with: a throw-away environment of about 6 GB.
 VENV := $(abspath $(TARGET))/python
 
+# The binary as `cargo test --workspace` builds it too: with another selection of packages their dependencies would have
+# other features, and be built twice.
+DEBUG_BUILD := $(CARGO) build --workspace --bins --tests
+
 # The four IDX files of Fashion-MNIST, as Debian's package `dataset-fashion-mnist` installs them.
 FASHION_MNIST ?= /usr/share/datasets/fashion-mnist
 
@@ -24,17 +28,17 @@ demo: build ## real images to weights over gRPC, and report.html
 	$(TARGET)/release/curriculum demo --report report.html
 
 test: onnxruntime lint ## all tests
-	$(CARGO) build --package curriculum-cli
+	$(DEBUG_BUILD)
 	$(CARGO) test --workspace
 	$(MAKE) test-python
 
 test-long: onnxruntime ## 50 kills, and all of Fashion-MNIST from every kind of source
 	test -d $(FASHION_MNIST) || { echo "install dataset-fashion-mnist, or set FASHION_MNIST to the IDX files' folder"; exit 1; }
-	$(CARGO) build --package curriculum-cli
+	$(DEBUG_BUILD)
 	CURRICULUM_KILLS=50 CURRICULUM_FASHION_MNIST=$(FASHION_MNIST) $(CARGO) test --package curriculum-tests -- kills:: sources::
 
 test-python: onnxruntime $(VENV)/.tests ## the exporter, features beside PyTorch's, the GPU script on the CPU
-	$(CARGO) build --package curriculum-cli
+	$(DEBUG_BUILD)
 	CURRICULUM=$(abspath $(TARGET))/debug/curriculum $(VENV)/bin/python -m pytest -c tests/python/pytest.ini tests/python
 
 lint: $(VENV)/.lint ## formatting and warnings

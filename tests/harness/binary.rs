@@ -11,8 +11,8 @@ use std::{
 ///
 /// Cargo sets `CARGO_BIN_EXE_curriculum` only for tests inside the package that owns the binary, and
 /// building this package does not build that one. So the first caller runs cargo, with the profile
-/// and the target folder that this test binary was built with; an up-to-date binary costs a fraction
-/// of a second.
+/// and the target folder that this test binary was built with, for the packages that `cargo test
+/// --workspace` builds: an up-to-date binary costs a fraction of a second.
 ///
 /// # Panics
 /// When the build fails; its errors are on standard error.
@@ -36,10 +36,11 @@ fn build() -> PathBuf {
             "build",
             "--quiet",
             "--locked",
-            "--package",
-            "curriculum-cli",
+            "--workspace",
+            "--bins",
+            "--tests",
         ])
-        .args(["--bin", "curriculum", "--profile", profile, "--target-dir"])
+        .args(["--profile", profile, "--target-dir"])
         .arg(outputs.parent().unwrap())
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     let status = cargo.status().unwrap();

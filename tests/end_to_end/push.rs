@@ -47,6 +47,7 @@ fn header(push: &str, dimension: usize) -> PushHeader {
     PushHeader {
         push: push.to_owned(),
         dimension: dimension as u32,
+        fingerprint: "rows".to_owned(),
     }
 }
 

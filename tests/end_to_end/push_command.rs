@@ -34,6 +34,8 @@ async fn pushed_images_give_the_version_of_the_folder() {
     ];
     let pushed = curriculum(arguments).await.json();
     assert_eq!(pushed["version"], read.version.as_str());
+    let listed = curriculum(["jobs", "--json", "--server", server.url()]).await;
+    assert!(listed.stdout.contains("\"pushed:p\""), "{}", listed.stdout);
     // Once more: nothing is sent, and the job is known.
     let again = curriculum(arguments).await.json();
     assert_eq!(
@@ -52,7 +54,7 @@ async fn pushed_images_give_the_version_of_the_folder() {
         server.url(),
     ])
     .await;
-    refused.refused("other samples");
+    refused.refused("another source");
 }
 
 #[tokio::test]

@@ -39,6 +39,8 @@ pub(crate) struct Pusher {
     pub(crate) server: ServerArgs,
     pub(crate) name: String,
     pub(crate) manifest: Arc<Manifest>,
+    /// Of the manifest.
+    pub(crate) fingerprint: String,
 }
 
 /// A part of a push, of either kind.
@@ -97,7 +99,11 @@ impl Pusher {
             push: self.name.clone(),
         };
         let known = match client.get_push(request).await {
-            Ok(state) => state.into_inner(),
+            Ok(state) => {
+                let state = state.into_inner();
+                self.check(&state)?;
+                state
+            }
             Err(status) if status.code() == Code::NotFound => v1::PushResponse::default(),
             Err(status) => return Err(status.into()),
         };
@@ -106,7 +112,6 @@ impl Pusher {
             *before = known.samples;
             backoff.heard();
         }
-        self.check(&known)?;
         if known.complete {
             return Ok(known);
         }
@@ -114,6 +119,7 @@ impl Pusher {
         let sent = Arc::new(AtomicU64::new(known.samples));
         let batches = Batches {
             push: self.name.clone(),
+            fingerprint: self.fingerprint.clone(),
             manifest: Arc::clone(&self.manifest),
             next: known.samples,
             sent: Arc::clone(&sent),
@@ -157,27 +163,16 @@ impl Pusher {
         }
     }
 
-    /// Whether what the server has is the beginning of what is here.
+    /// Whether what the server has was pushed from what is here.
     fn check(&self, known: &v1::PushResponse) -> anyhow::Result<()> {
-        let other = |reason: String| {
-            let name = &self.name;
-            Err(BadInput(format!(
-                "push `{name}` on the server holds other samples: {reason}; choose another --id"
+        match known.fingerprint == self.fingerprint {
+            true => Ok(()),
+            false => Err(BadInput(format!(
+                "push `{}` on the server was begun with the samples of another source, or of one that \
+                 changed since: choose another --id",
+                self.name
             ))
-            .into())
-        };
-        let here = self.manifest.len();
-        if known.samples > here || (known.complete && known.samples != here) {
-            return other(format!("it has {}, here are {here}", known.samples));
-        }
-        let Some(last) = known.samples.checked_sub(1) else {
-            return Ok(());
-        };
-        let samples = self.manifest.samples(last..known.samples);
-        let samples = samples.map_err(|error| BadInput(error.to_string()))?;
-        match samples.first() {
-            Some(sample) if *sample.id == *known.last_id => Ok(()),
-            _ => other(format!("its sample {last} is `{}`", known.last_id)),
+            .into()),
         }
     }
 }

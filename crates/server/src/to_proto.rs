@@ -140,6 +140,7 @@ pub(crate) fn push(name: &str, state: PushState) -> v1::PushResponse {
         },
         complete: state.complete,
         source: format!("{PUSHED}{name}"),
+        fingerprint: state.fingerprint,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Every value is read and its checksum verified, and every reference is followed: from a curriculum to
 //! its versions, from a version to its columns, sketch, clustering and samples, from the index to the
-//! packs. What nothing refers to is read too and is no damage; [`crate::garbage`] removes it.
+//! packs. What was pushed is read too. What nothing refers to is read too and is no damage; [`crate::garbage`] removes it.
 //!
 //! The folder must be opened for it, and sled cannot open without writing (it writes its snapshot anew).
 //! Nothing else is written, and [`Store::open_existing`] creates nothing.
@@ -35,6 +35,8 @@ pub struct Verification {
     pub packs: Counted,
     /// Entries of the indices of features.
     pub index_entries: Counted,
+    /// Samples that clients pushed.
+    pub pushes: Counted,
     /// The first [`LISTED`] damages.
     pub damaged: Vec<Damage>,
     /// How many there are.
@@ -140,7 +142,8 @@ impl Verifier<'_> {
         self.samples()?;
         self.versions()?;
         self.curricula()?;
-        self.features()
+        self.features()?;
+        self.pushes()
     }
 
     /// Notes a damage, or passes on what is wrong with the database as a whole.
@@ -181,6 +184,7 @@ impl Verifier<'_> {
             found.sample_chunks,
             found.packs,
             found.index_entries,
+            found.pushes,
         ];
         let progress = VerifyProgress {
             activity: self.activity,

@@ -52,8 +52,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let deadline = args.waiting.deadline();
-    if deadline.is_some() && !args.wait {
+    if args.waiting.deadline().is_some() && !args.wait {
         return Err(BadInput("--timeout: needs --wait".to_owned()).into());
     }
     let list = list(&args.source)?;
@@ -61,10 +60,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Some(list) => list.path().to_string_lossy().into_owned(),
         None => submit::absolute(&args.source[0]),
     };
+    let manifest = open(args.layout.source(uri)?).await?;
+    let fingerprint = manifest.fingerprint();
     let pusher = Pusher {
         server: args.server.clone(),
         name: args.id.clone(),
-        manifest: open(args.layout.source(uri)?).await?,
+        fingerprint: fingerprint
+            .map_err(|error| BadInput(error.to_string()))?
+            .to_string(),
+        manifest,
     };
     let state = pusher.run(args.waiting.backoff()).await?;
     let Some(name) = args.name.filter(|_| args.submit) else {
@@ -72,6 +76,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         return Ok(());
     };
     let request = args.job.request(name, state.source);
+    // The time limit is the job's: however long the samples took to arrive.
+    let deadline = args.waiting.deadline();
     let wait = args.wait.then_some((&args.waiting, deadline));
     submit::submit(&args.server, request, wait, args.output).await
 }

@@ -57,7 +57,7 @@ pub(super) fn open(folder: &Path) -> anyhow::Result<Store> {
     })
 }
 
-fn counts(found: &Verification) -> [(&'static str, Counted); 8] {
+fn counts(found: &Verification) -> [(&'static str, Counted); 9] {
     [
         ("jobs", found.jobs),
         ("job_errors", found.job_errors),
@@ -67,6 +67,7 @@ fn counts(found: &Verification) -> [(&'static str, Counted); 8] {
         ("sample_chunks", found.sample_chunks),
         ("packs", found.packs),
         ("index_entries", found.index_entries),
+        ("pushes", found.pushes),
     ]
 }
 

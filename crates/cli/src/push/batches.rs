@@ -20,6 +20,7 @@ const MOST: u64 = 4_096;
 /// Reads samples from `next` on; it blocks.
 pub(super) struct Batches {
     pub(super) push: String,
+    pub(super) fingerprint: String,
     pub(super) manifest: Arc<Manifest>,
     pub(super) next: u64,
     /// Samples handed over so far.
@@ -38,6 +39,7 @@ impl Batches {
                 Kind::Features { dimension } => dimension,
                 Kind::Images | Kind::Assignments => 0,
             },
+            fingerprint: self.fingerprint.clone(),
         };
         if messages.blocking_send(Message::Header(header)).is_err() {
             return Ok(());

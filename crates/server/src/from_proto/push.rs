@@ -9,9 +9,15 @@ use curriculum_store::push::{PushKind, PushedSample};
 
 /// A message of either kind of push, checked.
 pub(crate) enum Part {
-    Header { push: String, kind: PushKind },
+    Header {
+        push: String,
+        kind: PushKind,
+        fingerprint: String,
+    },
     Samples(Batch),
-    End { samples: u64 },
+    End {
+        samples: u64,
+    },
 }
 
 /// Consecutive samples, whose checksum matches.
@@ -53,12 +59,10 @@ impl Batch {
 
 pub(crate) fn features(request: v1::PushFeaturesRequest) -> Result<Part> {
     match request.part {
-        Some(FeaturesPart::Header(header)) => Ok(header_part(
-            header.push,
-            PushKind::Features {
-                dimension: header.dimension,
-            },
-        )),
+        Some(FeaturesPart::Header(header)) => {
+            let dimension = header.dimension;
+            Ok(header_part(header, PushKind::Features { dimension }))
+        }
         Some(FeaturesPart::Rows(rows)) => self::rows(rows).map(Part::Samples),
         Some(FeaturesPart::End(end)) => Ok(end_part(end)),
         None => Err(no_part()),
@@ -71,7 +75,7 @@ pub(crate) fn images(request: v1::PushImagesRequest) -> Result<Part> {
             "dimension",
             "must be 0, because images have none",
         )),
-        Some(ImagesPart::Header(header)) => Ok(header_part(header.push, PushKind::Images)),
+        Some(ImagesPart::Header(header)) => Ok(header_part(header, PushKind::Images)),
         Some(ImagesPart::Samples(samples)) => image_samples(samples).map(Part::Samples),
         Some(ImagesPart::End(end)) => Ok(end_part(end)),
         None => Err(no_part()),
@@ -126,8 +130,12 @@ fn image_samples(message: v1::ImageSamples) -> Result<Batch> {
     })
 }
 
-fn header_part(push: String, kind: PushKind) -> Part {
-    Part::Header { push, kind }
+fn header_part(header: v1::PushHeader, kind: PushKind) -> Part {
+    Part::Header {
+        push: header.push,
+        kind,
+        fingerprint: header.fingerprint,
+    }
 }
 
 fn end_part(end: v1::PushEnd) -> Part {
@@ -198,6 +206,7 @@ mod tests {
         let header = v1::PushHeader {
             push: "p".to_owned(),
             dimension: 3,
+            fingerprint: String::new(),
         };
         let part = Some(ImagesPart::Header(header));
         assert!(images(v1::PushImagesRequest { part }).is_err());

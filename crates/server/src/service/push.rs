@@ -52,18 +52,26 @@ pub(super) async fn receive<M>(
     part: fn(M) -> Result<Part, ServiceError>,
 ) -> Result<v1::PushResponse, Status> {
     let first = messages.message().await?.map(part).transpose()?;
-    let Some(Part::Header { push: name, kind }) = first else {
+    let Some(Part::Header {
+        push: name,
+        kind,
+        fingerprint,
+    }) = first
+    else {
         return Err(ServiceError::invalid("part", "the first message must be the header").into());
     };
     let (known, claimed) = (Arc::clone(&pushes), name.clone());
-    let push = blocking(move || Ok(known.open(&claimed, kind)?)).await?;
+    let push = blocking(move || Ok(known.open(&claimed, kind, &fingerprint)?)).await?;
     let mut push = Open(Some(push));
     loop {
         let message = tokio::select! {
-            message = messages.message() => message?,
-            _ = stopping.wait_for(|stopping| *stopping) => {
-                return Err(Status::unavailable("the server is stopping"));
-            }
+            message = messages.message() => Some(message?),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        };
+        let Some(message) = message else {
+            // Before the answer: once all calls have ended, the process does too.
+            push.with(|push| Ok(push.sync()?)).await?;
+            return Err(Status::unavailable("the server is stopping"));
         };
         match message.map(part).transpose()? {
             Some(Part::Samples(batch)) => {

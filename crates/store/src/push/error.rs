@@ -18,6 +18,9 @@ pub enum PushError {
         /// The most it may be.
         max: u32,
     },
+    /// A fingerprint that is too long.
+    #[error("must have at most {0} bytes")]
+    Fingerprint(usize),
     /// Nobody has begun a push of this name.
     #[error("there is no push `{0}`")]
     Unknown(String),
@@ -40,6 +43,14 @@ pub enum PushError {
         /// What it holds.
         present: PushKind,
     },
+    /// It was begun with samples from elsewhere.
+    #[error(
+        "push `{0}` was begun with the samples of another source, or of one that changed since"
+    )]
+    OtherSource(String),
+    /// The caller broke off.
+    #[error("interrupted")]
+    Stopped,
     /// Samples are missing between what is there and what was sent.
     #[error("samples were sent from {offset} on, but {expected} is the next one expected")]
     Gap {

@@ -1,7 +1,7 @@
 //! What is durable of a push.
 
 use super::{PushError, Result};
-use crate::envelope;
+use crate::{Digest, envelope};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -44,11 +44,13 @@ pub struct PushState {
     pub last_id: String,
     /// Whether it is a source.
     pub complete: bool,
+    /// What the samples were taken from, in the words of the client that began it.
+    pub fingerprint: String,
 }
 
 /// The stored form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct State {
+pub(crate) struct State {
     pub(super) kind: PushKind,
     pub(super) samples: u64,
     /// Of the samples.
@@ -57,6 +59,25 @@ pub(super) struct State {
     pub(super) row_bytes: u64,
     pub(super) last_id: String,
     pub(super) complete: bool,
+    pub(super) fingerprint: String,
+    pub(super) stretches: Stretches,
+}
+
+/// The records of checksums.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stretches {
+    pub(super) count: u64,
+    /// Of them all, in order.
+    pub(super) digest: Digest,
+}
+
+impl Default for Stretches {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            digest: Digest::from([0; 32]),
+        }
+    }
 }
 
 impl PushKind {
@@ -81,7 +102,7 @@ impl fmt::Display for PushKind {
 }
 
 impl State {
-    pub(super) fn new(kind: PushKind) -> Self {
+    pub(super) fn new(kind: PushKind, fingerprint: &str) -> Self {
         Self {
             kind,
             samples: 0,
@@ -89,6 +110,8 @@ impl State {
             row_bytes: 0,
             last_id: String::new(),
             complete: false,
+            fingerprint: fingerprint.to_owned(),
+            stretches: Stretches::default(),
         }
     }
 
@@ -99,12 +122,13 @@ impl State {
             bytes: self.bytes,
             last_id: self.last_id.clone(),
             complete: self.complete,
+            fingerprint: self.fingerprint.clone(),
         }
     }
 }
 
 /// The state of the push in `folder`, if it was begun.
-pub(super) fn read_state(folder: &Path, name: &str) -> Result<Option<State>> {
+pub(crate) fn read_state(folder: &Path, name: &str) -> Result<Option<State>> {
     let path = folder.join(STATE);
     match fs::read(&path) {
         Ok(value) => Ok(Some(envelope::open_json(&value, || {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::temporary;
+use std::io::Write;
 
 const LIMITS: PushLimits = PushLimits {
     max_samples: 1_000,
@@ -44,7 +45,12 @@ impl Home {
     }
 
     fn open(&self) -> Push {
-        self.pushes.open("p", PushKind::Images).unwrap()
+        self.pushes.open("p", PushKind::Images, "here").unwrap()
+    }
+
+    fn manifest(&self) -> Result<(PathBuf, PushKind)> {
+        let mut proceed = || ControlFlow::Continue(());
+        self.pushes.manifest("p", &mut proceed)
     }
 }
 
@@ -54,12 +60,12 @@ fn rows_say_where_the_bytes_are() {
     let mut push = home.open();
     push.append(0, &[sample("a\"\n"), sample("bc")]).unwrap();
     assert!(matches!(
-        home.pushes.manifest("p"),
+        home.manifest(),
         Err(PushError::Incomplete { samples: 0, .. })
     ));
     assert!(push.finish(2).unwrap().complete);
     drop(push);
-    let (manifest, kind) = home.pushes.manifest("p").unwrap();
+    let (manifest, kind) = home.manifest().unwrap();
     assert_eq!((manifest, kind), (home.file(MANIFEST), PushKind::Images));
     assert_eq!(fs::read(home.file(SAMPLES)).unwrap(), b"a\"\nbc");
     assert_eq!(
@@ -87,7 +93,7 @@ fn what_a_kill_left_beyond_the_state_is_cut() {
     rows.write_all(b"{\"id\":\"torn").unwrap();
     let pushes = Pushes::new(&home.store, LIMITS);
     assert_eq!(pushes.state("p").unwrap().unwrap().samples, 2);
-    let mut push = pushes.open("p", PushKind::Images).unwrap();
+    let mut push = pushes.open("p", PushKind::Images, "here").unwrap();
     assert_eq!(push.samples(), 2);
     push.append(2, &[sample("d")]).unwrap();
     push.finish(3).unwrap();
@@ -134,16 +140,21 @@ fn what_was_sent_before_may_be_sent_again_and_gaps_may_not() {
 fn one_writer_at_a_time_and_of_one_kind() {
     let home = home();
     let push = home.open();
-    let second = home.pushes.open("p", PushKind::Images);
+    let second = home.pushes.open("p", PushKind::Images, "here");
     assert!(matches!(second, Err(PushError::Busy(_))));
     drop(push);
     let features = PushKind::Features { dimension: 2 };
-    let other = home.pushes.open("p", features);
+    let other = home.pushes.open("p", features, "here");
     assert!(matches!(other, Err(PushError::OtherKind { .. })));
+    let other = home.pushes.open("p", PushKind::Images, "there");
+    assert!(matches!(other, Err(PushError::OtherSource(_))));
+    let long = "x".repeat(MAX_FINGERPRINT + 1);
+    let other = home.pushes.open("p", PushKind::Images, &long);
+    assert!(matches!(other, Err(PushError::Fingerprint(_))));
     // A refusal leaves nothing claimed.
     drop(home.open());
     for name in ["", "..", "a/b", "ü"] {
-        let bad = home.pushes.open(name, PushKind::Images);
+        let bad = home.pushes.open(name, PushKind::Images, "here");
         assert!(matches!(bad, Err(PushError::Name(_))), "{name}");
     }
 }
@@ -152,7 +163,7 @@ fn one_writer_at_a_time_and_of_one_kind() {
 fn samples_that_cannot_be_taken_are_named_and_those_before_stay() {
     let home = home();
     let features = PushKind::Features { dimension: 2 };
-    let mut push = home.pushes.open("f", features).unwrap();
+    let mut push = home.pushes.open("f", features, "here").unwrap();
     let row = |bytes| PushedSample {
         id: "r",
         label: "",
@@ -173,7 +184,8 @@ fn samples_that_cannot_be_taken_are_named_and_those_before_stay() {
     let error = push.append(0, &many).unwrap_err().to_string();
     assert!(error.contains("sources.max_samples"), "{error}");
     assert!(matches!(
-        home.pushes.open("g", PushKind::Features { dimension: 0 }),
+        home.pushes
+            .open("g", PushKind::Features { dimension: 0 }, "here"),
         Err(PushError::Dimension { .. })
     ));
 }
@@ -186,7 +198,7 @@ fn a_full_disk_is_said_before_anything_is_written() {
         ..LIMITS
     };
     let mut push = Pushes::new(&home.store, limits)
-        .open("p", PushKind::Images)
+        .open("p", PushKind::Images, "here")
         .unwrap();
     let full = push.append(0, &[sample("a")]);
     assert!(matches!(full, Err(PushError::DiskFull { .. })));
@@ -202,7 +214,7 @@ fn a_damaged_state_is_never_used() {
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&path, bytes).unwrap();
     assert!(matches!(
-        home.pushes.open("p", PushKind::Images),
+        home.pushes.open("p", PushKind::Images, "here"),
         Err(PushError::Store(crate::StoreError::Corrupt { .. }))
     ));
 }
@@ -215,7 +227,60 @@ fn files_that_lost_durable_bytes_are_damaged() {
     drop(push);
     fs::write(home.file(SAMPLES), b"a").unwrap();
     assert!(matches!(
-        home.pushes.open("p", PushKind::Images),
+        home.pushes.open("p", PushKind::Images, "here"),
         Err(PushError::Store(crate::StoreError::Corrupt { .. }))
     ));
+}
+
+#[test]
+fn a_flipped_bit_in_any_file_is_found() {
+    let home = home();
+    let mut push = home.open();
+    push.append(0, &[sample("a"), sample("b")]).unwrap();
+    push.sync().unwrap();
+    push.append(2, &[sample("cd")]).unwrap();
+    push.finish(3).unwrap();
+    drop(push);
+    home.manifest().unwrap();
+    let verified = || {
+        let mut progress = |_| ControlFlow::Continue(());
+        home.store.verify(&mut progress).unwrap()
+    };
+    let sound = verified();
+    assert_eq!((sound.pushes.count, sound.damaged_count), (1, 0));
+    for file in [SAMPLES, MANIFEST, CHECKSUMS, "STATE"] {
+        let whole = fs::read(home.file(file)).unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << (at % 8);
+            fs::write(home.file(file), flipped).unwrap();
+            let found = home.manifest();
+            let is_found = matches!(
+                found,
+                Err(PushError::Store(crate::StoreError::Corrupt { .. }))
+            );
+            assert!(is_found, "{file} byte {at}: {found:?}");
+        }
+        assert_eq!(verified().damaged_count, 1, "{file}");
+        // Rows that nobody pushed, and a file that is gone.
+        fs::write(home.file(file), [&whole[..], &whole[..]].concat()).unwrap();
+        if file == MANIFEST {
+            assert!(home.manifest().is_err());
+        }
+        fs::remove_file(home.file(file)).unwrap();
+        assert!(home.manifest().is_err(), "{file}");
+        fs::write(home.file(file), whole).unwrap();
+    }
+    home.manifest().unwrap();
+}
+
+#[test]
+fn a_push_that_is_read_again_can_be_broken_off() {
+    let home = home();
+    let mut push = home.open();
+    push.append(0, &[sample("a")]).unwrap();
+    push.finish(1).unwrap();
+    drop(push);
+    let stopped = home.pushes.manifest("p", &mut || ControlFlow::Break(()));
+    assert!(matches!(stopped, Err(PushError::Stopped)));
 }

@@ -3,9 +3,13 @@
 use super::{Step, Verifier};
 use crate::{
     Column, Digest, Result, SAMPLES_PER_CHUNK, features, files,
+    push::{self, PushError},
     sample::{chunk_name, chunk_number},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 impl Verifier<'_> {
     /// Every chunk of every column, also of versions that are not there.
@@ -128,6 +132,46 @@ impl Verifier<'_> {
             Err(error) => self.note(error)?,
         }
         Ok(())
+    }
+
+    /// What is durable of every push.
+    pub(super) fn pushes(&mut self) -> Step {
+        self.activity = "pushed samples";
+        let parent = self.store.root().join("pushed");
+        let mut names: Vec<_> = files::names(&parent)?.collect::<Result<_>>()?;
+        names.sort_unstable();
+        for name in names {
+            if let Err(error) = self.push(&parent.join(&name), &name)? {
+                match error {
+                    PushError::Store(error) => self.note(error)?,
+                    other => self.damage(format!("push {name}"), other.to_string()),
+                }
+            }
+            self.report()?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, folder: &Path, name: &str) -> Step<std::result::Result<(), PushError>> {
+        let state = match push::read_state(folder, name) {
+            Ok(Some(state)) => state,
+            // Killed before it began.
+            Ok(None) => return Ok(Ok(())),
+            Err(error) => return Ok(Err(error)),
+        };
+        let before = self.found.pushes.bytes;
+        self.found.pushes.count += 1;
+        let mut stopped = Ok(());
+        let verified = push::verify(folder, &state, &mut |bytes| {
+            self.found.pushes.bytes = before + bytes;
+            stopped = self.report();
+            match stopped {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        stopped?;
+        Ok(verified.map(|_| ()))
     }
 
     /// Folders named by digests, in order.

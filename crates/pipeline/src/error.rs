@@ -28,6 +28,9 @@ pub enum PipelineError {
     /// No job has this id.
     #[error("there is no job {0}")]
     UnknownJob(Digest),
+    /// Nothing is left to try again.
+    #[error("no sample of job {0} failed")]
+    NothingFailed(Digest),
     /// Nothing is left to cancel.
     #[error("job {0} has already ended")]
     Ended(Digest),

@@ -1,5 +1,7 @@
 //! The handle.
 
+mod retry;
+
 use crate::{
     FeatureExtractor, Hook, JobView, PipelineError, Request, SampleError,
     queue::{Lane, Queue},
@@ -7,8 +9,9 @@ use crate::{
     worker::{Shared, now_ms, put_job},
 };
 use curriculum_manifest::{Access, Manifest};
-use curriculum_store::{Digest, JobRecord, JobState, Stage, Store, StoreError};
+use curriculum_store::{Digest, JobRecord, JobState, Store, StoreError};
 use std::{
+    ops::ControlFlow,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
@@ -16,9 +19,6 @@ use tokio::sync::watch;
 
 /// Jobs that may wait.
 const MAX_WAITING: usize = 256;
-
-/// Errors looked at together.
-const ERRORS: usize = 4096;
 
 /// Settings of a pipeline.
 #[derive(Clone, Debug)]
@@ -137,13 +137,26 @@ impl Pipeline {
     /// # Errors
     /// When the request is invalid, the queue full or the pipeline stopping.
     pub fn submit(&self, request: &Request) -> Result<Submitted, PipelineError> {
+        self.submit_while(request, &mut || ControlFlow::Continue(()))
+    }
+
+    /// [`submit`](Self::submit), for as long as `proceed`, asked again and again while the source is
+    /// listed, says so.
+    ///
+    /// # Errors
+    /// As `submit`, and [`ManifestError::Interrupted`](curriculum_manifest::ManifestError).
+    pub fn submit_while(
+        &self,
+        request: &Request,
+        proceed: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Submitted, PipelineError> {
         let Shared {
             store,
             model,
             options,
             ..
         } = &*self.shared;
-        let (fresh, manifest) = request.check(store, model, &options.access)?;
+        let (fresh, manifest) = request.check(store, model, &options.access, proceed)?;
         let mut queue = self.shared.queue();
         if queue.stopping {
             return Err(PipelineError::Stopping);
@@ -179,43 +192,6 @@ impl Pipeline {
                 && (&job.curriculum, job.listing) == (&fresh.curriculum, fresh.listing)
         };
         Ok(readable_jobs(&self.shared.store)?.into_iter().find(is_it))
-    }
-
-    /// Puts a job that has ended in the queue again, where only the samples that failed are read and
-    /// extracted again before the later stages run. If another number of them fails, that makes another
-    /// version, although the content may be the same.
-    ///
-    /// # Errors
-    /// When there is no such job, none of its samples failed, the queue is full or the pipeline stops.
-    pub fn retry_failed(&self, id: Digest) -> Result<Submitted, PipelineError> {
-        let mut job = self.record(id)?;
-        if let Some(active) = self.shared.queue().view(id) {
-            return Ok(Submitted {
-                job: active,
-                queued: false,
-            });
-        }
-        if job.state == JobState::Succeeded && job.failed_count == 0 {
-            return Err(PipelineError::invalid("id", "no sample of the job failed"));
-        }
-        forget_failed(&self.shared.store, &job)?;
-        let mut queue = self.shared.queue();
-        if queue.stopping {
-            return Err(PipelineError::Stopping);
-        }
-        if let Some(active) = queue.view(id) {
-            return Ok(Submitted {
-                job: active,
-                queued: false,
-            });
-        }
-        job.attempt += 1;
-        job.setbacks = 0;
-        job.stage = Stage::Submitted;
-        (job.content, job.version, job.failed_count) = (None, None, 0);
-        job.seconds.clear();
-        job.warnings.clear();
-        self.enqueue(&mut queue, job, None)
     }
 
     /// Whether the version that the job made is still there: retention or a person may have dropped it.
@@ -398,23 +374,6 @@ fn unfinished(store: &Store) -> Result<Queue, StoreError> {
         }
     }
     Ok(queue)
-}
-
-/// Lets the contents of a job that could not be extracted be tried again.
-fn forget_failed(store: &Store, job: &JobRecord) -> Result<(), StoreError> {
-    let space = store.feature_space(job.model_digest, job.dimension as usize)?;
-    let mut after = None;
-    loop {
-        let errors = store.job_errors(job.id, after, ERRORS)?;
-        let Some((last, _)) = errors.last() else {
-            return Ok(());
-        };
-        after = Some(*last);
-        let samples = store.samples_at(job.listing, errors.iter().map(|(index, _)| *index))?;
-        let contents = samples.values().filter_map(|sample| sample.digest);
-        let contents: Vec<Digest> = contents.collect();
-        space.forget_samples(&contents)?;
-    }
 }
 
 /// Damaged records are reported and left out: they must not take the others along.

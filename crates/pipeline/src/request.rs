@@ -25,6 +25,8 @@ pub struct Request {
     pub curriculum: String,
     /// Where the samples are, and how they are read.
     pub source: Source,
+    /// What people are told the samples came from, where it is not the source's URI.
+    pub shown_source: Option<String>,
     /// What stands for a sample's bytes.
     pub identity: Identity,
     /// Name of the model; `None` for the one that is loaded, or for none if the source holds features.
@@ -56,6 +58,7 @@ impl Request {
         store: &Store,
         loaded: &LoadedModel,
         access: &Access,
+        proceed: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<(JobRecord, Manifest), PipelineError> {
         check_name(&self.curriculum)?;
         if self.source.uri.is_empty() {
@@ -65,7 +68,7 @@ impl Request {
             .extend
             .map(|id| extension::base(store, id))
             .transpose()?;
-        let manifest = Manifest::open(&self.source, access, &mut |_| ControlFlow::Continue(()))?;
+        let manifest = Manifest::open(&self.source, access, &mut |_| proceed())?;
         let samples = manifest.len();
         let model = self.model(manifest.kind(), loaded)?;
         let kind = sample_kind(manifest.kind());
@@ -112,7 +115,10 @@ impl Request {
             id,
             sequence: 0,
             curriculum: self.curriculum.clone(),
-            source: redacted(&self.source.uri),
+            source: match &self.shown_source {
+                Some(shown) => shown.clone(),
+                None => redacted(&self.source.uri),
+            },
             reading,
             kind,
             identity: self.identity,

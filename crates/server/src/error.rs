@@ -77,12 +77,15 @@ fn pipeline_status(error: PipelineError, text: String) -> Status {
             let details = ErrorDetails::with_bad_request_violation("source", text.clone());
             Status::with_error_details(Code::PermissionDenied, text, details)
         }
+        PipelineError::Source(ManifestError::Interrupted) => Status::cancelled(text),
         PipelineError::Source(_) => invalid("source", text),
         PipelineError::Invalid { field, .. } => invalid(field, text),
         PipelineError::QueueFull(_) => Status::resource_exhausted(text),
         PipelineError::Stopping => Status::unavailable(text),
         PipelineError::UnknownJob(_) => Status::not_found(text),
-        PipelineError::Ended(_) => Status::failed_precondition(text),
+        PipelineError::Ended(_) | PipelineError::NothingFailed(_) => {
+            Status::failed_precondition(text)
+        }
         PipelineError::Store(error) => store_status(&error),
     }
 }
@@ -91,14 +94,17 @@ fn push_status(error: PushError, text: String) -> Status {
     match error {
         PushError::Name(_) => invalid("push", text),
         PushError::Dimension { .. } => invalid("dimension", text),
+        PushError::Fingerprint(_) => invalid("fingerprint", text),
+        PushError::Stopped => Status::cancelled(text),
         PushError::Sample { .. } => invalid("samples", text),
         PushError::Count { .. } => invalid("end.samples", text),
         PushError::Unknown(_) => Status::not_found(text),
         PushError::Busy(_) => Status::aborted(text),
         PushError::Gap { .. } => Status::out_of_range(text),
-        PushError::Incomplete { .. } | PushError::OtherKind { .. } | PushError::Complete(_) => {
-            Status::failed_precondition(text)
-        }
+        PushError::Incomplete { .. }
+        | PushError::OtherKind { .. }
+        | PushError::OtherSource(_)
+        | PushError::Complete(_) => Status::failed_precondition(text),
         PushError::DiskFull { free, needed, .. } => {
             tracing::error!(free, needed, "the disk of the data folder is full");
             Status::resource_exhausted("the disk of the server's data folder is full")

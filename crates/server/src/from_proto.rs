@@ -154,17 +154,21 @@ pub(crate) fn submission(
         "" => None,
         version => Some(resolve(&request.curriculum, &reference(version))?),
     };
-    let source = match request.source.strip_prefix(PUSHED) {
-        Some(name) => pushed_source(pushed(name))?,
-        None => Source {
-            format: format(&request.format)?,
-            columns: columns(request.columns.unwrap_or_default()),
-            ..Source::new(request.source)
-        },
+    let (source, shown_source) = match request.source.strip_prefix(PUSHED) {
+        Some(name) => (pushed_source(pushed(name))?, Some(request.source)),
+        None => {
+            let source = Source {
+                format: format(&request.format)?,
+                columns: columns(request.columns.unwrap_or_default()),
+                ..Source::new(request.source)
+            };
+            (source, None)
+        }
     };
     Ok(Request {
         curriculum: request.curriculum,
         source,
+        shown_source,
         identity: identity(request.identity)?,
         model: Some(request.model).filter(|name| !name.is_empty()),
         parameters: request
@@ -180,6 +184,7 @@ pub(crate) fn submission(
 fn pushed_source(found: std::result::Result<(PathBuf, PushKind), PushError>) -> Result<Source> {
     let (manifest, kind) = found.map_err(|error| match error {
         PushError::Store(error) => error.into(),
+        PushError::Stopped => PushError::Stopped.into(),
         other => ServiceError::invalid("source", other.to_string()),
     })?;
     let Ok(uri) = manifest.into_os_string().into_string() else {

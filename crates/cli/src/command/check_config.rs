@@ -2,6 +2,7 @@
 
 use super::serve::Settings;
 use crate::table::print;
+use curriculum_manifest::Allow;
 
 /// Print the settings that `serve` would run with, or what is wrong with them.
 #[derive(clap::Args)]
@@ -11,6 +12,18 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    print(args.settings.load()?.to_toml().trim_end());
+    let config = args.settings.load()?;
+    print(config.to_toml().trim_end());
+    if config.sources.allow.is_none() {
+        // As comments, so that the output is still a file of settings.
+        print(match config.allow() {
+            Allow::Anything => {
+                "# sources.allow is not set: as only this machine reaches the server, jobs read whatever its user may"
+            }
+            Allow::Only(_) => {
+                "# sources.allow is not set: as other machines reach the server, jobs read only what is pushed"
+            }
+        });
+    }
     Ok(())
 }

@@ -1,9 +1,13 @@
 //! Which job is next, what a cancelled one leaves behind, and what is asked for again.
 
 use crate::support::*;
+use curriculum_manifest::ManifestError;
 use curriculum_pipeline::{Page, PipelineError, Request};
 use curriculum_store::{JobRecord, JobState, Stage};
-use std::time::{Duration, Instant};
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
 
 fn named(source: &std::path::Path, curriculum: &str, priority: i32) -> Request {
     Request {
@@ -150,4 +154,22 @@ fn watchers_see_rate_time_left_and_the_last_errors() {
     let last: Vec<u64> = recent.iter().map(|error| error.index).collect();
     assert_eq!(last, [499, 599, 699, 799, 899]);
     assert_eq!(recent[0].id, "s499");
+}
+
+#[test]
+fn a_listing_that_is_broken_off_leaves_no_job() {
+    let (source, _files) = source();
+    let (store, _folder) = store();
+    let pipeline = pipeline(&store, CountingExtractor::default());
+    let stopped = pipeline.submit_while(&request(&source), &mut || ControlFlow::Break(()));
+    assert!(matches!(
+        stopped,
+        Err(PipelineError::Source(ManifestError::Interrupted))
+    ));
+    let all = Page {
+        after: None,
+        limit: usize::MAX,
+    };
+    assert!(pipeline.jobs(all).unwrap().is_empty());
+    assert_eq!(run(&pipeline, &request(&source)).state, JobState::Succeeded);
 }

@@ -146,6 +146,7 @@ pub(crate) fn request(source: &Path) -> Request {
     Request {
         curriculum: "c".to_owned(),
         source: Source::new(source.to_str().unwrap()),
+        shown_source: None,
         identity: Identity::Bytes,
         model: None,
         parameters: RequestedParameters {

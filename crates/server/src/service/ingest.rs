@@ -2,10 +2,17 @@
 
 use super::{Messages, blocking, push, versions};
 use crate::{error::ServiceError, from_proto, to_proto};
-use curriculum_pipeline::Pipeline;
+use curriculum_pipeline::{Pipeline, PipelineError};
 use curriculum_proto::v1::{self, ingest_service_server::IngestService};
 use curriculum_store::{Digest, Reference, Store, StoreError, push::Pushes};
-use std::{sync::Arc, time::Duration};
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::watch;
 use tokio_stream::{StreamExt, wrappers::WatchStream};
 use tonic::{Request, Response, Status, Streaming};
@@ -37,6 +44,23 @@ impl Ingest {
     }
 }
 
+/// Dropped with the call that holds it, also when its client leaves before the answer.
+struct Caller(Arc<AtomicBool>);
+
+impl Caller {
+    /// With the flag that says, to another thread, that it was dropped.
+    fn new() -> (Self, Arc<AtomicBool>) {
+        let left = Arc::new(AtomicBool::new(false));
+        (Self(Arc::clone(&left)), left)
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[tonic::async_trait]
 impl IngestService for Ingest {
     type WatchJobStream = Messages<v1::WatchJobResponse>;
@@ -48,14 +72,28 @@ impl IngestService for Ingest {
         let request = request.into_inner();
         let (store, pushes) = (Arc::clone(&self.store), Arc::clone(&self.pushes));
         let pipeline = Arc::clone(&self.pipeline);
+        let stopping = self.stopping.clone();
+        let (caller, left) = Caller::new();
         let work = move || {
-            let pushed = |name: &str| pushes.manifest(name);
+            // Reading and listing may take minutes, and end early when nobody waits for it.
+            let mut proceed = || match left.load(Ordering::Relaxed) || *stopping.borrow() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            };
+            let pushed = |name: &str| pushes.manifest(name, &mut proceed);
             let resolve =
                 |name: &str, version: &Reference| resolve(&store, "extend", name, version);
             let request = from_proto::submission(request, pushed, resolve)?;
-            Ok(pipeline.submit(&request)?)
+            Ok(pipeline.submit_while(&request, &mut proceed)?)
         };
-        let submitted = blocking(work).await?;
+        let submitted = match blocking(work).await {
+            // Broken off for this reason or, if not, for a client that is gone.
+            Err(_) if *self.stopping.borrow() => {
+                return Err(ServiceError::from(PipelineError::Stopping).into());
+            }
+            submitted => submitted?,
+        };
+        drop(caller);
         let job = Some(to_proto::job(submitted.job));
         Ok(Response::new(v1::SubmitJobResponse {
             job,

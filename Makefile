@@ -35,7 +35,7 @@ test: onnxruntime lint ## all tests
 test-long: onnxruntime ## 50 kills, and all of Fashion-MNIST from every kind of source
 	test -d $(FASHION_MNIST) || { echo "install dataset-fashion-mnist, or set FASHION_MNIST to the IDX files' folder"; exit 1; }
 	$(DEBUG_BUILD)
-	CURRICULUM_KILLS=50 CURRICULUM_FASHION_MNIST=$(FASHION_MNIST) $(CARGO) test --package curriculum-tests -- kills:: sources::
+	CURRICULUM_KILLS=50 CURRICULUM_FASHION_MNIST=$(FASHION_MNIST) $(CARGO) test --workspace --test end_to_end -- kills:: sources::
 
 test-python: onnxruntime $(VENV)/.tests ## the exporter, features beside PyTorch's, the GPU script on the CPU
 	$(DEBUG_BUILD)

@@ -4,13 +4,17 @@
 
 Images are 8x8 PGMs in one file, pointed into by a JSONL manifest; the model is the tests' linear one,
 so that what is measured is the job and not the model. Memory is RssAnon of /proc/PID/status, sampled.
+What kills cost is told from runs with and without them in turns, in seconds and in seconds of processor
+time: on a machine that does other work too, only the latter are steady.
 Needs NumPy; Linux only.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import pathlib
+import statistics
 import subprocess
 import tempfile
 import time
@@ -46,8 +50,19 @@ def write_dataset(folder, samples):
     return folder / "manifest.jsonl"
 
 
+class Clock:
+    """Processor time of the servers that have ended."""
+
+    seconds = 0.0
+
+    def end(self, process):
+        process.kill()
+        _, process.returncode, used = os.wait4(process.pid, 0)
+        self.seconds += used.ru_utime + used.ru_stime
+
+
 @contextlib.contextmanager
-def serving(binary, data, log):
+def serving(binary, data, log, clock):
     """The process and its address."""
     command = [binary, "serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "off", "--data-dir", data]
     command = [*map(str, command), "--model", str(MODEL)]
@@ -59,8 +74,7 @@ def serving(binary, data, log):
                 raise SystemExit(log.read_text())
             yield process, line.removeprefix(READY)
         finally:
-            process.kill()
-            process.wait()
+            clock.end(process)
 
 
 def call(binary, url, *arguments):
@@ -92,9 +106,9 @@ def wait(binary, url, job, process, until=None):
     return None, peak
 
 
-def undisturbed(binary, folder, manifest):
+def undisturbed(binary, folder, manifest, clock):
     """What the job says at its end, peak of anonymous memory, seconds."""
-    with serving(binary, folder / "data", folder / "log") as (process, url):
+    with serving(binary, folder / "data", folder / "log", clock) as (process, url):
         idle = anonymous_bytes(process.pid)
         started = time.monotonic()
         job = submit(binary, url, manifest)
@@ -102,12 +116,12 @@ def undisturbed(binary, folder, manifest):
         return said, peak, idle, time.monotonic() - started
 
 
-def killed(binary, folder, manifest, seconds, kills):
+def killed(binary, folder, manifest, seconds, kills, clock):
     """Seconds from the submission to the end, with `kills` evenly spread over the work; and restarts' share."""
     started, job, starting = time.monotonic(), None, 0.0
     for number in range(kills + 1):
         begun = time.monotonic()
-        with serving(binary, folder / "data", folder / "log") as (process, url):
+        with serving(binary, folder / "data", folder / "log", clock) as (process, url):
             if number == 0:
                 started = time.monotonic()
                 job = submit(binary, url, manifest)
@@ -125,6 +139,7 @@ def main():
     parser.add_argument("binary", type=pathlib.Path)
     parser.add_argument("--samples", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3, help="runs with kills")
     parser.add_argument("--folder", help="for data [default: the system's]")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
@@ -133,7 +148,7 @@ def main():
             folder = pathlib.Path(name) / str(samples)
             folder.mkdir()
             manifest = write_dataset(folder / "source", samples)
-            said, peak, idle, seconds = undisturbed(arguments.binary, folder, manifest)
+            said, peak, idle, seconds = undisturbed(arguments.binary, folder, manifest, Clock())
             stages = ", ".join(f"{stage} {spent:.2f} s" for stage, spent in said["seconds"].items())
             print(
                 f"{samples:>9,} samples: {seconds:7.1f} s ({stages}); peak of anonymous memory "
@@ -144,17 +159,30 @@ def main():
         if len(measured) > 1:
             (few, low, *_), (many, high, *_) = measured[0], measured[-1]
             print(f"between them: {(high - low) / (many - few):.1f} bytes of anonymous memory a sample", flush=True)
-        samples, _, seconds, version, manifest = measured[0]
-        folder = pathlib.Path(name) / "killed"
-        folder.mkdir()
-        total, starting, said = killed(arguments.binary, folder, manifest, seconds, arguments.kills)
+        samples, _, _, version, manifest = measured[0]
+        compare(arguments, pathlib.Path(name), samples, manifest, version)
+
+
+def compare(arguments, folder, samples, manifest, version):
+    """Runs with and without kills, in turns."""
+    kills, lost, used, starts = arguments.kills, [], [], []
+    for number in range(arguments.rounds):
+        calm, rough = Clock(), Clock()
+        calm_folder, rough_folder = folder / f"calm-{number}", folder / f"rough-{number}"
+        calm_folder.mkdir()
+        rough_folder.mkdir()
+        _, _, _, seconds = undisturbed(arguments.binary, calm_folder, manifest, calm)
+        total, starting, said = killed(arguments.binary, rough_folder, manifest, seconds, kills, rough)
         if said["version"] != version:
-            raise SystemExit(f"another version after {arguments.kills} kills: {said['version']}, not {version}")
-        lost = (total - seconds) / arguments.kills
-        print(
-            f"{samples:,} samples with {arguments.kills} kills: {total:.1f} s; {lost:.2f} s a kill, "
-            f"of which {starting / arguments.kills:.2f} s to start the server; same version"
-        )
+            raise SystemExit(f"another version after {kills} kills: {said['version']}, not {version}")
+        lost.append((total - seconds) / kills)
+        used.append((rough.seconds - calm.seconds) / kills)
+        starts.append(starting / kills)
+    print(
+        f"{samples:,} samples, {kills} kills, {arguments.rounds} times: a kill costs {statistics.median(lost):.2f} s "
+        f"({min(lost):.2f} to {max(lost):.2f}), of which {statistics.median(starts):.2f} s to start the server, and "
+        f"{statistics.median(used):.2f} s of processor time ({min(used):.2f} to {max(used):.2f}); same version"
+    )
 
 
 if __name__ == "__main__":

@@ -103,7 +103,9 @@ impl Context<'_> {
         if !self.manifest.checked {
             if Digest::from(*opened.fingerprint()?.as_bytes()) != self.job.fingerprint {
                 return Err(StageError::Failed(
-                    "the source has changed since the job was submitted".to_owned(),
+                    "the source has changed since the job was submitted: submit it again, what is the same is \
+                     not extracted again"
+                        .to_owned(),
                 ));
             }
             self.manifest.checked = true;

@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".curriculum.v1.WeightsChunk.values")
         .bytes(".curriculum.v1.DifficultyChunk")
+        .bytes(".curriculum.v1.SampleIndicesResponse.indices")
         .btree_map(".curriculum.v1.Extractor.nodes_by_provider")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

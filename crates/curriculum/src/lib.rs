@@ -21,7 +21,7 @@
 //! | [`solver`] | the temperature that reaches a target fraction |
 //! | [`pacing`] | how the target grows |
 //! | [`schedule`] | target and temperature by iteration, presets by dataset size |
-//! | [`weights`] | the probabilities themselves |
+//! | [`weights`] | the probabilities themselves, and how they are encoded |
 //! | [`sampling`] | exact draws from them in constant time |
 //! | [`philox`] | the counter-based generator behind draws and shuffles |
 //!

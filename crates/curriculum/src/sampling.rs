@@ -95,6 +95,12 @@ impl Sampler {
         self.ranked.len() as u64
     }
 
+    /// Bytes that it takes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.ranked.as_slice()) + size_of_val(self.bins.as_slice())
+    }
+
     /// The draws at τ = `temperature` > 0, infinite for uniform ones: O(bins).
     #[must_use]
     pub fn draws(&self, order: Order, temperature: f64, stream: Stream) -> Draws<'_> {
@@ -170,10 +176,15 @@ impl Draws<'_> {
 
     /// Writes draws `start`, `start` + 1, … to `out`, in parallel if there are many.
     pub fn fill(&self, start: u64, out: &mut [u32]) {
+        self.fill_every(1, start, out);
+    }
+
+    /// Writes draws `start`, `start` + `step`, … to `out`: those of one of `step` ranks.
+    pub fn fill_every(&self, step: u64, start: u64, out: &mut [u32]) {
         let fill = |(task, out): (usize, &mut [u32])| {
-            let start = start.wrapping_add((task * TASK) as u64);
-            for (offset, index) in (0..).zip(out) {
-                *index = self.get(start.wrapping_add(offset));
+            let first = (task * TASK) as u64;
+            for (offset, index) in (first..).zip(out) {
+                *index = self.get(start.wrapping_add(offset.wrapping_mul(step)));
             }
         };
         if out.len() <= TASK {

@@ -4,7 +4,10 @@
 //! difficulty alone, with the same bits on every instruction set; so any range equals the same range
 //! of the whole, for any number of threads.
 
+mod encoding;
+
 use crate::{Order, Sketch, curve::inverse, exp::exp, sketch::finite};
+pub use encoding::{EncodedWeights, Encoding};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -20,7 +23,10 @@ pub struct Weights {
     slope: f64,
     /// The difficulty whose exponential is one.
     origin: f64,
+    /// The largest weight.
     scale: f64,
+    /// Largest minus smallest exponent.
+    spread: f64,
 }
 
 impl Weights {
@@ -37,6 +43,7 @@ impl Weights {
             slope,
             origin,
             scale: 1.0 / sketch.normaliser(order, temperature),
+            spread: sketch.range() * inverse,
         }
     }
 
@@ -45,31 +52,43 @@ impl Weights {
     #[must_use]
     #[inline(always)]
     pub fn of(&self, difficulty: f32) -> f64 {
-        self.scale * exp((self.origin - f64::from(finite(difficulty))) * self.slope)
+        self.scale * self.relative(difficulty)
+    }
+
+    /// Weight in units of the largest.
+    #[inline(always)]
+    fn relative(&self, difficulty: f32) -> f64 {
+        exp(-self.exponent(difficulty))
+    }
+
+    /// Logarithm of the largest weight over that of a sample of this difficulty.
+    #[inline(always)]
+    fn exponent(&self, difficulty: f32) -> f64 {
+        (f64::from(finite(difficulty)) - self.origin) * self.slope
     }
 
     /// Writes the weight of each sample of `difficulty` to `weights`, which is as long.
     pub fn fill(&self, difficulty: &[f32], weights: &mut [f32]) {
-        self.write(difficulty, weights, |weight| weight);
+        self.write(difficulty, weights, |d| self.of(d) as f32);
     }
 
     /// Writes the same as little-endian bytes to `bytes`, which is four times as long.
     pub fn fill_le_bytes(&self, difficulty: &[f32], bytes: &mut [u8]) {
-        self.write(difficulty, bytes.as_chunks_mut().0, f32::to_le_bytes);
+        let bytes = bytes.as_chunks_mut().0;
+        self.write(difficulty, bytes, |d| (self.of(d) as f32).to_le_bytes());
     }
 
     fn write<T: Send>(
         &self,
         difficulty: &[f32],
         out: &mut [T],
-        encode: impl Fn(f32) -> T + Copy + Sync,
+        value: impl Fn(f32) -> T + Copy + Sync,
     ) {
         let fill = |(difficulty, out): (&[f32], &mut [T])| {
             pulp::Arch::new().dispatch(Fill {
-                weights: self,
                 difficulty,
                 out,
-                encode,
+                value,
             });
         };
         if difficulty.len() < 2 * TASK {
@@ -82,21 +101,19 @@ impl Weights {
 }
 
 /// The loop that is compiled for each instruction set.
-struct Fill<'a, T, E> {
-    weights: &'a Weights,
+struct Fill<'a, T, V> {
     difficulty: &'a [f32],
     out: &'a mut [T],
-    encode: E,
+    value: V,
 }
 
-impl<T, E: Fn(f32) -> T> WithSimd for Fill<'_, T, E> {
+impl<T, V: Fn(f32) -> T> WithSimd for Fill<'_, T, V> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let weights = *self.weights;
         for (out, d) in self.out.iter_mut().zip(self.difficulty) {
-            *out = (self.encode)(weights.of(*d) as f32);
+            *out = (self.value)(*d);
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum ServiceError {
         state: &'static str,
         stage: Stage,
     },
+    #[error("the version has {samples} samples, but the trainer's dataset has {expected}")]
+    OtherSamples { expected: u64, samples: u64 },
     #[error("there is no push `{0}`")]
     UnknownPush(String),
     #[error("the samples from {0} on do not match their checksum: send them again")]
@@ -61,7 +63,9 @@ impl From<ServiceError> for Status {
             | ServiceError::UnknownPush(_) => Self::not_found(text),
             ServiceError::Checksum(_) => Self::data_loss(text),
             ServiceError::Push(error) => push_status(error, text),
-            ServiceError::NotPublished { .. } => Self::failed_precondition(text),
+            ServiceError::NotPublished { .. } | ServiceError::OtherSamples { .. } => {
+                Self::failed_precondition(text)
+            }
             ServiceError::Pipeline(error) => pipeline_status(error, text),
             ServiceError::Store(error) => store_status(&error),
             ServiceError::Worker(error) => internal(&error),

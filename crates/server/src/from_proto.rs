@@ -2,9 +2,10 @@
 
 mod parameters;
 pub(crate) mod push;
+pub(crate) mod sampling;
 
 use crate::error::ServiceError;
-use curriculum::Order;
+use curriculum::{Order, weights::Encoding};
 use curriculum_manifest::{Columns, Format, Source};
 use curriculum_pipeline::{Page, Request, RequestedParameters};
 use curriculum_proto::v1;
@@ -40,10 +41,11 @@ pub(crate) fn order(value: i32, seed: u64) -> Result<Order> {
     }
 }
 
-/// There is one encoding so far; the check keeps a newer client from misreading the answer.
-pub(crate) fn encoding(value: i32) -> Result<v1::Encoding> {
+pub(crate) fn encoding(value: i32) -> Result<Encoding> {
     match v1::Encoding::try_from(value) {
-        Ok(v1::Encoding::Unspecified | v1::Encoding::F32) => Ok(v1::Encoding::F32),
+        Ok(v1::Encoding::Unspecified | v1::Encoding::F32) => Ok(Encoding::F32),
+        Ok(v1::Encoding::F16) => Ok(Encoding::F16),
+        Ok(v1::Encoding::U16) => Ok(Encoding::U16),
         Err(_) => Err(unknown_number("encoding", value)),
     }
 }
@@ -71,6 +73,15 @@ pub(crate) fn iterations(values: Vec<u64>) -> Result<Vec<u64>> {
         .into_iter()
         .map(|value| iteration("iterations", value))
         .collect()
+}
+
+/// Ids are an array of their own, and the request leaves out all others.
+pub(crate) fn difficulty_only(request: &v1::GetDifficultyRequest) -> Result<()> {
+    if request.difficulty_only && request.with_ids {
+        let reason = "leaves out the ids that with_ids asks for";
+        return Err(ServiceError::invalid("difficulty_only", reason));
+    }
+    Ok(())
 }
 
 /// The samples asked for, within `samples`.

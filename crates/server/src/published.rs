@@ -1,99 +1,45 @@
-//! Published versions in memory: what every read needs, loaded once.
+//! Published versions in memory: what every read needs, loaded on first use.
+//!
+//! A version takes its sketch, some hundred kilobytes; weights take 4 bytes a sample more, and draws 8;
+//! each control order takes its own. All of it lies within one bound of bytes.
+
+mod cache;
+mod version;
 
 use crate::error::ServiceError;
-use curriculum::{
-    CurriculumError, Entry, Order, Schedule, ScheduleOptions, Sketch, Weights, effective,
-};
+use cache::{Cache, Kept};
+use curriculum::{Order, Sampler};
 use curriculum_pipeline::{Page, Pipeline};
 use curriculum_store::{
-    Column, CurriculumRecord, Digest, JobState, Reference, ScheduleRecord, Store, StoreError,
-    VersionRecord,
+    Column, CurriculumRecord, Digest, JobState, Reference, Store, VersionRecord,
 };
-use moka::sync::Cache;
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
+pub(crate) use version::LoadedVersion;
 
-/// A version, ready to answer.
-pub(crate) struct LoadedVersion {
-    pub(crate) id: Digest,
-    /// Of a control order, the reassigned difficulties.
-    difficulty: Vec<f32>,
-    sketch: Sketch,
-    schedule: Schedule,
-}
+/// The difficulty of every sample; of a control order, as reassigned.
+pub(crate) struct Difficulty(Vec<f32>);
 
-impl LoadedVersion {
-    fn load(store: &Store, id: Digest) -> Result<Arc<Self>, StoreError> {
-        let record = record(store, id)?;
-        let samples = record.summary.sample_count;
-        let schedule = schedule(&record.parameters.schedule, samples)
-            .map_err(|_| damaged(id, "its schedule is out of range"))?;
-        let sketch = store.sketch(id)?;
-        if sketch.samples() != samples {
-            return Err(damaged(id, "its sketch is of another size"));
-        }
-        let difficulty = store.column(id, Column::Difficulty, samples)?;
-        let difficulty = difficulty.into_iter().map(f32::from_le_bytes).collect();
-        Ok(Arc::new(Self {
-            id,
-            difficulty,
-            sketch,
-            schedule,
-        }))
-    }
-
-    /// The same version with the difficulties that a control order gives to its samples.
-    fn reassigned(&self, order: Order) -> Result<Arc<Self>, CurriculumError> {
-        Ok(Arc::new(Self {
-            id: self.id,
-            difficulty: order.reassign(&self.difficulty)?.into_owned(),
-            sketch: self.sketch.clone(),
-            schedule: self.schedule,
-        }))
-    }
-
-    pub(crate) fn samples(&self) -> u64 {
-        self.difficulty.len() as u64
-    }
-
-    pub(crate) fn entry(&self, order: Order, iteration: u64) -> Entry {
-        self.schedule.entry(&self.sketch, order, iteration)
-    }
-
-    pub(crate) fn weights(&self, order: Order, temperature: f64) -> Weights {
-        Weights::new(&self.sketch, order, temperature)
-    }
-
-    /// Difficulties of `range`, which lies within the samples.
-    pub(crate) fn difficulty(&self, range: Range<u64>) -> &[f32] {
-        self.difficulty
-            .get(range.start as usize..range.end as usize)
-            .unwrap_or_default()
-    }
-
-    fn bytes(&self) -> u32 {
-        let bytes = size_of_val(self.difficulty.as_slice()) + size_of_val(self.sketch.points());
-        u32::try_from(bytes).unwrap_or(u32::MAX)
-    }
-}
-
-/// Finds versions by name and keeps the recently used ones in memory. Its methods block on the store.
+/// Finds versions by name and keeps what was recently used of them. Its methods block on the store,
+/// and compute where they load.
 pub(crate) struct Published {
     store: Arc<Store>,
     pipeline: Arc<Pipeline>,
-    /// By version and, for its reassigned difficulties, control order: all within one bound of bytes.
-    loaded: Cache<(Digest, Option<Order>), Arc<LoadedVersion>>,
+    cache: Cache<Key>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    version: Digest,
+    /// Easy first for what both plain orders share.
+    order: Order,
 }
 
 impl Published {
     pub(crate) fn new(store: Arc<Store>, pipeline: Arc<Pipeline>, cache_bytes: u64) -> Self {
-        let loaded = Cache::builder()
-            .max_capacity(cache_bytes)
-            .weigher(|_, v: &Arc<LoadedVersion>| v.bytes())
-            .build();
         Self {
             store,
             pipeline,
-            loaded,
+            cache: Cache::new(cache_bytes),
         }
     }
 
@@ -127,10 +73,10 @@ impl Published {
         version: &Reference,
     ) -> Result<VersionRecord, ServiceError> {
         let (_, id) = self.find(name, version)?;
-        Ok(record(&self.store, id)?)
+        Ok(version::record(&self.store, id)?)
     }
 
-    /// The version asked for, loaded.
+    /// The version asked for.
     pub(crate) fn load(
         &self,
         name: &str,
@@ -140,43 +86,63 @@ impl Published {
         self.loaded(id)
     }
 
-    /// The version asked for, loaded, with each sample's difficulty in this order.
-    pub(crate) fn load_ordered(
+    fn loaded(&self, id: Digest) -> Result<Arc<LoadedVersion>, ServiceError> {
+        let load = || Ok(LoadedVersion::load(&self.store, id)?);
+        self.cache.get(Key::new(id, Order::EasyFirst), load)
+    }
+
+    /// Each sample's difficulty in this order.
+    pub(crate) fn difficulty(
         &self,
-        name: &str,
-        version: &Reference,
+        version: &LoadedVersion,
         order: Order,
-    ) -> Result<Arc<LoadedVersion>, ServiceError> {
-        let version = self.load(name, version)?;
+    ) -> Result<Arc<Difficulty>, ServiceError> {
+        let key = Key::new(version.id, order);
+        self.cache.get(key, || self.read(version, order))
+    }
+
+    /// The samples, ready for draws in this order.
+    pub(crate) fn sampler(
+        &self,
+        version: &LoadedVersion,
+        order: Order,
+    ) -> Result<Arc<Sampler>, ServiceError> {
+        let load = || {
+            // Not kept: draws need no difficulties once the samples are sorted.
+            let Difficulty(difficulty) = self.read(version, order)?;
+            let sampler = Sampler::new(&difficulty);
+            sampler.map_err(|error| ServiceError::invalid("curriculum", error.to_string()))
+        };
+        self.cache.get(Key::new(version.id, order), load)
+    }
+
+    /// The difficulties that a control order gives to the samples; of other orders the stored ones count.
+    pub(crate) fn reassigned(
+        &self,
+        version: Digest,
+        order: Order,
+    ) -> Result<Option<Arc<Difficulty>>, ServiceError> {
         match order {
-            Order::EasyFirst | Order::HardFirst => Ok(version),
+            Order::EasyFirst | Order::HardFirst => Ok(None),
             Order::Reversed | Order::Shuffled { .. } => {
-                let key = (version.id, Some(order));
-                let reassigned = self.loaded.try_get_with(key, || version.reassigned(order));
-                reassigned.map_err(|error: Arc<CurriculumError>| {
-                    ServiceError::invalid("order", error.to_string())
-                })
+                let version = self.loaded(version)?;
+                self.difficulty(&version, order).map(Some)
             }
         }
     }
 
-    /// Concurrent first reads load a version once.
-    fn loaded(&self, id: Digest) -> Result<Arc<LoadedVersion>, ServiceError> {
-        let loaded = self
-            .loaded
-            .try_get_with((id, None), || LoadedVersion::load(&self.store, id));
-        loaded.map_err(|error: Arc<StoreError>| match Arc::try_unwrap(error) {
-            Ok(error) => error.into(),
-            // Another caller holds the same error: read once more for one of our own.
-            Err(shared) => match LoadedVersion::load(&self.store, id) {
-                Err(error) => error.into(),
-                Ok(_) => StoreError::Corrupt {
-                    what: shared.to_string(),
-                    reason: "only at first",
-                }
-                .into(),
-            },
-        })
+    fn read(&self, version: &LoadedVersion, order: Order) -> Result<Difficulty, ServiceError> {
+        let column = (self.store).column(version.id, Column::Difficulty, version.samples())?;
+        let difficulty: Vec<f32> = column.into_iter().map(f32::from_le_bytes).collect();
+        match order {
+            Order::EasyFirst | Order::HardFirst => Ok(Difficulty(difficulty)),
+            Order::Reversed | Order::Shuffled { .. } => {
+                let reassigned = order.reassign(&difficulty);
+                let reassigned = reassigned
+                    .map_err(|error| ServiceError::invalid("order", error.to_string()))?;
+                Ok(Difficulty(reassigned.into_owned()))
+            }
+        }
     }
 
     /// A name without versions is unknown, or its job has not come that far.
@@ -206,29 +172,38 @@ impl Published {
     }
 }
 
-fn record(store: &Store, id: Digest) -> Result<VersionRecord, StoreError> {
-    store.version(id)?.ok_or_else(|| damaged(id, "missing"))
-}
-
-fn damaged(id: Digest, reason: &'static str) -> StoreError {
-    StoreError::Corrupt {
-        what: format!("version {id}"),
-        reason,
+impl Difficulty {
+    /// Of samples `range`, which lies within the version.
+    pub(crate) fn range(&self, range: std::ops::Range<u64>) -> &[f32] {
+        let range = range.start as usize..range.end as usize;
+        self.0.get(range).unwrap_or_default()
     }
 }
 
-/// The ceiling of uniform weights is worked out again: on another machine its last bit may differ,
-/// and a stored one may not lie above it.
-fn schedule(record: &ScheduleRecord, samples: u64) -> Result<Schedule, CurriculumError> {
-    let uniform = effective::ceiling(samples, record.draws);
-    let options = ScheduleOptions {
-        initial_effective_fraction: Some(record.initial),
-        warmup_iterations: Some(record.warmup),
-        pacing: Some(record.pacing),
-        min_temperature: record.min_temperature,
-        max_temperature: record.max_temperature,
-        max_effective_ratio: Some(record.ceiling).filter(|ceiling| *ceiling < uniform),
-        draws: Some(record.draws),
-    };
-    Schedule::new(&options, samples)
+impl Key {
+    fn new(version: Digest, order: Order) -> Self {
+        let order = match order {
+            Order::EasyFirst | Order::HardFirst => Order::EasyFirst,
+            Order::Reversed | Order::Shuffled { .. } => order,
+        };
+        Self { version, order }
+    }
+}
+
+impl Kept for LoadedVersion {
+    fn bytes(&self) -> usize {
+        LoadedVersion::bytes(self)
+    }
+}
+
+impl Kept for Difficulty {
+    fn bytes(&self) -> usize {
+        size_of_val(self.0.as_slice())
+    }
+}
+
+impl Kept for Sampler {
+    fn bytes(&self) -> usize {
+        Sampler::bytes(self)
+    }
 }

@@ -1,11 +1,13 @@
-//! One file per gRPC service; `difficulty`, `push` and `versions` hold the
-//! messages of streams.
+//! One file per gRPC service; `difficulty`, `push`, `versions` and `weights` hold the messages of
+//! streams, `sampling` the answer of one call.
 
 pub(crate) mod curriculum;
 mod difficulty;
 pub(crate) mod ingest;
 pub(crate) mod push;
+mod sampling;
 mod versions;
+mod weights;
 
 use crate::error::ServiceError;
 use std::pin::Pin;

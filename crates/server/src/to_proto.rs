@@ -3,7 +3,8 @@
 mod parameters;
 
 use crate::{from_proto::PUSHED, service::curriculum::LiveExtractor};
-use curriculum::{Entry, Phase, Status as SolverStatus};
+use bytes::Bytes;
+use curriculum::{Entry, Phase, Status as SolverStatus, weights::Encoding};
 use curriculum_pipeline::{JobView, Page, Progress, SampleError};
 use curriculum_proto::v1;
 use curriculum_store::{
@@ -13,6 +14,7 @@ use curriculum_store::{
 };
 pub use parameters::pacing;
 use parameters::parameters;
+use std::ops::Range;
 
 pub(crate) fn entry(entry: Entry) -> v1::ScheduleEntry {
     let phase = match entry.phase {
@@ -34,6 +36,33 @@ pub(crate) fn entry(entry: Entry) -> v1::ScheduleEntry {
         phase: phase.into(),
         status: status.into(),
     }
+}
+
+pub(crate) fn encoding(encoding: Encoding) -> v1::Encoding {
+    match encoding {
+        Encoding::F32 => v1::Encoding::F32,
+        Encoding::F16 => v1::Encoding::F16,
+        Encoding::U16 => v1::Encoding::U16,
+    }
+}
+
+pub(crate) fn range(range: &Range<u64>) -> v1::IndexRange {
+    v1::IndexRange {
+        start: range.start,
+        end: range.end,
+    }
+}
+
+/// Little endian, 4 bytes each.
+pub(crate) fn floats(values: &[f32]) -> Bytes {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    bytes.collect::<Vec<_>>().into()
+}
+
+/// Little endian, 4 bytes each.
+pub(crate) fn indices(indices: &[u32]) -> Bytes {
+    let bytes = indices.iter().flat_map(|index| index.to_le_bytes());
+    bytes.collect::<Vec<_>>().into()
 }
 
 pub(crate) fn curriculum(name: String, record: CurriculumRecord) -> v1::Curriculum {

@@ -12,6 +12,7 @@ use crate::{
     weights::read_difficulty,
 };
 use anyhow::{Context, ensure};
+use crc32fast::Hasher;
 use curriculum_manifest::npy::{Labels, read_labels};
 use curriculum_proto::v1::{self, get_difficulty_response::Part};
 use serde_json::json;
@@ -135,9 +136,11 @@ async fn remote(args: &Args, table: &mut Table) -> anyhow::Result<v1::Difficulty
         version: args.version.clone().unwrap_or_default(),
         range: None,
         with_ids: true,
+        ..v1::GetDifficultyRequest::default()
     };
     let mut messages = client.get_difficulty(request).await?.into_inner();
-    let (mut header, mut arrived) = (None, 0);
+    let (mut header, mut arrived, mut hasher) = (None, 0, Hasher::new());
+    let mut end = None;
     while let Some(message) = messages.message().await? {
         match message.part {
             Some(Part::Header(first)) => header = Some(first),
@@ -146,17 +149,21 @@ async fn remote(args: &Args, table: &mut Table) -> anyhow::Result<v1::Difficulty
                     chunk.start == arrived,
                     "the stream of difficulties has a gap"
                 );
+                hasher.update(&chunk.difficulty);
                 let samples = samples(chunk)?;
                 arrived += samples.len() as u64;
                 table.push(samples)?;
             }
+            Some(Part::End(last)) => end = Some(last),
             None => {}
         }
     }
     let header = header.context("the server sent no header")?;
+    let end = end.filter(|_| arrived == header.sample_count);
+    let end = end.context("the stream of difficulties ended early")?;
     ensure!(
-        arrived == header.sample_count,
-        "the stream of difficulties ended early"
+        end.crc32 == hasher.finalize(),
+        "the difficulties do not match their checksum"
     );
     Ok(header)
 }

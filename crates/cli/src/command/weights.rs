@@ -117,6 +117,7 @@ async fn remote(args: &Args) -> anyhow::Result<Computed> {
         range: None,
         encoding: v1::Encoding::F32.into(),
         order_seed,
+        if_none_match: String::new(),
     };
     let (header, weights) = fetch(&mut client, request).await?;
     let entry = entry(&header)?;

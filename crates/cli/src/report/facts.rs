@@ -84,6 +84,7 @@ async fn milestone(
         range: None,
         encoding: v1::Encoding::F32.into(),
         order_seed: 0,
+        if_none_match: String::new(),
     };
     let (header, weights) = fetch(client, request).await?;
     Ok(Milestone {

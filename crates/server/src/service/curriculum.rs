@@ -1,24 +1,18 @@
 //! `CurriculumService`: what to draw, and when.
 
-use super::{Messages, blocking, difficulty, versions};
-use crate::{
-    from_proto,
-    published::{LoadedVersion, Published},
-    to_proto,
-};
-use curriculum::Weights;
+use super::{Messages, blocking, difficulty, sampling, versions, weights};
+use crate::{from_proto, published::Published, to_proto};
 use curriculum_extractor::{ExecutionProvider, Options};
 use curriculum_pipeline::{FeatureExtractor, extraction::OnnxExtractor};
 use curriculum_proto::v1::{
     self, curriculum_service_server::CurriculumService, get_difficulty_response,
-    get_weights_response::Part,
 };
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 use tokio_stream::{StreamExt, once};
 use tonic::{Request, Response, Status};
 
-/// f32 values in one message: 1 MiB.
-const CHUNK: u64 = 262_144;
+/// Rises when an older client would misread an answer.
+const API_LEVEL: u32 = 1;
 
 pub(crate) struct Curricula {
     published: Arc<Published>,
@@ -81,33 +75,47 @@ impl CurriculumService for Curricula {
         let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let encoding = from_proto::encoding(request.encoding)?;
         let iteration = from_proto::iteration("iteration", request.iteration)?;
-        let instance = self.instance.clone();
+        let server_instance = self.instance.clone();
         let published = Arc::clone(&self.published);
         let work = move || {
-            let version = published.load_ordered(&name, &version, order)?;
+            let version = published.load(&name, &version)?;
             let range = from_proto::range(request.range, version.samples())?;
             let entry = version.entry(order, iteration);
+            let weights = version.weights(order, entry.temperature).encoded(encoding);
+            let encoding = to_proto::encoding(encoding);
+            let etag = weights::etag(version.id, order, entry.temperature, &range, encoding);
+            let not_modified = etag == request.if_none_match;
             let header = v1::WeightsHeader {
                 version: version.id.to_string(),
-                server_instance: instance,
+                server_instance,
                 entry: Some(to_proto::entry(entry)),
                 sample_count: version.samples(),
-                range: Some(v1::IndexRange {
-                    start: range.start,
-                    end: range.end,
-                }),
+                range: Some(to_proto::range(&range)),
                 encoding: encoding.into(),
+                etag,
+                not_modified,
+                scale: weights.scale(),
+                step: weights.step(),
+                max_relative_error: weights.max_relative_error(),
             };
-            let weights = version.weights(order, entry.temperature);
-            Ok((header, version, weights, range))
+            let values = match not_modified {
+                true => None,
+                false => Some((published.difficulty(&version, order)?, weights, range)),
+            };
+            Ok(weights::messages(header, values))
         };
-        let (header, version, weights, range) = blocking(work).await?;
-        let header = v1::GetWeightsResponse {
-            part: Some(Part::Header(header)),
-        };
-        let chunks = tokio_stream::iter(chunks(range))
-            .then(move |range| chunk(Arc::clone(&version), weights, range));
-        Ok(Response::new(Box::pin(once(Ok(header)).chain(chunks))))
+        Ok(Response::new(blocking(work).await?))
+    }
+
+    async fn sample_indices(
+        &self,
+        request: Request<v1::SampleIndicesRequest>,
+    ) -> Result<Response<v1::SampleIndicesResponse>, Status> {
+        let sampling = from_proto::sampling::sampling(request.into_inner())?;
+        let server_instance = self.instance.clone();
+        let published = Arc::clone(&self.published);
+        let work = move || sampling::answer(&published, &sampling, server_instance);
+        Ok(Response::new(blocking(work).await?))
     }
 
     async fn get_schedule(
@@ -140,26 +148,27 @@ impl CurriculumService for Curricula {
         request: Request<v1::GetDifficultyRequest>,
     ) -> Result<Response<Self::GetDifficultyStream>, Status> {
         let request = request.into_inner();
+        let order = from_proto::order(request.order, request.order_seed)?;
         let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
+        from_proto::difficulty_only(&request)?;
         let server_instance = self.instance.clone();
         let published = Arc::clone(&self.published);
         let work = move || {
-            let version = published.describe(&name, &version)?;
-            let samples = version.summary.sample_count;
+            let record = published.describe(&name, &version)?;
+            let samples = record.summary.sample_count;
             let range = from_proto::range(request.range, samples)?;
             let header = v1::DifficultyHeader {
-                version: version.id.to_string(),
+                version: record.id.to_string(),
                 server_instance,
                 sample_count: samples,
-                range: Some(v1::IndexRange {
-                    start: range.start,
-                    end: range.end,
-                }),
+                range: Some(to_proto::range(&range)),
             };
             let reader = difficulty::Reader {
+                reassigned: published.reassigned(record.id, order)?,
                 published,
-                version: version.id,
-                listing: request.with_ids.then_some(version.listing),
+                version: record.id,
+                listing: request.with_ids.then_some(record.listing),
+                difficulty_only: request.difficulty_only,
             };
             Ok((header, reader, range))
         };
@@ -185,6 +194,8 @@ impl CurriculumService for Curricula {
                 curriculum: Some(to_proto::curriculum(name, record)),
                 version: published.store().version(id)?.map(to_proto::version),
                 extractor: Some(extractor),
+                server_version: env!("CARGO_PKG_VERSION").to_owned(),
+                api_level: API_LEVEL,
             })
         };
         Ok(Response::new(blocking(work).await?))
@@ -218,31 +229,4 @@ impl CurriculumService for Curricula {
         let id = blocking(work).await?;
         Ok(Response::new(versions::export(store, id)))
     }
-}
-
-/// `range`, cut into what fits one message.
-fn chunks(range: Range<u64>) -> impl Iterator<Item = Range<u64>> + Send {
-    let end = range.end;
-    range
-        .step_by(CHUNK as usize)
-        .map(move |start| start..end.min(start + CHUNK))
-}
-
-/// Computed when the client is ready for it, so a slow client costs one chunk of memory.
-async fn chunk(
-    version: Arc<LoadedVersion>,
-    weights: Weights,
-    range: Range<u64>,
-) -> Result<v1::GetWeightsResponse, Status> {
-    let start = range.start;
-    let encode = move || {
-        let difficulty = version.difficulty(range);
-        let mut values = vec![0; size_of_val(difficulty)];
-        weights.fill_le_bytes(difficulty, &mut values);
-        Ok(values)
-    };
-    let values = blocking(encode).await?.into();
-    Ok(v1::GetWeightsResponse {
-        part: Some(Part::Chunk(v1::WeightsChunk { start, values })),
-    })
 }

@@ -1,7 +1,12 @@
 //! The messages of `GetDifficulty`: read from the store when the client is ready for them.
 
 use super::blocking;
-use crate::{error::ServiceError, published::Published};
+use crate::{
+    error::ServiceError,
+    published::{Difficulty, Published},
+    to_proto,
+};
+use crc32fast::Hasher;
 use curriculum_proto::v1::{self, get_difficulty_response::Part};
 use curriculum_store::{Column, Digest, StoreError};
 use futures_util::stream;
@@ -11,6 +16,9 @@ use tonic::Status;
 
 /// Samples of a message without ids, 768 KiB: as many as the store keeps in one value.
 const SAMPLES: u64 = 65_536;
+
+/// Samples of a message of difficulties alone, 768 KiB.
+const SAMPLES_ALONE: u64 = 3 * SAMPLES;
 
 /// Bytes of a message with ids: 1 MiB, less what names its fields.
 const BYTES: usize = (1 << 20) - 64;
@@ -22,28 +30,37 @@ const SAMPLE_BYTES: usize = 24;
 pub(super) struct Reader {
     pub(super) published: Arc<Published>,
     pub(super) version: Digest,
+    /// Difficulties other than the stored ones.
+    pub(super) reassigned: Option<Arc<Difficulty>>,
     /// Key of the ids, if they are wanted.
     pub(super) listing: Option<Digest>,
+    pub(super) difficulty_only: bool,
 }
 
-/// Samples `range`, which lies within the version, in order.
+/// Samples `range`, which lies within the version, in order, and the checksum.
 pub(super) fn messages(
     reader: Reader,
     range: Range<u64>,
 ) -> impl Stream<Item = Result<v1::GetDifficultyResponse, Status>> + Send {
-    let start = (Arc::new(reader), range);
-    stream::try_unfold(start, |(reader, rest)| async move {
-        if rest.is_empty() {
+    let start = Some((Arc::new(reader), range, Hasher::new()));
+    stream::try_unfold(start, |state| async move {
+        let Some((reader, rest, mut hasher)) = state else {
             return Ok(None);
+        };
+        if rest.is_empty() {
+            let crc32 = hasher.finalize();
+            let part = Some(Part::End(v1::DifficultyEnd { crc32 }));
+            return Ok(Some((v1::GetDifficultyResponse { part }, None)));
         }
         let (at, end) = (rest.start, rest.end);
         let worker = Arc::clone(&reader);
         let chunk = blocking(move || worker.chunk(rest)).await?;
+        hasher.update(&chunk.difficulty);
         let next = at + (chunk.difficulty.len() / size_of::<f32>()) as u64;
         let part = Some(Part::Chunk(chunk));
         Ok(Some((
             v1::GetDifficultyResponse { part },
-            (reader, next..end),
+            Some((reader, next..end, hasher)),
         )))
     })
 }
@@ -56,20 +73,35 @@ impl Reader {
             Some(listing) => self.names(listing, rest.clone())?,
             None => (Vec::new(), Vec::new()),
         };
+        let samples = match self.difficulty_only {
+            true => SAMPLES_ALONE,
+            false => SAMPLES,
+        };
         let end = match self.listing {
             Some(_) => start + ids.len() as u64,
-            None => rest.end.min((start / SAMPLES + 1) * SAMPLES),
+            None => rest.end.min((start / samples + 1) * samples),
         };
-        let values = |column| -> Result<_, StoreError> {
+        let values = |column| -> Result<Vec<u8>, StoreError> {
             let store = self.published.store();
             let values = store.column_range(self.version, column, start..end)?;
-            Ok(values.into_flattened().into())
+            Ok(values.into_flattened())
+        };
+        let difficulty = match &self.reassigned {
+            Some(difficulty) => to_proto::floats(difficulty.range(start..end)),
+            None => values(Column::Difficulty)?.into(),
+        };
+        let (distance, cluster) = match self.difficulty_only {
+            true => Default::default(),
+            false => (
+                values(Column::Distance)?.into(),
+                values(Column::Cluster)?.into(),
+            ),
         };
         Ok(v1::DifficultyChunk {
             start,
-            difficulty: values(Column::Difficulty)?,
-            distance: values(Column::Distance)?,
-            cluster: values(Column::Cluster)?,
+            difficulty,
+            distance,
+            cluster,
             ids,
             labels,
         })

@@ -179,10 +179,21 @@ impl Home {
         with_ids: bool,
     ) -> Result<(v1::DifficultyHeader, Vec<v1::DifficultyChunk>), Status> {
         let request = v1::GetDifficultyRequest {
-            curriculum: "c".to_owned(),
-            version: String::new(),
             range,
             with_ids,
+            ..Default::default()
+        };
+        self.difficulty_of(request).await
+    }
+
+    async fn difficulty_of(
+        &self,
+        request: v1::GetDifficultyRequest,
+    ) -> Result<(v1::DifficultyHeader, Vec<v1::DifficultyChunk>), Status> {
+        let (with_ids, alone) = (request.with_ids, request.difficulty_only);
+        let request = v1::GetDifficultyRequest {
+            curriculum: "c".to_owned(),
+            ..request
         };
         let answer = self.curricula.get_difficulty(Request::new(request)).await?;
         let mut messages = answer.into_inner();
@@ -191,19 +202,28 @@ impl Home {
             panic!("the first message is no header");
         };
         let mut next = header.range.unwrap().start;
-        let mut chunks = Vec::new();
+        let mut chunks: Vec<v1::DifficultyChunk> = Vec::new();
+        let mut hasher = crc32fast::Hasher::new();
+        let mut end = None;
         while let Some(message) = messages.next().await {
             let message = message?;
             let bytes = message.encoded_len();
-            let Some(get_difficulty_response::Part::Chunk(chunk)) = message.part else {
-                panic!("a second header");
+            assert_eq!(end, None, "a message after the last");
+            let chunk = match message.part.unwrap() {
+                get_difficulty_response::Part::Header(_) => panic!("a second header"),
+                get_difficulty_response::Part::Chunk(chunk) => chunk,
+                get_difficulty_response::Part::End(last) => {
+                    end = Some(last);
+                    continue;
+                }
             };
+            hasher.update(&chunk.difficulty);
             let samples = chunk.difficulty.len() / 4;
             assert!(bytes <= 1 << 20 || samples == 1, "{samples} in {bytes}");
             assert_eq!(chunk.start, next);
             assert_eq!(
                 [chunk.distance.len(), chunk.cluster.len()],
-                [4 * samples; 2]
+                [if alone { 0 } else { 4 * samples }; 2]
             );
             let named = if with_ids { samples } else { 0 };
             assert_eq!([chunk.ids.len(), chunk.labels.len()], [named; 2]);
@@ -211,6 +231,7 @@ impl Home {
             chunks.push(chunk);
         }
         assert_eq!(next, header.range.unwrap().end);
+        assert_eq!(end.unwrap().crc32, hasher.finalize());
         Ok((header, chunks))
     }
 
@@ -352,6 +373,56 @@ async fn control_orders_deal_the_same_weights_to_other_samples() {
     let easy = home.schedule(Order::EasyFirst, iterations.clone()).await;
     for order in [Order::Reversed, Order::Shuffled] {
         assert_eq!(home.schedule(order, iterations.clone()).await, easy);
+    }
+}
+
+async fn sample(
+    home: &Home,
+    request: v1::SampleIndicesRequest,
+) -> Result<v1::SampleIndicesResponse, Status> {
+    let request = v1::SampleIndicesRequest {
+        curriculum: "c".to_owned(),
+        ..request
+    };
+    let answer = home.curricula.sample_indices(Request::new(request)).await;
+    answer.map(tonic::Response::into_inner)
+}
+
+fn integers(bytes: &[u8]) -> Vec<u32> {
+    let values = bytes.as_chunks::<4>().0.iter();
+    values.map(|value| u32::from_le_bytes(*value)).collect()
+}
+
+#[tokio::test]
+async fn ranks_share_one_sequence_whatever_their_number() {
+    let home = Home::short(5_000);
+    for order in [Order::EasyFirst, Order::Reversed] {
+        let whole = v1::SampleIndicesRequest {
+            iteration: 7,
+            iterations: 3,
+            batch: 48,
+            seed: 11,
+            order: order.into(),
+            ..Default::default()
+        };
+        let alone = sample(&home, whole.clone()).await.unwrap();
+        assert_eq!((alone.sample_count, alone.entries.len()), (5_000, 3));
+        assert_eq!(alone.entries[2].iteration, 9);
+        let alone = integers(&alone.indices);
+        assert_eq!(alone.len(), 3 * 48);
+        for world_size in [1, 2, 3, 4, 8] {
+            for rank in 0..world_size {
+                let request = v1::SampleIndicesRequest {
+                    rank,
+                    world_size,
+                    ..whole.clone()
+                };
+                let share = sample(&home, request).await.unwrap();
+                let expected = alone.iter().skip(rank as usize);
+                let expected: Vec<u32> = expected.step_by(world_size as usize).copied().collect();
+                assert_eq!(integers(&share.indices), expected, "{rank} of {world_size}");
+            }
+        }
     }
 }
 

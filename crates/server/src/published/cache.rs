@@ -1,0 +1,156 @@
+//! Values of any kind under one bound of bytes.
+
+use crate::error::ServiceError;
+use moka::{policy::EvictionPolicy, sync::Cache as Moka};
+use std::{
+    any::{Any, TypeId},
+    hash::Hash,
+    sync::Arc,
+};
+
+/// What the cache can keep.
+pub(super) trait Kept: Any + Send + Sync {
+    /// Bytes in memory.
+    fn bytes(&self) -> usize;
+}
+
+/// Values by key and type. The least recently used ones go when the bytes exceed the bound; a value
+/// larger than the bound is never kept.
+pub(super) struct Cache<K> {
+    entries: Moka<(TypeId, K), Entry>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    value: Arc<dyn Any + Send + Sync>,
+    kibibytes: u32,
+}
+
+impl<K: Eq + Hash + Send + Sync + 'static> Cache<K> {
+    /// Within `bytes`, counted in whole KiB.
+    pub(super) fn new(bytes: u64) -> Self {
+        let entries = Moka::builder()
+            .max_capacity(bytes >> 10)
+            .weigher(|_, entry: &Entry| entry.kibibytes)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Self { entries }
+    }
+
+    /// The value of type `T` under `key`. Concurrent callers of a value that is not there `load` it
+    /// once; a failure is each caller's own.
+    pub(super) fn get<T: Kept>(
+        &self,
+        key: K,
+        load: impl Fn() -> Result<T, ServiceError>,
+    ) -> Result<Arc<T>, ServiceError> {
+        let key = (TypeId::of::<T>(), key);
+        match self.entries.try_get_with(key, || load().map(Entry::new)) {
+            Ok(entry) => match entry.value.downcast() {
+                Ok(value) => Ok(value),
+                // The type is part of the key.
+                Err(_) => load().map(Arc::new),
+            },
+            Err(error) => match Arc::try_unwrap(error) {
+                Ok(error) => Err(error),
+                // Another caller holds the same error: load once more for one of our own.
+                Err(_) => load().map(Arc::new),
+            },
+        }
+    }
+}
+
+impl Entry {
+    fn new<T: Kept>(value: T) -> Self {
+        let kibibytes = u32::try_from(value.bytes().div_ceil(1024)).unwrap_or(u32::MAX);
+        Self {
+            value: Arc::new(value),
+            kibibytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{
+        Barrier,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    impl Kept for Vec<u8> {
+        fn bytes(&self) -> usize {
+            self.len()
+        }
+    }
+
+    impl Kept for String {
+        fn bytes(&self) -> usize {
+            self.len()
+        }
+    }
+
+    fn holds<T: Kept>(cache: &Cache<u8>, key: u8) -> bool {
+        cache.entries.contains_key(&(TypeId::of::<T>(), key))
+    }
+
+    fn bytes(cache: &Cache<u8>, key: u8, length: usize, loads: &AtomicU32) -> usize {
+        let load = || {
+            loads.fetch_add(1, Ordering::Relaxed);
+            Ok(vec![key; length])
+        };
+        let found = cache.get(key, load).unwrap().len();
+        cache.entries.run_pending_tasks();
+        found
+    }
+
+    #[test]
+    fn all_types_share_one_bound_and_the_least_recent_use_goes() {
+        let cache = Cache::new(100 << 10);
+        let loads = AtomicU32::new(0);
+        for key in [1, 2, 1, 3] {
+            bytes(&cache, key, 40 << 10, &loads);
+        }
+        assert!(!holds::<Vec<u8>>(&cache, 2));
+        assert!(holds::<Vec<u8>>(&cache, 1));
+        assert_eq!(loads.load(Ordering::Relaxed), 3);
+        let text = || Ok("x".repeat(70 << 10));
+        assert_eq!(cache.get(1, text).unwrap().len(), 70 << 10);
+        cache.entries.run_pending_tasks();
+        assert!(holds::<String>(&cache, 1));
+        assert!(!holds::<Vec<u8>>(&cache, 3));
+    }
+
+    #[test]
+    fn what_is_too_large_is_answered_all_the_same() {
+        let cache = Cache::new(100 << 10);
+        let loads = AtomicU32::new(0);
+        bytes(&cache, 1, 40 << 10, &loads);
+        assert_eq!(bytes(&cache, 2, 200 << 10, &loads), 200 << 10);
+        assert!(holds::<Vec<u8>>(&cache, 1));
+    }
+
+    #[test]
+    fn concurrent_first_uses_load_once() {
+        let cache = Cache::new(1 << 20);
+        let loads = AtomicU32::new(0);
+        let together = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    together.wait();
+                    bytes(&cache, 1, 10, &loads)
+                });
+            }
+        });
+        assert_eq!(loads.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_failure_is_not_kept() {
+        let cache = Cache::<u8>::new(1 << 20);
+        let fail = || Err::<String, _>(ServiceError::UnknownCurriculum("c".to_owned()));
+        assert!(cache.get(1, fail).is_err());
+        assert_eq!(*cache.get(1, || Ok("there".to_owned())).unwrap(), "there");
+    }
+}

@@ -37,7 +37,7 @@ test-long: onnxruntime ## 50 kills, and all of Fashion-MNIST from every kind of 
 	$(DEBUG_BUILD)
 	CURRICULUM_KILLS=50 CURRICULUM_FASHION_MNIST=$(FASHION_MNIST) $(CARGO) test --workspace --test end_to_end -- kills:: sources::
 
-test-python: onnxruntime $(VENV)/.tests ## the exporter, features beside PyTorch's, the GPU script on the CPU
+test-python: onnxruntime $(VENV)/.tests ## the Python client and samplers, the exporter, features beside PyTorch's, the GPU script on the CPU
 	$(DEBUG_BUILD)
 	CURRICULUM=$(abspath $(TARGET))/debug/curriculum $(VENV)/bin/python -m pytest -c tests/python/pytest.ini tests/python
 
@@ -46,6 +46,7 @@ lint: $(VENV)/.lint ## formatting and warnings
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy --config-file python/pyproject.toml python/curriculum
 
 bench: build $(VENV)/.bench ## speed and accuracy, beside numpy, scikit-learn, faiss, linfa, torchvision and the bare model
 	PEERS_PYTHON=$(VENV)/bin/python $(CARGO) bench --bench weights --bench accuracy --bench numpy --bench kmeans \
@@ -53,17 +54,20 @@ bench: build $(VENV)/.bench ## speed and accuracy, beside numpy, scikit-learn, f
 	$(VENV)/bin/python tests/bench/fit_memory.py $(TARGET)/release/curriculum --folder $(TARGET)
 	$(VENV)/bin/python tests/bench/jobs.py $(TARGET)/release/curriculum --folder $(TARGET)
 	$(VENV)/bin/python tests/bench/extraction.py $(TARGET)/release/curriculum
-	$(VENV)/bin/python tests/bench/latency.py $(TARGET)/release/curriculum
+	PYTHONPATH=python $(VENV)/bin/python tests/bench/latency.py $(TARGET)/release/curriculum
+	PYTHONPATH=python $(VENV)/bin/python tests/bench/python_client.py $(TARGET)/release/curriculum
 
 $(VENV)/.lint: tests/python/lint.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement $<
 	touch $@
 
-# scikit-image and scikit-learn are there for their photographs alone, and their code does not run.
+# scikit-image and scikit-learn are there for their photographs alone, and their code does not run. The generator of
+# Python's stubs is old on purpose (python/tools/generate_stubs.py), and has no wheel for newer Pythons.
 $(VENV)/.tests: $(VENV)/.lint tests/python/requirements.txt python/tools/requirements.txt
 	$(VENV)/bin/pip install --quiet --no-cache-dir --requirement tests/python/requirements.txt
 	$(VENV)/bin/pip install --quiet --no-cache-dir --no-deps scikit-image==0.26.0 scikit-learn==1.9.1
+	$(VENV)/bin/pip install --quiet --no-cache-dir --no-deps 'grpcio-tools==1.60.2; python_version < "3.13"'
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.tests tests/bench/requirements.txt

@@ -1,16 +1,14 @@
 """Latency of GetSchedule on an idle server, and while a job extracts features on the CPU.
 
-    python tests/bench/latency.py target/release/curriculum
+    PYTHONPATH=python python tests/bench/latency.py target/release/curriculum
 
 One client on loopback with one channel calls, waits as a trainer does between two steps, and calls
 again; figures are milliseconds as the client sees them, its own share included. The job runs
-ViT-S/16 on photographs. Needs what python/tools/requirements.txt names, Pillow, grpcio and
-grpcio-tools.
+ViT-S/16 on photographs. Needs what python/tools/requirements.txt names, Pillow and grpcio.
 """
 
 import argparse
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -20,6 +18,10 @@ import grpc
 import numpy as np
 
 import inputs
+from curriculum.v1 import curriculum_pb2 as reading
+from curriculum.v1 import ingest_pb2 as messages
+from curriculum.v1.curriculum_pb2_grpc import CurriculumServiceStub
+from curriculum.v1.ingest_pb2_grpc import IngestServiceStub
 
 CURRICULUM = "latency"
 READY = "listening on http://"
@@ -47,32 +49,29 @@ def serving(binary, folder, model):
 
 
 class Client:
-    """One channel, and the messages as the protocol's files define them."""
+    """One channel and its bare stubs."""
 
     def __init__(self, address):
-        sys.path.insert(0, str(inputs.REPOSITORY / "proto"))
-        self.messages, services = grpc.protos_and_services("curriculum/v1/ingest.proto")
-        self.reading, readers = grpc.protos_and_services("curriculum/v1/curriculum.proto")
         channel = grpc.insecure_channel(address)
-        self.ingest = services.IngestServiceStub(channel)
-        self.curricula = readers.CurriculumServiceStub(channel)
+        self.ingest = IngestServiceStub(channel)
+        self.curricula = CurriculumServiceStub(channel)
 
     def submit(self, source):
         """The job's id."""
-        request = self.messages.SubmitJobRequest(curriculum=CURRICULUM, source=str(source))
+        request = messages.SubmitJobRequest(curriculum=CURRICULUM, source=str(source))
         request.parameters.clusters.fixed = 2
         return self.ingest.SubmitJob(request).job.id
 
     def cancel(self, identity):
-        self.ingest.CancelJob(self.messages.CancelJobRequest(id=identity))
+        self.ingest.CancelJob(messages.CancelJobRequest(id=identity))
 
     def job(self, identity):
-        return self.ingest.GetJob(self.messages.GetJobRequest(id=identity)).job
+        return self.ingest.GetJob(messages.GetJobRequest(id=identity)).job
 
     def extracts(self, identity):
         """Whether the job is at work on features."""
         job = self.job(identity)
-        at_work = (self.messages.JOB_STATE_RUNNING, self.messages.STAGE_ENUMERATED)
+        at_work = (messages.JOB_STATE_RUNNING, messages.STAGE_ENUMERATED)
         return (job.state, job.stage) == at_work and job.progress.done > 0
 
     def ended(self, identity):
@@ -86,7 +85,7 @@ class Client:
         """Milliseconds of each call."""
         milliseconds = np.empty(calls)
         for index in range(calls):
-            request = self.reading.GetScheduleRequest(curriculum=CURRICULUM, iterations=[index % 1000])
+            request = reading.GetScheduleRequest(curriculum=CURRICULUM, iterations=[index % 1000])
             started = time.perf_counter()
             self.curricula.GetSchedule(request)
             milliseconds[index] = 1e3 * (time.perf_counter() - started)

@@ -1,0 +1,244 @@
+"""A server's address, and the channel to it of whichever process asks."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import grpc
+
+from curriculum.errors import CurriculumError, from_status
+from curriculum.forks import gate, guard
+from curriculum.retry import Retry
+from curriculum.tls import TlsConfig, api_key_from_environment
+
+T = TypeVar("T")
+M = TypeVar("M", bound="Message")
+
+SERVER = "CURRICULUM__SERVER"
+DEFAULT_TIMEOUT = 30.0
+
+_OPTIONS: Sequence[tuple[str, int]] = (
+    # Reconnect at the pace of our own retries: a server that restarts is back in a second or two.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # Retries are ours, so that their time is bounded and their pauses are known.
+    ("grpc.enable_retries", 0),
+    # A peer that vanished without a word is found out, also between calls.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Summaries of thousands of clusters exceed the usual 4 MiB; arrays come in pieces of 1 MiB.
+    ("grpc.max_receive_message_length", 64 << 20),
+    ("grpc.max_send_message_length", 64 << 20),
+    # Own sockets for each channel, which no other user of gRPC in the process shares.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+# Channels that a forked child inherited. They are its parent's: the child must neither use nor close them.
+_inherited: list[grpc.Channel] = []
+_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+class Message(Protocol):
+    """What is needed of a message."""
+
+    def SerializeToString(self) -> bytes:
+        """As protobuf has it."""
+        ...
+
+    @classmethod
+    def FromString(cls: type[T], data: bytes, /) -> T:
+        """As protobuf has it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a server is and how it is spoken to."""
+
+    address: str
+    """HOST:PORT."""
+    tls: TlsConfig | None = None
+    """None: plain text."""
+    api_key: str | None = None
+    """Sent with every call as `authorization: Bearer KEY`."""
+
+    @staticmethod
+    def parse(address: str, tls: TlsConfig | None, api_key: str | None) -> Target:
+        """HOST:PORT, http://HOST:PORT or https://HOST:PORT; what is None comes from the environment."""
+        scheme, rest = address.split("://", 1) if "://" in address else ("", address)
+        if scheme not in ("", "http", "https"):
+            raise ValueError(f"address {address!r}: the scheme is http or https, or left out")
+        parts = urlsplit(f"//{rest}")
+        try:
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(f"address {address!r}: {error}") from None
+        if not parts.hostname or port is None or parts.path.strip("/") or parts.query:
+            raise ValueError(f"address {address!r} is not HOST:PORT")
+        if scheme == "http" and tls is not None:
+            raise ValueError(f"address {address!r} is plain text, but tls is given")
+        if scheme != "http" and tls is None:
+            tls = TlsConfig.from_environment() or (TlsConfig() if scheme == "https" else None)
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return Target(f"{host}:{port}", tls, api_key or api_key_from_environment())
+
+
+class Connection:
+    """Calls to one server. Threads may share it, and forked children too: each process gets its own channel."""
+
+    def __init__(self, target: Target, timeout: float = DEFAULT_TIMEOUT, retry: Retry | None = None) -> None:
+        """Connects on first use. `timeout` is each call's deadline in seconds."""
+        if not timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds: {timeout}")
+        self.target = target
+        self.timeout = timeout
+        self.retry = retry or Retry()
+        self._channel: grpc.Channel | None = None
+        self._pid = 0
+        self._lock = threading.Lock()
+        self._closed = False
+        _connections.add(self)
+
+    def unary(
+        self,
+        method: str,
+        request: Message,
+        answer: type[M],
+        *,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        also: tuple[type[CurriculumError], ...] = (),
+        stop: threading.Event | None = None,
+    ) -> M:
+        """The answer to one request, tried again as `retry` says (default: the connection's)."""
+
+        def call() -> M:
+            stub = self._open().unary_unary(
+                f"/curriculum.v1.{method}",
+                request_serializer=type(request).SerializeToString,
+                response_deserializer=answer.FromString,
+            )
+            received: M = stub(request, timeout=timeout or self.timeout, metadata=self._metadata())
+            return received
+
+        return (retry or self.retry).run(lambda: self._guarded(method, call), also=also, stop=stop)
+
+    def stream(self, method: str, request: Message, take: Callable[[Iterable[bytes]], T]) -> T:
+        """What `take` makes of the serialised answers to one request; tried again from the start."""
+
+        def call() -> T:
+            stub: grpc.UnaryStreamMultiCallable[Message, bytes] = self._open().unary_stream(
+                f"/curriculum.v1.{method}", request_serializer=type(request).SerializeToString
+            )
+            answers = stub(request, timeout=self.timeout, metadata=self._metadata())
+            try:
+                return take(answers)
+            finally:
+                answers.cancel()
+
+        return self.retry.run(lambda: self._guarded(method, call))
+
+    def follow(self, method: str, request: Message, answer: type[M], each: Callable[[M], None]) -> None:
+        """Hands every answer to `each`, with neither deadline nor retries."""
+
+        def call() -> None:
+            stub = self._open().unary_stream(
+                f"/curriculum.v1.{method}",
+                request_serializer=type(request).SerializeToString,
+                response_deserializer=answer.FromString,
+            )
+            answers = stub(request, metadata=self._metadata())
+            try:
+                for received in answers:
+                    each(received)
+            finally:
+                answers.cancel()
+
+        # Not through the gate: this call lasts as long as a job.
+        self._translated(method, call)
+
+    def upload(self, method: str, requests: Sequence[Message], answer: type[M]) -> M:
+        """The answer to a stream of requests; not tried again."""
+
+        def call() -> M:
+            stub = self._open().stream_unary(
+                f"/curriculum.v1.{method}",
+                request_serializer=type(requests[0]).SerializeToString,
+                response_deserializer=answer.FromString,
+            )
+            received: M = stub(iter(requests), timeout=10 * self.timeout, metadata=self._metadata())
+            return received
+
+        return self._guarded(method, call)
+
+    def close(self) -> None:
+        """Closes this process's channel; further calls raise ValueError."""
+        with self._lock:
+            channel = self._channel if self._pid == os.getpid() else None
+            self._channel, self._closed = None, True
+        if channel is not None:
+            channel.close()
+
+    def _guarded(self, method: str, call: Callable[[], T]) -> T:
+        with gate.call():
+            return self._translated(method, call)
+
+    def _translated(self, method: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except grpc.RpcError as error:
+            code, details = _status(error)
+            raise from_status(method, self.target.address, code, details) from None
+
+    def _open(self) -> grpc.Channel:
+        with self._lock:
+            if self._closed:
+                raise ValueError("the connection is closed")
+            if self._channel is None or self._pid != os.getpid():
+                self._channel, self._pid = self._connect(), os.getpid()
+                guard()
+            return self._channel
+
+    def _connect(self) -> grpc.Channel:
+        target = self.target
+        if target.tls is None:
+            return grpc.insecure_channel(target.address, options=_OPTIONS)
+        options = list[tuple[str, Any]](_OPTIONS)
+        if target.tls.server_name:
+            options.append(("grpc.ssl_target_name_override", target.tls.server_name))
+        return grpc.secure_channel(target.address, target.tls.credentials(), options=options)
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        key = self.target.api_key
+        return (("authorization", f"Bearer {key}"),) if key else ()
+
+    def _abandon(self) -> None:
+        """In a forked child: forgets the parent's channel, and a lock that a thread of the parent may hold."""
+        self._lock = threading.Lock()
+        if self._channel is not None:
+            _inherited.append(self._channel)
+            self._channel = None
+
+
+def _status(error: grpc.RpcError) -> tuple[grpc.StatusCode, str | None]:
+    """Code and text of a failed call."""
+    if isinstance(error, grpc.Call):
+        return error.code(), error.details()
+    return grpc.StatusCode.UNKNOWN, str(error)
+
+
+def _abandon_all() -> None:
+    for connection in list(_connections):
+        connection._abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_all)

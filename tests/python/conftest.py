@@ -1,10 +1,11 @@
-"""What tests share: the binary, photographs, and a ViT-S/16 exported from weights that PyTorch has too."""
+"""What tests share: the binary, a served curriculum, photographs, and a ViT-S/16 exported from PyTorch's weights."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from PIL import Image
 
 import export_dino
 from binary import Binary
+from curriculum import Curriculum
+from served import Published, ServerProcess, publish
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -44,6 +47,24 @@ class Exported:
 def binary() -> Binary:
     """The `curriculum` binary that CURRICULUM names, else the debug build."""
     return Binary(Path(os.environ.get("CURRICULUM", REPOSITORY / "target/debug/curriculum")))
+
+
+@pytest.fixture(scope="session")
+def published(binary: Binary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
+    """A server with the curriculum `clouds` of 5,000 samples, whose weights change until iteration 400."""
+    server = ServerProcess(binary.path, tmp_path_factory.mktemp("published"))
+    try:
+        yield Published(server.address, "clouds", publish(server.address, "clouds", 5000), 5000)
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def curriculum(published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Curriculum]:
+    """A client of it, with a cache of its own."""
+    monkeypatch.setenv("CURRICULUM_CACHE", str(tmp_path / "cache"))
+    with Curriculum.connect(published.address, published.name, published.version) as connected:
+        yield connected
 
 
 @pytest.fixture(scope="session")

@@ -61,11 +61,11 @@ def _decoder(header: pb.WeightsHeader) -> tuple[Decoder, int]:
     if header.encoding == pb.ENCODING_F32:
         return _f32, 4
     if header.encoding == pb.ENCODING_F16:
-        scale = header.scale
-        return lambda part, out: _f16(part, scale, out), 2
+        # No server sends those halves that are no numbers.
+        with np.errstate(invalid="ignore"):
+            return _looked_up(header.scale * np.arange(1 << 16, dtype="<u2").view("<f2").astype(np.float64)), 2
     if header.encoding == pb.ENCODING_U16:
-        table = (header.scale * np.exp(-header.step * np.arange(1 << 16))).astype(np.float32)
-        return lambda part, out: _u16(part, table, out), 2
+        return _looked_up(header.scale * np.exp(-header.step * np.arange(1 << 16))), 2
     raise DataLoss(f"weights came in the unknown encoding {header.encoding}")
 
 
@@ -73,9 +73,11 @@ def _f32(part: memoryview, out: F32) -> None:
     out[:] = np.frombuffer(part, dtype="<f4")
 
 
-def _f16(part: memoryview, scale: float, out: F32) -> None:
-    np.multiply(np.frombuffer(part, dtype="<f2"), np.float32(scale), out=out, dtype=np.float32)
+def _looked_up(table: NDArray[np.float64]) -> Decoder:
+    """The weight of each of the 65,536 values: numpy converts a half more slowly than it finds one in the cache."""
+    weights = table.astype(np.float32)
 
+    def decode(part: memoryview, out: F32) -> None:
+        weights.take(np.frombuffer(part, dtype="<u2"), out=out, mode="clip")
 
-def _u16(part: memoryview, table: F32, out: F32) -> None:
-    np.take(table, np.frombuffer(part, dtype="<u2"), out=out)
+    return decode

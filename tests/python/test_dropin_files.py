@@ -1,0 +1,138 @@
+"""Saving and loading, and the original's pickles."""
+
+from __future__ import annotations
+
+import collections
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from curriculum_learning import CurriculumLearning, convert_legacy
+from dropin import with_difficulties
+
+DIFFICULTY = np.float32([0.0, 0.25, 0.5, 1.0])
+
+
+@pytest.mark.parametrize("name", ["weights.npz", "weights.pkl", "weights"])
+@pytest.mark.parametrize("labels", [None, np.array([3, 1, 1, 2]), np.array(["a", "b", "b", "c"], dtype=object)])
+def test_what_is_saved_is_loaded(tmp_path: Path, name: str, labels: np.ndarray | None) -> None:
+    saved = with_difficulties(DIFFICULTY, warmup_iterations=10)
+    saved.labels_, saved.optimal_clusters_ = labels, 3
+    saved.save_weights(str(tmp_path / name))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+    loaded = with_difficulties(np.zeros(1), warmup_iterations=20)
+    loaded.load_weights(str(tmp_path / name))
+    np.testing.assert_array_equal(loaded.get_difficulty_weights(), DIFFICULTY)
+    assert loaded.weights_.dtype == np.float32 and loaded.optimal_clusters_ == 3
+    assert loaded.labels_ is None if labels is None else np.array_equal(loaded.labels_, labels)
+    # The schedule is the constructor's.
+    np.testing.assert_array_equal(loaded.get_curriculum_weights(current_iteration=15), saved_weights(15, 20))
+
+
+def saved_weights(iteration: int, warmup: int) -> np.ndarray:
+    return with_difficulties(DIFFICULTY, warmup_iterations=warmup).get_curriculum_weights("difficulty", iteration)
+
+
+def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
+    curriculum = with_difficulties(DIFFICULTY)
+    with pytest.raises(FileNotFoundError):
+        curriculum.load_weights(tmp_path / "none.npz")
+    (tmp_path / "text").write_text("weights")
+    (tmp_path / "empty").touch()
+    np.savez(tmp_path / "other.npz", w=DIFFICULTY)
+    for name in ("text", "empty", "other.npz"):
+        with pytest.raises(ValueError, match="no file that save_weights wrote"):
+            curriculum.load_weights(tmp_path / name)
+    # Nothing was lost.
+    np.testing.assert_array_equal(curriculum.weights_, DIFFICULTY)
+
+
+class Trap:
+    """Leaves a mark if it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.mark),)
+
+
+def state(**more: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "weights_": DIFFICULTY,
+        "labels_": [0, 1, 1, 2],
+        "optimal_clusters_": np.int64(5),
+        "features_": torch.randn(4, 3),
+        "extra": collections.OrderedDict(a=np.float64(1.5)),
+    } | more
+
+
+def test_a_pickle_is_refused_unread_and_says_what_to_do(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    old = tmp_path / "old.pkl"
+    old.write_bytes(pickle.dumps(state(trap=Trap(mark))))
+    with pytest.raises(ValueError, match="convert_legacy"):
+        with_difficulties(DIFFICULTY).load_weights(old)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_a_pickle_is_converted_without_running_what_is_in_it(tmp_path: Path, protocol: int) -> None:
+    mark = tmp_path / "mark"
+    old, new = tmp_path / "old.pkl", tmp_path / "new.npz"
+    # Arrays, tensors and, in between, what must not be built.
+    old.write_bytes(pickle.dumps(state(trap=Trap(mark)), protocol=protocol))
+    with pytest.warns(UserWarning, match="only files that you trust"):
+        convert_legacy(old, new)
+    assert not mark.exists()
+    loaded = CurriculumLearning(None)
+    loaded.load_weights(new)
+    np.testing.assert_array_equal(loaded.weights_, DIFFICULTY)
+    np.testing.assert_array_equal(loaded.labels_, [0, 1, 1, 2])
+    assert loaded.optimal_clusters_ == 5
+
+
+class Old:
+    """As if the whole object had been pickled."""
+
+    def __init__(self) -> None:
+        self.weights_ = torch.tensor(DIFFICULTY)
+        self.kmeans = Old.__new__(Old)
+
+
+def test_objects_give_their_attributes(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.pkl", tmp_path / "new.npz"
+    old.write_bytes(pickle.dumps(Old()))
+    with pytest.warns(UserWarning):
+        convert_legacy(old, new)
+    loaded = CurriculumLearning(None)
+    loaded.load_weights(new)
+    np.testing.assert_array_equal(loaded.weights_, DIFFICULTY)
+    assert loaded.labels_ is None and loaded.optimal_clusters_ is None
+
+
+def test_what_torch_saved_is_converted(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.pt", tmp_path / "new.npz"
+    torch.save({"weights": torch.tensor(DIFFICULTY), "labels": np.arange(4), "n_clusters": 5}, old)
+    with pytest.warns(UserWarning):
+        convert_legacy(old, new)
+    loaded = CurriculumLearning(None)
+    loaded.load_weights(new)
+    np.testing.assert_array_equal(loaded.weights_, DIFFICULTY)
+
+
+@pytest.mark.parametrize(
+    "content", [{"other": 1}, {"weights_": None}, [1, 2], {"weights": np.ones((2, 2))}, {"weights": "a"}]
+)
+def test_pickles_without_difficulties_are_refused(tmp_path: Path, content: Any) -> None:  # noqa: ANN401
+    old = tmp_path / "old.pkl"
+    old.write_bytes(pickle.dumps(content))
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="difficulties"):
+        convert_legacy(old, tmp_path / "new.npz")
+    assert not (tmp_path / "new.npz").exists()

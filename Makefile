@@ -46,7 +46,7 @@ lint: $(VENV)/.lint ## formatting and warnings
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy --config-file python/pyproject.toml python/curriculum
+	$(VENV)/bin/mypy --config-file python/pyproject.toml python/curriculum python/curriculum_learning
 
 bench: build $(VENV)/.bench ## speed and accuracy, beside numpy, scikit-learn, faiss, linfa, torchvision and the bare model
 	PEERS_PYTHON=$(VENV)/bin/python $(CARGO) bench --bench weights --bench accuracy --bench numpy --bench kmeans \

@@ -6,7 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from curriculum_learning._data import first_of
 
-Device = torch.device | str
+Device: TypeAlias = torch.device | str
 
 
 class FeatureExtractor(ABC):

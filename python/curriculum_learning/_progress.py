@@ -18,7 +18,7 @@ def counted(items: Iterable[T], what: str, loader: DataLoader[Any]) -> Iterator[
     """The items, as many as `loader` has batches, while standard error shows how many of them are done."""
     total = len(loader) if hasattr(loader.dataset, "__len__") else None
     try:
-        from tqdm import tqdm  # type: ignore[import-untyped]
+        from tqdm import tqdm
     except ImportError:
         return _lines(items, what, total)
     return iter(tqdm(items, desc=what, total=total, unit="batch"))

@@ -35,5 +35,15 @@ def find_labels(loader: DataLoader[Any], labels: Any | None) -> npt.NDArray[Any]
     """Those given, else the dataset's `targets`, else its `labels`, as an array."""
     for candidate in (labels, getattr(loader.dataset, "targets", None), getattr(loader.dataset, "labels", None)):
         if candidate is not None:
-            return candidate.cpu().numpy() if isinstance(candidate, torch.Tensor) else np.asarray(candidate)
+            return _as_array(candidate)
     return None
+
+
+def _as_array(labels: Any) -> npt.NDArray[Any]:  # noqa: ANN401
+    if isinstance(labels, torch.Tensor):
+        return np.asarray(labels.cpu())
+    try:
+        return np.asarray(labels)
+    except ValueError:
+        # Rows of different lengths, such as boxes.
+        return np.asarray(labels, dtype=object)

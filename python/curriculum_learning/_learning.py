@@ -101,20 +101,20 @@ class CurriculumLearning:
         Labels are those given, else the dataset's `targets`, else its `labels`. Afterwards `features_` is (N, D), or
         None where the server extracted them, and `version_` names the result on the server.
 
-        ValueError when labels are not one per sample; whatever `curriculum` raises when the server refuses.
+        ValueError when `use_labels` and labels are not one per sample; what `curriculum` raises when the server refuses.
         """
         loader = as_loader(dataset, self.batch_size)
         self.labels_ = find_labels(loader, labels)
         if self.use_labels and self.labels_ is None:
             warnings.warn("use_labels, but neither labels nor dataset.targets nor dataset.labels", stacklevel=2)
-        parameters = self._parameters()
+        parameters, texts = self._parameters(), self._texts()
         extractor = self.feature_extractor
         with Session(self.server, extractor.model if isinstance(extractor, ServerDino) else None) as session:
             if isinstance(extractor, ServerDino):
-                source = session.push_images(extractor.images(loader), self._texts())
+                source = session.push_images(extractor.images(loader), texts)
                 self.features_ = None
             else:
-                source = session.push_features(self._features(loader, device), self._texts())
+                source = session.push_features(self._features(loader, device), texts)
             fitted = session.fit(self.name, source, parameters)
         self.version_ = fitted.version
         self.optimal_clusters_ = fitted.clusters
@@ -195,12 +195,18 @@ class CurriculumLearning:
         )
 
     def _texts(self) -> list[str] | None:
-        return None if self.labels_ is None else [str(label) for label in self.labels_]
+        """Labels for the server, which needs them to cluster inside classes."""
+        if not self.use_labels or self.labels_ is None:
+            return None
+        if self.labels_.ndim != 1:
+            raise ValueError(f"labels are one per sample, not of shape {self.labels_.shape}")
+        return [str(label) for label in self.labels_]
 
     def _features(self, loader: DataLoader[Any], device: Device) -> Iterator[torch.Tensor]:
         """Rows as the server should have them, kept in `features_` as the extractor gives them."""
         extractor = self.feature_extractor
-        if isinstance(extractor, PretrainedModelExtractor):
+        own = type(extractor).extract_features is not PretrainedModelExtractor.extract_features
+        if isinstance(extractor, PretrainedModelExtractor) and not own:
             kept = []
             for batch in counted(extractor.raw_batches(loader, device), "features", loader):
                 kept.append(batch)

@@ -150,7 +150,16 @@ def test_without_labels_the_clusters_are_those_of_all(server: str, fitted: Curri
 @pytest.mark.parametrize("count", [2999, 3001])
 def test_labels_that_are_not_one_each_are_refused(server: str, count: int) -> None:
     with pytest.raises(ValueError, match=f"{count} labels"):
-        learning(server).fit(FEATURES, np.zeros(count))
+        learning(server, n_clusters=1, use_labels=True).fit(FEATURES, np.zeros(count))
+
+
+def test_labels_of_another_kind_matter_only_where_they_are_used(server: str, fitted: CurriculumLearning) -> None:
+    boxes = [[0.5] * (index % 3) for index in range(3000)]
+    found = learning(server).fit(Samples(FEATURES, targets=boxes))
+    np.testing.assert_array_equal(found.weights_, fitted.weights_)
+    assert found.labels_.shape == (3000,) and found.labels_[2] == [0.5, 0.5]
+    with pytest.raises(ValueError, match="one per sample"):
+        learning(server, use_labels=True).fit(FEATURES, np.zeros((3000, 2)))
 
 
 def test_small_classes_are_hardest_and_the_warning_comes_through(server: str) -> None:
@@ -202,6 +211,17 @@ def test_an_extractor_of_ones_own_is_asked(server: str, fitted: CurriculumLearni
     torch.testing.assert_close(found.features_, 2 * FEATURES)
     # The server normalises, so that the scale does not matter.
     np.testing.assert_allclose(found.weights_, fitted.weights_, atol=DIFFICULTY)
+
+
+class Halved(PretrainedModelExtractor):
+    def extract_features(self, data_loader: DataLoader, device: torch.device) -> torch.Tensor:
+        return super().extract_features(data_loader, device)[:, :16]
+
+
+def test_a_subclass_has_the_last_word(server: str, fitted: CurriculumLearning) -> None:
+    found = CurriculumLearning(Halved(nn.Identity()), 8, auto_select_clusters=False, server=server).fit(FEATURES)
+    torch.testing.assert_close(found.features_, fitted.features_[:, :16])
+    assert (found.weights_ != fitted.weights_).any()
 
 
 def test_one_call_does_it_all(server: str) -> None:

@@ -101,7 +101,7 @@ class CurriculumLearning:
         Labels are those given, else the dataset's `targets`, else its `labels`. Afterwards `features_` is (N, D), or
         None where the server extracted them, and `version_` names the result on the server.
 
-        ValueError when `use_labels` and labels are not one per sample; what `curriculum` raises when the server refuses.
+        ValueError with `use_labels` when labels are not one per sample; what `curriculum` raises if the server refuses.
         """
         loader = as_loader(dataset, self.batch_size)
         self.labels_ = find_labels(loader, labels)

@@ -38,8 +38,7 @@ use tokio::{
     task::JoinHandle,
     time::Instant,
 };
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server as GrpcServer;
+use tonic::transport::{Server as GrpcServer, server::TcpIncoming};
 use tonic_health::ServingStatus;
 
 /// Time that open requests of the side port get once the server has ended.
@@ -225,7 +224,10 @@ impl Server {
             .add_service(reflection)
             .add_service(CurriculumServiceServer::new(curricula))
             .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(MAX_MESSAGE))
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listeners.grpc), signal);
+            .serve_with_incoming_shutdown(
+                TcpIncoming::from(listeners.grpc).with_nodelay(Some(true)),
+                signal,
+            );
         let side = Side::start(listeners.http, &self.metrics);
         let outcome = self.finish(serving, stopped).await;
         side.end().await;

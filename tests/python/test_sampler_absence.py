@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from binary import Binary
@@ -56,6 +57,21 @@ def test_an_absence_beyond_patience_is_an_error_that_passes(server: ServerProces
     server.start()
     # Who catches it may go on: nothing was lost.
     assert taken + list(batches) == expected
+
+
+def test_weights_outlast_a_restart(server: ServerProcess) -> None:
+    curriculum = Curriculum.connect(server.address, "clouds")
+    before = curriculum.weights(3)
+    restart = threading.Thread(target=lambda: (time.sleep(0.2), server.kill(), time.sleep(0.3), server.start()))
+    restart.start()
+    longest = 0.0
+    while restart.is_alive():
+        started = time.monotonic()
+        # Never the weights of the call before.
+        np.testing.assert_array_equal(curriculum.weights(3, end=400), before[:400])
+        np.testing.assert_array_equal(curriculum.weights(3, start=100), before[100:])
+        longest = max(longest, time.monotonic() - started)
+    assert longest > 0.3
 
 
 def test_a_server_that_hangs_is_waited_for(server: ServerProcess) -> None:

@@ -20,9 +20,9 @@ class Bar:
         self._text = ""
 
     def show(self, what: str, done: int, total: int, note: str = "") -> None:
-        """`total` 0: not known."""
-        share = f"{done:,}/{total:,} ({100 * done // total} %)" if total else f"{done:,}"
-        self._text = f"{what}: {share}{' ' + note if note else ''}"
+        """`total` 0: not known; `done` 0 too: there is nothing to count."""
+        share = f": {done:,}/{total:,} ({100 * done // total} %)" if total else f": {done:,}" if done else ""
+        self._text = f"{what}{share}{' ' + note if note else ''}"
         pause = 0.1 if self._terminal else 5.0
         if self._shown and time.monotonic() - self._last >= pause:
             self._write()

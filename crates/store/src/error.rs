@@ -75,7 +75,16 @@ pub enum StoreError {
     /// The database failed. When a write failed it refuses everything until the folder is opened
     /// again, since it cannot know what reached the disk; what was flushed before is kept.
     #[error("database: {0}")]
-    Database(#[from] sled::Error),
+    Database(#[source] sled::Error),
+}
+
+impl From<sled::Error> for StoreError {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Corruption { .. } => Self::corrupt("the database", "checksum mismatch"),
+            other => Self::Database(other),
+        }
+    }
 }
 
 impl StoreError {

@@ -4,6 +4,7 @@
 //! DATA_DIR/
 //!   LOCK                     held while a process uses the folder
 //!   SCHEMA                   version of the stored forms
+//!   FLUSHED                  how often db/ was put on disk, so that it is seen when it lost something
 //!   db/                      sled: jobs, versions, curricula, sketches, outcomes of clustering
 //!   columns/<version>/       difficulty, distance, cluster, centroids: a file each
 //!   samples/<listing>/       ids, labels and digests, 4096 to a file
@@ -35,6 +36,7 @@ mod envelope;
 pub mod error;
 pub mod features;
 mod files;
+mod flushed;
 pub mod garbage;
 pub mod job;
 pub mod parameters;

@@ -4,6 +4,7 @@ use crate::{
     Result, StoreError,
     features::Spaces,
     files::{self, NewFile, NewFolder},
+    flushed::Flushed,
     room::Room,
     unsynced::Unsynced,
 };
@@ -61,6 +62,7 @@ pub struct Store {
     /// Tells temporary files of this process apart.
     temporaries: AtomicU64,
     db: sled::Db,
+    flushed: Flushed,
     /// Released when the process ends, however it ends.
     _lock: File,
 }
@@ -77,7 +79,8 @@ impl Store {
     /// Opens, and creates if need be, the data folder at `root`.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] and [`StoreError::Schema`] before anything is touched.
+    /// [`StoreError::InUse`] and [`StoreError::Schema`] before anything is touched; [`StoreError::Corrupt`]
+    /// when the database lost records that were on disk.
     pub fn open_with(root: &Path, options: StoreOptions) -> Result<Self> {
         fs::create_dir_all(root).map_err(StoreError::io("create", root))?;
         let lock = lock(root)?;
@@ -104,6 +107,7 @@ impl Store {
             room: Room::new(root, options.min_free_bytes),
             unsynced: Unsynced::default(),
             temporaries: AtomicU64::default(),
+            flushed: Flushed::open(root, &db)?,
             db,
             _lock: lock,
         })
@@ -127,8 +131,7 @@ impl Store {
     /// When the disk refuses.
     pub fn flush(&self) -> Result<()> {
         self.unsynced.sync()?;
-        self.db.flush()?;
-        Ok(())
+        self.flushed.flush(&self.db)
     }
 
     /// A temporary file in a folder of the data folder that exists.
@@ -159,6 +162,10 @@ impl Store {
         }
         files::create_folder(&self.root.join(parent))?;
         files::create_folder(folder)
+    }
+
+    pub(crate) fn flushed(&self) -> &Flushed {
+        &self.flushed
     }
 
     pub(crate) fn unsynced(&self) -> &Unsynced {

@@ -138,12 +138,24 @@ struct Verifier<'a> {
 
 impl Verifier<'_> {
     fn run(&mut self) -> Step {
-        self.jobs()?;
-        self.samples()?;
-        self.versions()?;
-        self.curricula()?;
-        self.features()?;
-        self.pushes()
+        if let Err(error) = self.store.flushed().check() {
+            self.note(error)?;
+        }
+        for part in [
+            Self::jobs,
+            Self::samples,
+            Self::versions,
+            Self::curricula,
+            Self::features,
+            Self::pushes,
+        ] {
+            match part(self) {
+                // Of the database itself, or of a folder: what the others hold is read all the same.
+                Err(Interruption::Failed(error)) => self.note(error)?,
+                other => other?,
+            }
+        }
+        Ok(())
     }
 
     /// Notes a damage, or passes on what is wrong with the database as a whole.

@@ -28,7 +28,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             watch.report("verify", progress.activity, progress.bytes >> 20, 0)
         });
         watch.finish();
-        let found = found?;
+        let found = found.map_err(refused)?;
         match args.json {
             true => print(as_json(&found)),
             false => show(&found),
@@ -47,14 +47,18 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 /// # Errors
 /// [`BadInput`] when it is no data folder, or a server uses it.
 pub(super) fn open(folder: &Path) -> anyhow::Result<Store> {
-    let store = Store::open_existing(folder, StoreOptions::default());
-    store.map_err(|error| match error {
+    Store::open_existing(folder, StoreOptions::default()).map_err(refused)
+}
+
+/// An error of such a command.
+pub(super) fn refused(error: StoreError) -> anyhow::Error {
+    match error {
         StoreError::InUse { .. } | StoreError::Schema { .. } | StoreError::NotFound(_) => {
             BadInput(error.to_string()).into()
         }
         StoreError::Corrupt { .. } => Damaged(error.to_string()).into(),
         other => other.into(),
-    })
+    }
 }
 
 fn counts(found: &Verification) -> [(&'static str, Counted); 9] {

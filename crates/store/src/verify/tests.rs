@@ -43,6 +43,7 @@ fn filled() -> (Store, tempfile::TempDir) {
         space.append(&pack).unwrap();
     }
     space.forget_samples(&[digest(3)]).unwrap();
+    store.flush().unwrap();
     (store, folder)
 }
 
@@ -89,8 +90,8 @@ fn a_whole_folder_is_counted_and_has_no_damage() {
 fn a_flipped_bit_of_any_file_is_found() {
     let (store, folder) = filled();
     let files = data_files(folder.path());
-    // Four columns, samples, six packs and a run.
-    assert_eq!(files.len(), 12);
+    // Four columns, samples, six packs, a run and the count of flushes.
+    assert_eq!(files.len(), 13);
     for path in files {
         let whole = fs::read(&path).unwrap();
         let step = (whole.len() / 40).max(1);

@@ -77,6 +77,11 @@ pub(crate) fn fingerprint(manifest: &Manifest) -> Result<Hash, ManifestError> {
         frames.text(&sample.id);
         frames.optional_text(sample.label.as_deref());
         frames.spot(&sample.spot);
+        if let Some(digest) = &sample.digest {
+            // No stamp begins so.
+            frames.tag(2);
+            frames.bytes(digest);
+        }
         let Some(file) = manifest.files.get(sample.file) else {
             return Ok(());
         };
@@ -225,6 +230,7 @@ mod tests {
                 line: 0,
                 spot: Spot::Id,
                 stamp: None,
+                digest: None,
             };
             let bytes = bytes.map(|byte| blake3::hash(&[byte]));
             digest.push(&sample, bytes.map_err(kind));

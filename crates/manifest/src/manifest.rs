@@ -57,6 +57,7 @@ impl Manifest {
             false => access.clone(),
         };
         let inputs = format::resolve(source, &access)?;
+        inputs.format.check_columns(source)?;
         let mut listing = Listing::new(source, &access, progress)?;
         for place in &inputs.places {
             match inputs.format.list(place, &mut listing) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::access::AccessError;
 use crate::error::ReadError;
 use crate::files::ListedFile;
-use crate::format::Part;
+use crate::format::{Format, Part};
 use crate::index::{Spot, read_at};
 use crate::manifest::Manifest;
 use crate::npy::widen;
@@ -79,6 +79,7 @@ impl Manifest {
             Spot::Assigned(bytes) => bytes.to_vec(),
             Spot::Row { group, row } => self.row(sample.file, file, group, row)?,
         };
+        check_digest(sample, &bytes)?;
         Ok(self.as_given(file, bytes)?)
     }
 
@@ -102,15 +103,15 @@ impl Manifest {
 
     /// What [`read`](Self::read) gives for the sample at `index`, whose bytes were fetched.
     pub(crate) fn of_fetched(&self, index: u64, bytes: Vec<u8>) -> Result<Vec<u8>, ReadError> {
-        if !matches!(self.kind(), Kind::Features { .. }) {
+        if !matches!(self.kind(), Kind::Features { .. }) && self.format() != Format::Jsonl {
             return Ok(bytes);
         }
         let sample = self.sample(index)?;
         let id = || sample.id.to_string();
         match self.files.get(sample.file) {
             None => Ok(bytes),
-            Some(file) => self
-                .as_given(file, bytes)
+            Some(file) => check_digest(&sample, &bytes)
+                .and_then(|()| self.as_given(file, bytes))
                 .map_err(|reason| ReadError::Malformed {
                     id: id(),
                     place: file.place.to_string(),
@@ -200,6 +201,16 @@ impl Manifest {
                 limit,
             }),
         }
+    }
+}
+
+/// Whether the bytes, as they lie there, have the hash that the listing gives.
+fn check_digest(sample: &Sample, bytes: &[u8]) -> Result<(), String> {
+    match sample.digest {
+        Some(digest) if digest != *blake3::hash(bytes).as_bytes() => {
+            Err("its bytes do not have the hash that `blake3` gives".to_owned())
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

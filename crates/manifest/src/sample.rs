@@ -19,4 +19,6 @@ pub struct Sample {
     pub(crate) spot: Spot<Box<str>>,
     /// What the listing says of what holds the bytes.
     pub(crate) stamp: Option<Stamp>,
+    /// The BLAKE3 hash that the bytes must have.
+    pub(crate) digest: Option<[u8; 32]>,
 }

@@ -87,18 +87,18 @@ fn pipeline_status(error: PipelineError, text: String) -> Status {
         PipelineError::QueueFull(_) => Status::resource_exhausted(text),
         PipelineError::Stopping => Status::unavailable(text),
         PipelineError::UnknownJob(_) => Status::not_found(text),
-        PipelineError::Ended(_) | PipelineError::NothingFailed(_) => {
-            Status::failed_precondition(text)
-        }
+        PipelineError::Ended(_)
+        | PipelineError::NothingFailed(_)
+        | PipelineError::SourceChanged(_) => Status::failed_precondition(text),
         PipelineError::Store(error) => store_status(&error),
     }
 }
 
 fn push_status(error: PushError, text: String) -> Status {
     match error {
-        PushError::Name(_) => invalid("push", text),
-        PushError::Dimension { .. } => invalid("dimension", text),
-        PushError::Fingerprint(_) => invalid("fingerprint", text),
+        PushError::Name(_) => invalid("push", format!("push: {text}")),
+        PushError::Dimension { .. } => invalid("dimension", format!("dimension: {text}")),
+        PushError::Fingerprint(_) => invalid("fingerprint", format!("fingerprint: {text}")),
         PushError::Stopped => Status::cancelled(text),
         PushError::Sample { .. } => invalid("samples", text),
         PushError::Count { .. } => invalid("end.samples", text),

@@ -3,7 +3,7 @@
 //! ```text
 //! DATA_DIR/pushed/<id>/
 //!   samples.bin       the samples' bytes, one after the other
-//!   manifest.jsonl    a row each: id, path, offset, length, label
+//!   manifest.jsonl    a row each: id, path, offset, length, BLAKE3 hash, label
 //!   CHECKSUMS         of stretches of both
 //!   STATE             what is on disk for certain: samples, and bytes of both files
 //! ```
@@ -18,6 +18,7 @@ mod error;
 mod state;
 mod writer;
 
+pub(crate) use checksums::Depth;
 pub use error::PushError;
 pub use state::{PushKind, PushState};
 pub(crate) use state::{State, read_state};
@@ -37,8 +38,8 @@ use std::{
 /// Bytes of a sample, at most.
 pub const MAX_SAMPLE_BYTES: usize = 32 << 20;
 
-/// Bytes of an id or a label, at most.
-pub const MAX_TEXT: usize = 1024;
+/// Bytes of an id or a label, at most: as many as a manifest takes.
+pub const MAX_TEXT: usize = 4096;
 
 /// Length of the name of a push.
 const MAX_NAME: usize = 128;
@@ -102,8 +103,8 @@ impl Pushes {
         Ok(state.map(|state| state.public()))
     }
 
-    /// The manifest of a complete push, and what it holds, once all of it was read and found to be what
-    /// was pushed; `proceed` may break off.
+    /// The manifest of a complete push, and what it holds, once the manifest was read and found to be as it
+    /// was written; `proceed` may break off. Whoever reads a sample by it compares the row's hash.
     ///
     /// # Errors
     /// [`PushError::Unknown`], [`PushError::Incomplete`], [`PushError::Stopped`], or when it is damaged.
@@ -120,7 +121,7 @@ impl Pushes {
                 name: name.to_owned(),
                 samples: state.samples,
             }),
-            Some(state) => match verify(&folder, &state, &mut |_| proceed())? {
+            Some(state) => match verify(&folder, &state, Depth::Rows, &mut |_| proceed())? {
                 ControlFlow::Continue(()) => Ok((folder.join(MANIFEST), state.kind)),
                 ControlFlow::Break(()) => Err(PushError::Stopped),
             },
@@ -179,14 +180,15 @@ impl Pushes {
     }
 }
 
-/// All that is durable of the push in `folder`, read again.
+/// Reads what is durable of the push in `folder` again.
 pub(crate) fn verify(
     folder: &Path,
     state: &State,
+    depth: Depth,
     progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
     let [samples, rows, records] = [SAMPLES, MANIFEST, CHECKSUMS].map(|file| folder.join(file));
-    checksums::verify([&samples, &rows, &records], state, progress)
+    checksums::verify([&samples, &rows, &records], state, depth, progress)
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -77,6 +77,7 @@ pub(crate) fn list(
                 false => Spot::Path(path),
             },
             stamp: None,
+            digest: None,
         })?;
     }
     Ok(())

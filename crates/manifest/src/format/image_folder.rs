@@ -36,6 +36,7 @@ fn list_local(root: &Path, file: u32, listing: &mut Listing<'_>) -> Result<(), M
                     line: 0,
                     spot: Spot::Id,
                     stamp: None,
+                    digest: None,
                 })?;
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! `path` (or `file_name`) is where the image lies: relative to the folder of the file, absolute, or a URL. `id` is
 //! the path where it is absent. `label` may be absent, a string or an integer. `offset` and `length`, both or none,
-//! say that the image is these bytes of the file. Other fields are the user's own. Blank lines are skipped, a byte
+//! say that the image is these bytes of the file; `blake3` is the hash, in hexadecimal digits, that its bytes must have.
+//! Other fields are the user's own. Blank lines are skipped, a byte
 //! order mark is accepted, `.gz` and `.zst` are decompressed.
 
 mod row;
@@ -40,6 +41,7 @@ pub(crate) fn list(place: &Place, listing: &mut Listing<'_>) -> Result<(), Manif
         BufReader::with_capacity(BUFFER_BYTES, reader),
     );
     let names = Names::of(&listing.source.columns);
+    let (mut rows, mut labelled) = (0, false);
     while let Some((line, text)) = lines.next()? {
         if line.is_multiple_of(PROGRESS_LINES) {
             listing.rows.proceed()?;
@@ -69,18 +71,34 @@ pub(crate) fn list(place: &Place, listing: &mut Listing<'_>) -> Result<(), Manif
             line,
             spot,
             stamp: None,
+            digest: row.digest().map_err(bad)?,
         })?;
+        rows += 1;
+        labelled |= row.label.is_some();
     }
-    Ok(())
+    match &listing.source.columns.label {
+        // Somebody who names it expects it to be there.
+        Some(name) if rows > 0 && !labelled => {
+            Err(no_column(place, name, "no row has a label in it"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn no_column(place: &Place, name: &str, why: &str) -> ManifestError {
+    ManifestError::BadSource {
+        place: place.to_string(),
+        reason: format!("no column `{name}`: {why}"),
+    }
 }
 
 fn refuse_columns(place: &Place, columns: &Columns) -> Result<(), ManifestError> {
     match (&columns.image, &columns.vector) {
         (None, None) => Ok(()),
-        (Some(name), _) | (None, Some(name)) => Err(ManifestError::BadSource {
-            place: place.to_string(),
-            reason: format!("no column `{name}`: only Parquet holds images or vectors in columns"),
-        }),
+        (Some(name), _) | (None, Some(name)) => {
+            let why = "only Parquet holds images or vectors in columns";
+            Err(no_column(place, name, why))
+        }
     }
 }
 
@@ -205,6 +223,58 @@ mod tests {
         assert_eq!(samples(&manifest)[0].label.as_deref(), Some("1"));
         assert_eq!(manifest.read(0).unwrap(), b"234");
         assert!(manifest.read(1).is_err(), "past the end of the file");
+    }
+
+    #[test]
+    fn bytes_of_another_hash_are_not_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.jsonl");
+        std::fs::write(folder.path().join("pack.bin"), b"0123456789").unwrap();
+        let row = |id: &str, hash: &str| {
+            format!(
+                "{{\"id\":\"{id}\",\"path\":\"pack.bin\",\"offset\":2,\"length\":3,\"blake3\":{hash}}}\n"
+            )
+        };
+        let hash = |bytes: &[u8]| format!("\"{}\"", blake3::hash(bytes).to_hex());
+        let rows = row("a", &hash(b"234")) + &row("b", &hash(b"235")) + &row("c", "null");
+        std::fs::write(&path, &rows).unwrap();
+        let source = Source::new(path.to_str().unwrap());
+        let manifest = open_source(&source).unwrap();
+        assert_eq!(manifest.read(0).unwrap(), b"234");
+        assert_eq!(manifest.read(2).unwrap(), b"234");
+        let error = manifest.read(1).unwrap_err();
+        assert_eq!(error.kind(), crate::error::ReadErrorKind::Malformed);
+        assert!(error.to_string().contains("blake3"), "{error}");
+        let before = manifest.fingerprint().unwrap();
+        std::fs::write(&path, rows.replace(&hash(b"235"), &hash(b"234"))).unwrap();
+        let mended = open_source(&source).unwrap();
+        assert_ne!(mended.fingerprint().unwrap(), before);
+        std::fs::write(&path, row("a", "\"12\"")).unwrap();
+        let error = open_source(&source).unwrap_err().to_string();
+        assert!(error.contains("line 1: `blake3`"), "{error}");
+    }
+
+    #[test]
+    fn a_named_label_that_no_row_has_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.jsonl");
+        std::fs::write(
+            &path,
+            "{\"path\":\"a.png\",\"y\":1}\n{\"path\":\"b.png\"}\n",
+        )
+        .unwrap();
+        let mut source = Source::new(path.to_str().unwrap());
+        source.columns.label = Some("y".into());
+        assert_eq!(open_source(&source).unwrap().len(), 2);
+        source.columns.label = Some("z".into());
+        let error = open_source(&source).unwrap_err().to_string();
+        assert!(error.contains("no column `z`"), "{error}");
+        let image = folder.path().join("a.png");
+        std::fs::write(image, "x").unwrap();
+        let mut source = Source::new(folder.path().to_str().unwrap());
+        source.columns.label = Some("y".into());
+        let error = open_source(&source).unwrap_err().to_string();
+        assert!(error.contains("no column `y`"), "{error}");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ManifestError;
 use crate::listing::Listing;
 use crate::place::Place;
+use crate::source::{Columns, Source};
 pub(crate) use parquet::{Part, Tables};
 pub(crate) use resolve::resolve;
 pub(crate) use tape::Spool;
@@ -66,6 +67,35 @@ const FORMATS: [Format; 8] = [
 ];
 
 impl Format {
+    /// Refuses names of columns for what has none: a user who gives them expects them to count.
+    pub(crate) fn check_columns(self, source: &Source) -> Result<(), ManifestError> {
+        match self {
+            Self::Jsonl | Self::Csv | Self::Tsv | Self::Parquet => return Ok(()),
+            Self::ImageFolder | Self::WebDataset | Self::FlatFolder | Self::Npy => {}
+        }
+        let Columns {
+            id,
+            path,
+            label,
+            image,
+            vector,
+        } = &source.columns;
+        let given = [id, path, label, image, vector]
+            .into_iter()
+            .flatten()
+            .next();
+        match given {
+            None => Ok(()),
+            Some(name) => Err(ManifestError::BadSource {
+                place: crate::place::redacted(&source.uri),
+                reason: format!(
+                    "no column `{name}`: a source of format {} has no columns",
+                    self.as_str()
+                ),
+            }),
+        }
+    }
+
     /// The format's name, which never changes: digests depend on it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -55,6 +55,7 @@ pub(crate) fn list(place: &Place, listing: &mut Listing<'_>) -> Result<(), Manif
                 length,
             },
             stamp: None,
+            digest: None,
         })?;
     }
     match &mut names {

@@ -105,6 +105,7 @@ fn push(
         line: 0,
         spot: Spot::Id,
         stamp: Some(stamp),
+        digest: None,
     })
 }
 

@@ -179,6 +179,7 @@ impl Shard<'_, '_> {
             line: 0,
             spot: image.spot,
             stamp: None,
+            digest: None,
         })
     }
 

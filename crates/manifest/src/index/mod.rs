@@ -135,6 +135,7 @@ impl Index {
             line: row.line,
             spot: row.spot.map(Into::into),
             stamp: row.stamp,
+            digest: row.digest,
         })
     }
 

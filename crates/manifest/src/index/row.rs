@@ -38,6 +38,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) spot: Spot<&'a str>,
     /// What the listing says of the file or object that holds the bytes.
     pub(crate) stamp: Option<&'a Stamp>,
+    /// The BLAKE3 hash that the listing gives of the bytes.
+    pub(crate) digest: Option<[u8; 32]>,
 }
 
 /// A label as a row holds it.
@@ -59,11 +61,13 @@ pub(super) struct Row<'a> {
     pub(super) line: u64,
     pub(super) spot: Spot<&'a str>,
     pub(super) stamp: Option<Stamp>,
+    pub(super) digest: Option<[u8; 32]>,
 }
 
 const LABEL_KNOWN: u8 = 1 << 4;
 const LABEL_WRITTEN: u8 = 1 << 5;
 const STAMPED: u8 = 1 << 6;
+const DIGESTED: u8 = 1 << 7;
 
 impl<T> Spot<T> {
     pub(crate) fn map<U>(self, text: impl Fn(T) -> U) -> Spot<U> {
@@ -108,7 +112,8 @@ pub(super) fn put(bytes: &mut Vec<u8>, entry: &Entry<'_>, label: RowLabel<'_>) {
         RowLabel::Written(_) => LABEL_WRITTEN,
     };
     let stamp_tag = entry.stamp.map_or(0, |_| STAMPED);
-    bytes.push(entry.spot.tag() | label_tag | stamp_tag);
+    let digest_tag = entry.digest.map_or(0, |_| DIGESTED);
+    bytes.push(entry.spot.tag() | label_tag | stamp_tag | digest_tag);
     put_text(bytes, entry.id);
     match label {
         RowLabel::None => {}
@@ -120,6 +125,9 @@ pub(super) fn put(bytes: &mut Vec<u8>, entry: &Entry<'_>, label: RowLabel<'_>) {
     put_spot(bytes, &entry.spot);
     if let Some(stamp) = entry.stamp {
         put_stamp(bytes, stamp);
+    }
+    if let Some(digest) = &entry.digest {
+        bytes.extend_from_slice(digest);
     }
 }
 
@@ -202,6 +210,10 @@ pub(super) fn get(bytes: &[u8]) -> Option<Row<'_>> {
         stamp: match tag & STAMPED {
             0 => None,
             _ => Some(get_stamp(&mut cursor)?),
+        },
+        digest: match tag & DIGESTED {
+            0 => None,
+            _ => Some(cursor.bytes(32)?.try_into().ok()?),
         },
     })
 }
@@ -305,6 +317,7 @@ mod tests {
             line in any::<u64>(),
             spot in spot(),
             stamp in stamp(),
+            digest in any::<Option<[u8; 32]>>(),
         ) {
             let label = match &label {
                 None => RowLabel::None,
@@ -318,7 +331,7 @@ mod tests {
                 }
                 other => other.clone().map(|_| ""),
             };
-            let entry = Entry { id: &id, label: None, file, line, spot: borrowed, stamp: stamp.as_ref() };
+            let entry = Entry { id: &id, label: None, file, line, spot: borrowed, stamp: stamp.as_ref(), digest };
             let mut bytes = Vec::new();
             put(&mut bytes, &entry, label);
             let row = get(&bytes).unwrap();
@@ -327,6 +340,7 @@ mod tests {
             prop_assert_eq!((row.file, row.line), (file, line));
             prop_assert_eq!(row.spot, borrowed);
             prop_assert_eq!(row.stamp, stamp);
+            prop_assert_eq!(row.digest, digest);
         }
 
         #[test]

@@ -14,6 +14,7 @@ fn entry<'a>(id: &'a str, label: Option<&'a str>) -> Entry<'a> {
         line: 0,
         spot: Spot::Id,
         stamp: None,
+        digest: None,
     }
 }
 

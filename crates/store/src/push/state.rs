@@ -1,6 +1,6 @@
 //! What is durable of a push.
 
-use super::{PushError, Result};
+use super::{CHECKSUMS, PushError, Result};
 use crate::{Digest, envelope};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -134,7 +134,14 @@ pub(crate) fn read_state(folder: &Path, name: &str) -> Result<Option<State>> {
         Ok(value) => Ok(Some(envelope::open_json(&value, || {
             format!("state of push {name}")
         })?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // Begun and killed before the first state; or the state is lost.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let checksums = folder.join(CHECKSUMS);
+            match fs::metadata(&checksums).map_or(0, |file| file.len()) {
+                0 => Ok(None),
+                _ => Err(PushError::damaged(path.display().to_string(), "missing")),
+            }
+        }
         Err(error) => Err(PushError::io("read", path)(error)),
     }
 }

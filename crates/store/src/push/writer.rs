@@ -46,6 +46,7 @@ struct Row<'a> {
     path: &'a str,
     offset: u64,
     length: u64,
+    blake3: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     label: &'a str,
 }
@@ -183,11 +184,13 @@ impl Push {
 
     fn push(&mut self, sample: &PushedSample<'_>) -> Result<()> {
         let path = self.folder.join(SAMPLES);
+        let hash = blake3::hash(sample.bytes).to_hex();
         let row = Row {
             id: sample.id,
             path: SAMPLES,
             offset: self.state.bytes,
             length: sample.bytes.len() as u64,
+            blake3: &hash,
             label: sample.label,
         };
         let rows = self.waiting.len();

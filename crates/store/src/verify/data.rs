@@ -3,7 +3,7 @@
 use super::{Step, Verifier};
 use crate::{
     Column, Digest, Result, SAMPLES_PER_CHUNK, features, files,
-    push::{self, PushError},
+    push::{self, Depth, PushError},
     sample::{chunk_name, chunk_number},
 };
 use std::{
@@ -162,7 +162,7 @@ impl Verifier<'_> {
         let before = self.found.pushes.bytes;
         self.found.pushes.count += 1;
         let mut stopped = Ok(());
-        let verified = push::verify(folder, &state, &mut |bytes| {
+        let verified = push::verify(folder, &state, Depth::Everything, &mut |bytes| {
             self.found.pushes.bytes = before + bytes;
             stopped = self.report();
             match stopped {

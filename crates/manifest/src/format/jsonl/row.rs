@@ -26,6 +26,7 @@ pub(super) struct Row<'a> {
     pub(super) label: Option<Cow<'a, str>>,
     offset: Option<u64>,
     length: Option<u64>,
+    blake3: Option<Cow<'a, str>>,
 }
 
 impl<'a> Names<'a> {
@@ -46,6 +47,7 @@ impl<'a> Names<'a> {
             name if name == self.label => Field::Label,
             "offset" => Field::Offset,
             "length" => Field::Length,
+            "blake3" => Field::Blake3,
             _ => Field::Other,
         }
     }
@@ -61,6 +63,17 @@ impl<'a> Row<'a> {
 
     pub(super) fn id(&self) -> &str {
         self.id.as_deref().unwrap_or(&self.path)
+    }
+
+    /// The hash that the bytes must have.
+    pub(super) fn digest(&self) -> Result<Option<[u8; 32]>, String> {
+        let Some(text) = &self.blake3 else {
+            return Ok(None);
+        };
+        match blake3::Hash::from_hex(text.as_bytes()) {
+            Ok(hash) => Ok(Some(*hash.as_bytes())),
+            Err(_) => Err("`blake3` is not 64 hexadecimal digits".to_owned()),
+        }
     }
 
     /// Where the bytes lie, of which there must be as many as `vectors` f32 need.
@@ -96,6 +109,7 @@ enum Field {
     Label,
     Offset,
     Length,
+    Blake3,
     Other,
 }
 
@@ -144,7 +158,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row<'de>, A::Error> {
         let names = self.0;
         let (mut id, mut path, mut label) = (None, None, None);
-        let (mut offset, mut length) = (None, None);
+        let (mut offset, mut length, mut blake3) = (None, None, None);
         while let Some(field) = map.next_key_seed(FieldSeed(names))? {
             match field {
                 Field::Id => set(&mut id, map.next_value::<Text<'de>>()?, "id")?,
@@ -156,6 +170,10 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                 )?,
                 Field::Offset => set(&mut offset, map.next_value::<Option<u64>>()?, "offset")?,
                 Field::Length => set(&mut length, map.next_value::<Option<u64>>()?, "length")?,
+                Field::Blake3 => {
+                    let text = map.next_value::<Option<Text<'de>>>()?;
+                    set(&mut blake3, text, "blake3")?;
+                }
                 Field::Other => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -168,6 +186,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
             label: label.flatten().map(|JsonLabel(label)| label),
             offset: offset.flatten(),
             length: length.flatten(),
+            blake3: blake3.flatten().map(|Text(text)| text),
         })
     }
 }

@@ -251,6 +251,14 @@ impl Table<'_> {
         }
     }
 
+    /// Whether the row group's statistics say that the column holds nothing.
+    fn is_null(&self, group: u32, leaf: usize) -> bool {
+        let group = self.metadata.row_group(group as usize);
+        let nulls = group.column(leaf).statistics();
+        let nulls = nulls.and_then(|statistics| statistics.null_count_opt());
+        nulls.is_some_and(|nulls| u64::try_from(group.num_rows()) == Ok(nulls))
+    }
+
     /// Adds the row `at` of the batch, the row `row` of its group.
     fn push(
         &self,
@@ -272,7 +280,14 @@ impl Table<'_> {
                 }
                 Spot::Path(path)
             }
-            Content::Image { .. } | Content::Vector(_) => Spot::Row { group, row },
+            Content::Image { bytes, .. } => match path {
+                // As Hugging Face stores images that stay where they are.
+                Some(path) if self.is_null(group, bytes) && names_image_at(path) => {
+                    Spot::Path(path)
+                }
+                Some(_) | None => Spot::Row { group, row },
+            },
+            Content::Vector(_) => Spot::Row { group, row },
             Content::Assigned { .. } => Spot::Assigned(
                 self.assignment(&columns.assigned, at)
                     .map_err(|reason| bad(&reason))?,
@@ -309,6 +324,7 @@ impl Table<'_> {
                 other => other,
             },
             stamp: None,
+            digest: None,
         })
     }
 

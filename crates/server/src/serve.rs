@@ -8,7 +8,7 @@ use crate::{
     service::{
         curriculum::{Curricula, LiveExtractor},
         ingest::Ingest,
-        push::MAX_MESSAGE,
+        push::{MAX_MESSAGE, Receiver},
     },
 };
 use curriculum_extractor::ExtractorError;
@@ -192,8 +192,11 @@ impl Server {
         let ingest = Ingest::new(
             Arc::clone(&self.store),
             Arc::clone(&self.pipeline),
-            Arc::clone(&self.pushes),
-            pushes_stop,
+            Receiver::new(
+                Arc::clone(&self.pushes),
+                pushes_stop,
+                self.config.grpc.max_concurrent_requests,
+            ),
         );
 
         let (stopping, stopped) = oneshot::channel();

@@ -4,7 +4,7 @@ use super::{Messages, blocking, push, versions};
 use crate::{error::ServiceError, from_proto, to_proto};
 use curriculum_pipeline::{Pipeline, PipelineError};
 use curriculum_proto::v1::{self, ingest_service_server::IngestService};
-use curriculum_store::{Digest, Reference, Store, StoreError, push::Pushes};
+use curriculum_store::{Digest, Reference, Store, StoreError};
 use std::{
     ops::ControlFlow,
     sync::{
@@ -13,7 +13,6 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::watch;
 use tokio_stream::{StreamExt, wrappers::WatchStream};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -23,23 +22,15 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 pub(crate) struct Ingest {
     store: Arc<Store>,
     pipeline: Arc<Pipeline>,
-    pushes: Arc<Pushes>,
-    /// True once the server stops: pushes that are under way end then.
-    stopping: watch::Receiver<bool>,
+    pushes: push::Receiver,
 }
 
 impl Ingest {
-    pub(crate) fn new(
-        store: Arc<Store>,
-        pipeline: Arc<Pipeline>,
-        pushes: Arc<Pushes>,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<Store>, pipeline: Arc<Pipeline>, pushes: push::Receiver) -> Self {
         Self {
             store,
             pipeline,
             pushes,
-            stopping,
         }
     }
 }
@@ -70,9 +61,9 @@ impl IngestService for Ingest {
         request: Request<v1::SubmitJobRequest>,
     ) -> Result<Response<v1::SubmitJobResponse>, Status> {
         let request = request.into_inner();
-        let (store, pushes) = (Arc::clone(&self.store), Arc::clone(&self.pushes));
+        let (store, pushes) = (Arc::clone(&self.store), Arc::clone(self.pushes.pushes()));
         let pipeline = Arc::clone(&self.pipeline);
-        let stopping = self.stopping.clone();
+        let stopping = self.pushes.stopping().clone();
         let (caller, left) = Caller::new();
         let work = move || {
             // Reading and listing may take minutes, and end early when nobody waits for it.
@@ -88,7 +79,7 @@ impl IngestService for Ingest {
         };
         let submitted = match blocking(work).await {
             // Broken off for this reason or, if not, for a client that is gone.
-            Err(_) if *self.stopping.borrow() => {
+            Err(_) if *self.pushes.stopping().borrow() => {
                 return Err(ServiceError::from(PipelineError::Stopping).into());
             }
             submitted => submitted?,
@@ -178,8 +169,8 @@ impl IngestService for Ingest {
         request: Request<Streaming<v1::PushFeaturesRequest>>,
     ) -> Result<Response<v1::PushResponse>, Status> {
         let messages = request.into_inner();
-        let (pushes, stopping) = (Arc::clone(&self.pushes), self.stopping.clone());
-        let state = push::receive(pushes, stopping, messages, from_proto::push::features).await?;
+        let pushes = self.pushes.clone();
+        let state = push::receive(pushes, messages, from_proto::push::features).await?;
         Ok(Response::new(state))
     }
 
@@ -188,8 +179,8 @@ impl IngestService for Ingest {
         request: Request<Streaming<v1::PushImagesRequest>>,
     ) -> Result<Response<v1::PushResponse>, Status> {
         let messages = request.into_inner();
-        let (pushes, stopping) = (Arc::clone(&self.pushes), self.stopping.clone());
-        let state = push::receive(pushes, stopping, messages, from_proto::push::images).await?;
+        let pushes = self.pushes.clone();
+        let state = push::receive(pushes, messages, from_proto::push::images).await?;
         Ok(Response::new(state))
     }
 
@@ -198,7 +189,7 @@ impl IngestService for Ingest {
         request: Request<v1::GetPushRequest>,
     ) -> Result<Response<v1::PushResponse>, Status> {
         let name = request.into_inner().push;
-        let state = push::state(Arc::clone(&self.pushes), name).await?;
+        let state = push::state(Arc::clone(self.pushes.pushes()), name).await?;
         Ok(Response::new(state))
     }
 

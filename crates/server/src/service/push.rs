@@ -5,12 +5,31 @@ use super::blocking;
 use crate::{error::ServiceError, from_proto::push::Part, to_proto};
 use curriculum_proto::v1;
 use curriculum_store::push::{Push, Pushes};
-use std::sync::Arc;
-use tokio::{runtime::Handle, sync::watch};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, watch},
+};
 use tonic::{Status, Streaming};
 
 /// Bytes of a message, at most: an image of 32 MiB and what names it.
 pub(crate) const MAX_MESSAGE: usize = 36 << 20;
+
+/// How long a client may say nothing: one that has more to send later comes back and goes on.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// How many pushes may be under way at once: one holds a place among all open calls, and must leave some
+/// to others.
+const MOST: usize = 64;
+
+/// What all pushes of a server share.
+#[derive(Clone)]
+pub(crate) struct Receiver {
+    pushes: Arc<Pushes>,
+    /// True once the server stops: pushes that are under way end then.
+    stopping: watch::Receiver<bool>,
+    places: Arc<Semaphore>,
+}
 
 /// A push that another thread closes: what was taken becomes durable, however the call ends.
 struct Open(Option<Push>);
@@ -44,14 +63,65 @@ impl Open {
     }
 }
 
+impl Receiver {
+    /// `calls` is how many calls of any kind the server takes at once.
+    pub(crate) fn new(pushes: Arc<Pushes>, stopping: watch::Receiver<bool>, calls: usize) -> Self {
+        let places = Arc::new(Semaphore::new((calls / 2).clamp(1, MOST)));
+        Self {
+            pushes,
+            stopping,
+            places,
+        }
+    }
+
+    pub(super) fn pushes(&self) -> &Arc<Pushes> {
+        &self.pushes
+    }
+
+    pub(super) fn stopping(&self) -> &watch::Receiver<bool> {
+        &self.stopping
+    }
+}
+
+/// What came of waiting for a message.
+enum Awaited<M> {
+    /// `None` at the end of the stream.
+    Message(Option<M>),
+    Nothing(&'static str),
+}
+
+async fn next<M>(
+    messages: &mut Streaming<M>,
+    stopping: &mut watch::Receiver<bool>,
+) -> Result<Awaited<M>, Status> {
+    let message = tokio::select! {
+        message = messages.message() => Awaited::Message(message?),
+        _ = stopping.wait_for(|stopping| *stopping) => Awaited::Nothing("the server is stopping"),
+        () = tokio::time::sleep(SILENCE) => {
+            Awaited::Nothing("no message came for two minutes: go on where GetPush says")
+        }
+    };
+    Ok(message)
+}
+
 /// Takes a push to the end of its stream.
 pub(super) async fn receive<M>(
-    pushes: Arc<Pushes>,
-    mut stopping: watch::Receiver<bool>,
+    receiver: Receiver,
     mut messages: Streaming<M>,
     part: fn(M) -> Result<Part, ServiceError>,
 ) -> Result<v1::PushResponse, Status> {
-    let first = messages.message().await?.map(part).transpose()?;
+    let Receiver {
+        pushes,
+        mut stopping,
+        places,
+    } = receiver;
+    let Ok(_place) = places.try_acquire() else {
+        return Err(Status::resource_exhausted("too many pushes are under way"));
+    };
+    let first = match next(&mut messages, &mut stopping).await? {
+        Awaited::Message(message) => message.map(part).transpose()?,
+        Awaited::Nothing(reason) => return Err(Status::unavailable(reason)),
+    };
     let Some(Part::Header {
         push: name,
         kind,
@@ -64,14 +134,13 @@ pub(super) async fn receive<M>(
     let push = blocking(move || Ok(known.open(&claimed, kind, &fingerprint)?)).await?;
     let mut push = Open(Some(push));
     loop {
-        let message = tokio::select! {
-            message = messages.message() => Some(message?),
-            _ = stopping.wait_for(|stopping| *stopping) => None,
-        };
-        let Some(message) = message else {
-            // Before the answer: once all calls have ended, the process does too.
-            push.with(|push| Ok(push.sync()?)).await?;
-            return Err(Status::unavailable("the server is stopping"));
+        let message = match next(&mut messages, &mut stopping).await? {
+            Awaited::Message(message) => message,
+            Awaited::Nothing(reason) => {
+                // Before the answer: once all calls have ended, the process does too.
+                push.with(|push| Ok(push.sync()?)).await?;
+                return Err(Status::unavailable(reason));
+            }
         };
         match message.map(part).transpose()? {
             Some(Part::Samples(batch)) => {

@@ -251,6 +251,18 @@ async fn only_jobs_with_failed_samples_are_tried_again() {
     assert_eq!(retried["attempt"], 2, "{retried}");
     assert_eq!(retried["errors"][0]["index"], 5, "{retried}");
 
+    // A file that was repaired is another source; the job stays as it was.
+    std::fs::copy(&good, &broken).unwrap();
+    run(&server, &["jobs", &job.id, "--retry"])
+        .await
+        .refused("submit it again");
+    let kept = run(&server, &["jobs", &job.id, "--json"]).await.json();
+    assert_eq!(
+        (&kept["state"], &kept["failed"]),
+        (&"succeeded".into(), &1.into())
+    );
+    assert_eq!(kept["version"], retried["version"]);
+
     let sound = server.publish(submission("d", &good, 2)).await;
     run(&server, &["jobs", &sound.id, "--retry"])
         .await

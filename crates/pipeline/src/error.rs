@@ -31,6 +31,12 @@ pub enum PipelineError {
     /// Nothing is left to try again.
     #[error("no sample of job {0} failed")]
     NothingFailed(Digest),
+    /// A job is tried again on the samples it had.
+    #[error(
+        "the source of job {0} has changed since it was submitted: submit it again, what is the same is not \
+         extracted again"
+    )]
+    SourceChanged(Digest),
     /// Nothing is left to cancel.
     #[error("job {0} has already ended")]
     Ended(Digest),

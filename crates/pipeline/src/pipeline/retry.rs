@@ -2,7 +2,10 @@
 
 use super::{Pipeline, Submitted};
 use crate::PipelineError;
+use curriculum_manifest::{Manifest, Source};
 use curriculum_store::{Digest, JobRecord, JobState, Stage, Store, StoreError};
+
+use std::ops::ControlFlow;
 
 /// Errors looked at together.
 const ERRORS: usize = 4096;
@@ -10,10 +13,11 @@ const ERRORS: usize = 4096;
 impl Pipeline {
     /// Puts a job that has ended in the queue again, where only the samples that failed are read and
     /// extracted again before the later stages run. If another number of them fails, that makes another
-    /// version, although the content may be the same.
+    /// version, although the content may be the same. Lists the source.
     ///
     /// # Errors
-    /// When there is no such job, none of its samples failed, the queue is full or the pipeline stops.
+    /// When there is no such job, none of its samples failed, the source is not what it was, the queue is
+    /// full or the pipeline stops. The job stays as it is then.
     pub fn retry_failed(&self, id: Digest) -> Result<Submitted, PipelineError> {
         let mut job = self.record(id)?;
         if let Some(active) = self.shared.queue().view(id) {
@@ -24,6 +28,13 @@ impl Pipeline {
         }
         if job.state == JobState::Succeeded && job.failed_count == 0 {
             return Err(PipelineError::NothingFailed(id));
+        }
+        let source: Source = serde_json::from_str(&job.reading)
+            .map_err(|_| StoreError::Invalid(format!("the source of job {id} cannot be read")))?;
+        let access = &self.shared.options.access;
+        let manifest = Manifest::open(&source, access, &mut |_| ControlFlow::Continue(()))?;
+        if Digest::from(*manifest.fingerprint()?.as_bytes()) != job.fingerprint {
+            return Err(PipelineError::SourceChanged(id));
         }
         forget_failed(&self.shared.store, &job)?;
         let mut queue = self.shared.queue();
@@ -42,7 +53,7 @@ impl Pipeline {
         (job.content, job.version, job.failed_count) = (None, None, 0);
         job.seconds.clear();
         job.warnings.clear();
-        self.enqueue(&mut queue, job, None)
+        self.enqueue(&mut queue, job, Some(manifest))
     }
 }
 

@@ -33,10 +33,10 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
             push(&mut content, sample);
             note_failure(cx, index, sample, &mut tolerance)?;
         }
+        cx.job.failed_count = tolerance.failed();
         tolerance.check()?;
         cx.reporter.report(range.end, total, "hashing samples");
     }
-    cx.job.failed_count = tolerance.failed();
     let content = Digest::from(*content.finish().as_bytes());
     cx.job.listing = listing.key;
     cx.job.version = Some(version_id(cx.job, content));

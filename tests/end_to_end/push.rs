@@ -2,13 +2,16 @@
 
 use crc32fast::Hasher;
 use curriculum_proto::v1::{
-    self, FeatureRows, ImageSample, ImageSamples, PushEnd, PushFeaturesRequest, PushHeader,
-    PushImagesRequest, PushResponse, push_features_request::Part as FeaturesPart,
-    push_images_request::Part as ImagesPart,
+    self, FeatureRows, ImageSample, ImageSamples, JobState, PushEnd, PushFeaturesRequest,
+    PushHeader, PushImagesRequest, PushResponse, SubmitJobRequest,
+    push_features_request::Part as FeaturesPart, push_images_request::Part as ImagesPart,
 };
-use curriculum_tests::{Home, PATIENCE, TestServer, data};
-use std::fs;
-use tokio::{sync::mpsc, time::timeout};
+use curriculum_tests::{Home, Launch, PATIENCE, TestServer, calls::submission, data};
+use std::{fs, path::Path};
+use tokio::{
+    sync::mpsc,
+    time::{Duration, Instant, timeout},
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
@@ -280,4 +283,84 @@ async fn a_stopping_server_sends_pushes_away() {
     assert!(server.exited().await.success());
     let server = TestServer::start(&home).await;
     assert_eq!(state(&server, "p").await.unwrap().samples, 50);
+}
+
+/// Clients that open a push and say nothing leave room for other calls, and do not hold up a server that
+/// stops.
+#[tokio::test]
+async fn silent_pushes_do_not_keep_others_out() {
+    let home = Home::new();
+    let launch = Launch {
+        settings: "[model]\nthreads = 1\n[grpc]\nmax_concurrent_requests = 4\n",
+        ..Launch::default()
+    };
+    let server = TestServer::launch(&home, launch).await;
+    let mut silent = Vec::new();
+    for number in 0..2 {
+        let (sender, receiver) = mpsc::channel(1);
+        let mut client = server.ingest();
+        let call =
+            tokio::spawn(async move { client.push_features(ReceiverStream::new(receiver)).await });
+        // The second says no more than its name.
+        if number == 1 {
+            let header = FeaturesPart::Header(header("p", DIMENSION));
+            let message = PushFeaturesRequest { part: Some(header) };
+            sender.send(message).await.unwrap();
+        }
+        silent.push((sender, call));
+    }
+    let refused = timeout(PATIENCE, async {
+        loop {
+            match push_features(&server, feature_parts("q", [rows(0, 1)], None)).await {
+                Ok(_) => tokio::task::yield_now().await,
+                Err(status) => return status,
+            }
+        }
+    });
+    let refused = refused.await.unwrap();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    assert!(refused.message().contains("pushes"), "{refused}");
+    let mut others = server.ingest();
+    others
+        .list_jobs(v1::ListJobsRequest::default())
+        .await
+        .unwrap();
+    let stopping = Instant::now();
+    server.terminate();
+    for (_sender, call) in silent {
+        let ended = timeout(PATIENCE, call).await.unwrap().unwrap();
+        assert_eq!(ended.unwrap_err().code(), Code::Unavailable);
+    }
+    assert!(server.exited().await.success());
+    // The time to drain is 25 s.
+    assert!(stopping.elapsed() < Duration::from_secs(20));
+}
+
+/// However long a job waits before it reads them.
+#[tokio::test]
+async fn a_flipped_bit_of_a_pushed_sample_is_never_used() {
+    let home = Home::new();
+    let server = TestServer::start(&home).await;
+    let parts = feature_parts("p", [rows(0, 400)], Some(400));
+    assert!(push_features(&server, parts).await.unwrap().complete);
+    let path = home.data().join("pushed/p/samples.bin");
+    let whole = fs::read(&path).unwrap();
+    let mut damaged = whole.clone();
+    damaged[123 * DIMENSION * 4 + 5] ^= 2;
+    fs::write(&path, damaged).unwrap();
+    let submit = |name| SubmitJobRequest {
+        source: "pushed:p".to_owned(),
+        ..submission(name, Path::new(""), 3)
+    };
+    let job = server.submit_new(submit("c")).await;
+    let job = server.ended(&job.id).await;
+    assert_eq!(job.state(), JobState::Failed);
+    let reason = job.failure.unwrap().reason;
+    assert!(
+        reason.contains("row-123") && reason.contains("hash"),
+        "{reason}"
+    );
+    assert_eq!(job.failed_count, 1);
+    fs::write(&path, whole).unwrap();
+    assert_eq!(server.publish(submit("d")).await.failed_count, 0);
 }

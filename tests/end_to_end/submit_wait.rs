@@ -183,6 +183,18 @@ async fn results_are_given_as_github_takes_them() {
         "{both}"
     );
 
+    assert_eq!(
+        (fact(facts, "version"), fact(facts, "failed")),
+        (String::new(), "1".to_owned())
+    );
+
+    let before = outputs(&home.path("outputs")).len();
+    let outcome = github(&home, &server, &home.path("absent.tar"), "absent").await;
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    let facts = &outputs(&home.path("outputs"))[before..];
+    assert_eq!(fact(facts, "state"), "not submitted");
+    assert!(fact(facts, "reason").contains("absent.tar"), "{facts:?}");
+
     let outcome = curriculum_in(
         &home.path(""),
         &[("GITHUB_OUTPUT", ""), ("GITHUB_STEP_SUMMARY", "")],

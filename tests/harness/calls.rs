@@ -115,22 +115,22 @@ impl TestServer {
     /// Watches a job until `reached` holds, and returns it as it was then.
     ///
     /// # Panics
-    /// When the stream ends before.
+    /// When the stream ends before, or nothing is heard of the job for [`PATIENCE`].
     pub async fn watch_until(&self, id: &str, reached: impl Fn(&v1::Job) -> bool) -> v1::Job {
         let request = v1::WatchJobRequest { id: id.to_owned() };
         let mut stream = self.ingest().watch_job(request).await.unwrap().into_inner();
         let mut last = None;
-        let watch = async {
-            while let Some(message) = stream.message().await.unwrap() {
-                let job = message.job.unwrap();
-                if reached(&job) {
-                    return job;
-                }
-                last = Some(job);
+        loop {
+            let message = timeout(PATIENCE, stream.message()).await;
+            let Some(message) = message.expect("the job hangs").unwrap() else {
+                panic!("the stream ended at {last:?}");
+            };
+            let job = message.job.unwrap();
+            if reached(&job) {
+                return job;
             }
-            panic!("the stream ended at {last:?}");
-        };
-        timeout(PATIENCE, watch).await.expect("the job hangs")
+            last = Some(job);
+        }
     }
 
     /// Watches a job until it has ended.

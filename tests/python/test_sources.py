@@ -86,6 +86,20 @@ def test_parquet_of_pyarrow_gives_the_features_of_the_folder(
     assert features.tobytes() == expected.tobytes()
 
 
+def test_images_that_hugging_face_left_where_they_are_are_read(binary: Binary, odd: Path, tmp_path: Path) -> None:
+    files = sorted(odd.iterdir())
+    image = pa.array(
+        [{"bytes": None, "path": str(file)} for file in files],
+        pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+    )
+    table = tmp_path / "images.parquet"
+    pq.write_table(pa.table({"image": image}), table, row_group_size=7)
+    ids, features, _ = extracted(binary, table, tmp_path / "table.npy", *TOLERANT)
+    assert ids == [str(file) for file in files]
+    _, expected, _ = extracted(binary, odd, tmp_path / "folder.npy", *TOLERANT)
+    np.testing.assert_array_equal(features, expected)
+
+
 @pytest.fixture(scope="module")
 def embeddings() -> np.ndarray:
     """Features f32 (600, 16) around five centres."""

@@ -39,8 +39,32 @@ pub(crate) struct Pusher {
     pub(crate) server: ServerArgs,
     pub(crate) name: String,
     pub(crate) manifest: Arc<Manifest>,
-    /// Of the manifest.
+    /// From [`fingerprint`].
     pub(crate) fingerprint: String,
+}
+
+/// Samples that are read for a fingerprint.
+const PROBES: u64 = 16;
+
+/// Tells a source from others: what the listing says of it, and some of its samples, since files of equal
+/// size and time may differ.
+///
+/// # Errors
+/// [`BadInput`] when a sample cannot be read.
+pub(crate) fn fingerprint(manifest: &Manifest) -> Result<String, BadInput> {
+    let bad = |error: &dyn std::fmt::Display| BadInput(error.to_string());
+    let listed = manifest.fingerprint().map_err(|error| bad(&error))?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(listed.as_bytes());
+    let last = manifest.len().saturating_sub(1);
+    let probes = PROBES.min(manifest.len());
+    for probe in 0..probes {
+        // From the first to the last.
+        let index = u128::from(last) * u128::from(probe) / u128::from(probes - 1).max(1);
+        let bytes = manifest.read(index as u64).map_err(|error| bad(&error))?;
+        hasher.update(blake3::hash(&bytes).as_bytes());
+    }
+    Ok(hasher.finalize().to_string())
 }
 
 /// A part of a push, of either kind.

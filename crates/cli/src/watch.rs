@@ -80,10 +80,10 @@ impl Followed {
     }
 
     /// What became of it, in a word.
-    pub(crate) fn state(&self) -> String {
+    pub(crate) fn state(&self) -> &'static str {
         match self.timed_out {
-            true => "timed out".to_owned(),
-            false => describe(&self.job),
+            true => "timed out",
+            false => state_name(&self.job),
         }
     }
 }
@@ -202,9 +202,14 @@ pub(crate) fn is_passing(error: &anyhow::Error) -> bool {
 
 /// What went wrong, without the metadata that a status carries.
 pub(crate) fn text(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<Status>() {
-        Some(status) => status.message().to_owned(),
-        None => format!("{error:#}"),
+    match (
+        error.downcast_ref::<Status>(),
+        error.downcast_ref::<Unreachable>(),
+    ) {
+        (Some(status), _) => status.message().to_owned(),
+        // Whoever asks says already what could not be reached.
+        (None, Some(unreachable)) => unreachable.cause.clone(),
+        (None, None) => format!("{error:#}"),
     }
 }
 
@@ -222,18 +227,31 @@ pub(crate) fn reason(job: &v1::Job) -> &str {
         .map_or("", |failure| failure.reason.as_str())
 }
 
-/// What a job is doing, in a word.
-pub(crate) fn describe(job: &v1::Job) -> String {
+/// What a job is doing, in words for people.
+pub(crate) fn describe(job: &v1::Job) -> &str {
+    match &job.progress {
+        Some(progress) if job.state() == JobState::Running => &progress.activity,
+        _ => state_name(job),
+    }
+}
+
+/// The state of a job, in the one word that scripts compare.
+pub(crate) fn state_name(job: &v1::Job) -> &'static str {
     match job.state() {
-        JobState::Unspecified => "unknown".to_owned(),
-        JobState::Queued => "queued".to_owned(),
-        JobState::Running => job
-            .progress
-            .as_ref()
-            .map_or_else(|| "running".to_owned(), |p| p.activity.clone()),
-        JobState::Succeeded => "succeeded".to_owned(),
-        JobState::Failed => "failed".to_owned(),
-        JobState::Cancelled => "cancelled".to_owned(),
+        JobState::Unspecified => "unknown",
+        JobState::Queued => "queued",
+        JobState::Running => "running",
+        JobState::Succeeded => "succeeded",
+        JobState::Failed => "failed",
+        JobState::Cancelled => "cancelled",
+    }
+}
+
+/// The version that a job published; empty before.
+pub(crate) fn published(job: &v1::Job) -> &str {
+    match job.state() {
+        JobState::Succeeded => &job.version,
+        _ => "",
     }
 }
 
@@ -254,7 +272,7 @@ fn show(display: &mut Display, job: &v1::Job) {
     let progress = job.progress.clone().unwrap_or_default();
     display.show(&Progress {
         stage: stage_name(job.stage()),
-        activity: &describe(job),
+        activity: describe(job),
         done: progress.done,
         total: progress.total,
         rate: progress.rate,

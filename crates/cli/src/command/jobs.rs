@@ -6,7 +6,7 @@ use crate::{
     exit::BadInput,
     report::clipped,
     table::{ago, number, print, table},
-    watch::{self, WaitArgs, describe, stage_name},
+    watch::{self, WaitArgs, describe, published, stage_name, state_name},
 };
 use anyhow::Context;
 use curriculum_proto::v1::{self, ingest_service_client::IngestServiceClient};
@@ -180,7 +180,7 @@ fn show(job: &v1::Job, errors: &[v1::SampleError]) {
         "source   {}\nmodel    {}\nversion  {}",
         clipped(&job.source, REASON_WIDTH),
         job.model,
-        job.version
+        published(job)
     ));
     for spent in &job.seconds {
         print(format_args!(
@@ -218,13 +218,14 @@ fn as_json(job: &v1::Job, errors: &[v1::SampleError]) -> serde_json::Value {
         "curriculum": job.curriculum,
         "source": job.source,
         "model": job.model,
-        "state": describe(job),
+        "state": state_name(job),
+        "activity": job.progress.as_ref().map(|progress| &progress.activity),
         "stage": stage_name(job.stage()),
         "samples": job.sample_count,
         "failed": job.failed_count,
         "priority": job.priority,
         "attempt": job.attempt,
-        "version": job.version,
+        "version": published(job),
         "reason": job.failure.as_ref().map(|failure| &failure.reason),
         "seconds": seconds(job),
         "warnings": job.warnings,

@@ -4,7 +4,7 @@ use super::submit::{self, JobArgs, LayoutArgs, OutputArgs};
 use crate::{
     client::ServerArgs,
     exit::BadInput,
-    push::Pusher,
+    push::{Pusher, fingerprint},
     table::{grouped, print},
     watch::WaitArgs,
     work::interruptible,
@@ -61,13 +61,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         None => submit::absolute(&args.source[0]),
     };
     let manifest = open(args.layout.source(uri)?).await?;
-    let fingerprint = manifest.fingerprint();
     let pusher = Pusher {
         server: args.server.clone(),
         name: args.id.clone(),
-        fingerprint: fingerprint
-            .map_err(|error| BadInput(error.to_string()))?
-            .to_string(),
+        fingerprint: fingerprint(&manifest)?,
         manifest,
     };
     let state = pusher.run(args.waiting.backoff()).await?;

@@ -7,7 +7,7 @@ use crate::{
     github::Step,
     parameters::ParameterArgs,
     table::print,
-    watch::{self, Followed, WaitArgs, describe, reason},
+    watch::{self, Followed, WaitArgs, published, reason, state_name},
 };
 use anyhow::Context;
 use curriculum_manifest::{Columns, Source};
@@ -218,12 +218,26 @@ pub(crate) async fn submit(
         Output::Text | Output::Json => None,
     };
     let deadline = wait.and_then(|(_, deadline)| deadline);
+    let curriculum = request.curriculum.clone();
     let answer = tokio::select! {
-        answer = ask(server, request, wait) => answer?,
+        answer = ask(server, request, wait) => answer,
         () = watch::until(deadline) => {
             let id = "(not confirmed yet)".to_owned();
-            return Err(JobEnded::TimedOut { id }.into());
+            Err(JobEnded::TimedOut { id }.into())
         }
+    };
+    let answer = match (answer, &step) {
+        (Err(error), Some(step)) => {
+            let title = format!("Curriculum {curriculum}: not submitted");
+            let facts = [
+                ("curriculum", curriculum),
+                ("state", "not submitted".to_owned()),
+                ("reason", watch::text(&error)),
+            ];
+            step.write(&title, &facts)?;
+            return Err(error);
+        }
+        (answer, _) => answer?,
     };
     let job = answer.job.context("the server sent no job")?;
     if form != Output::Json {
@@ -234,11 +248,11 @@ pub(crate) async fn submit(
         ));
     }
     let Some((waiting, deadline)) = wait else {
-        return show(form, step.as_ref(), &job, &describe(&job), answer.created);
+        return show(form, step.as_ref(), &job, state_name(&job), answer.created);
     };
     let followed = watch::follow(server, waiting, deadline, job).await?;
     let Followed { job, .. } = &followed;
-    show(form, step.as_ref(), job, &followed.state(), answer.created)?;
+    show(form, step.as_ref(), job, followed.state(), answer.created)?;
     followed.check()?;
     if form != Output::Json {
         print(format_args!(
@@ -337,7 +351,7 @@ fn facts(job: &v1::Job, state: &str, created: bool) -> Vec<(&'static str, String
     vec![
         ("curriculum", job.curriculum.clone()),
         ("state", state.to_owned()),
-        ("version", job.version.clone()),
+        ("version", published(job).to_owned()),
         ("job", job.id.clone()),
         ("created", created.to_string()),
         ("source", job.source.clone()),
@@ -355,7 +369,7 @@ fn as_json(job: &v1::Job, state: &str, created: bool) -> serde_json::Value {
         "created": created,
         "curriculum": job.curriculum,
         "state": state,
-        "version": job.version,
+        "version": published(job),
         "samples": job.sample_count,
         "failed": job.failed_count,
         "seconds": seconds(job),

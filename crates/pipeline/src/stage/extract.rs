@@ -90,7 +90,9 @@ fn extract_missing(cx: &mut Context<'_>, space: &FeatureSpace) -> Result<(), Sta
     );
     // Also after a failure: what is finished is kept.
     let flushed = packer.flush();
+    let failed = packer.tolerance.failed();
     extractor.release();
+    cx.job.failed_count = cx.job.failed_count.max(failed);
     outcome?;
     flushed?;
     plan.failure()?;

@@ -132,7 +132,8 @@ class IngestServiceServicer(object):
     def RetryJob(self, request, context):
         """Puts a job that has ended in the queue again, for the samples that failed only: the others keep
         their features. Where that gives features to samples that had none, another version comes of it.
-        FAILED_PRECONDITION when nothing failed.
+        FAILED_PRECONDITION when nothing failed, or when the source is not what it was: submitting again
+        extracts only what changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

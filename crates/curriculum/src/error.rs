@@ -19,6 +19,14 @@ pub enum CurriculumError {
     /// Indices of samples are 32 bits wide.
     #[error("{0} samples: at most {limit} can be put in order", limit = u32::MAX)]
     TooManySamples(u64),
+    /// A window without replacement draws more than there is.
+    #[error("the window draws {draws} samples without replacement, but there are {samples}")]
+    WindowTooLarge {
+        /// Iterations times batch.
+        draws: u64,
+        /// What there is.
+        samples: u64,
+    },
     /// There is nothing to draw.
     #[error("there are no samples to draw from")]
     NoSamples,

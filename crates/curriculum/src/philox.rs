@@ -5,6 +5,8 @@
 //! 128-bit counter into 128 bits that pass all of BigCrush. There is no state to carry, so numbers
 //! can be computed in any order, on any thread and after any restart.
 
+use pulp::{Simd, WithSimd};
+
 /// The generator under one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Philox {
@@ -26,6 +28,7 @@ impl Philox {
 
     /// The 128 bits at `counter`.
     #[must_use]
+    #[inline(always)]
     pub fn block(&self, counter: [u32; 4]) -> [u32; 4] {
         let (mut c, mut key) = (counter, self.key);
         for _ in 0..ROUNDS {
@@ -46,6 +49,7 @@ impl Philox {
 
     /// The block at a counter of a 64-bit position and two words, as two 64-bit numbers.
     #[must_use]
+    #[inline(always)]
     pub fn pair(&self, position: u64, words: [u32; 2]) -> [u64; 2] {
         let [a, b, c, d] =
             self.block([position as u32, (position >> 32) as u32, words[0], words[1]]);
@@ -53,6 +57,17 @@ impl Philox {
             u64::from(b) << 32 | u64::from(a),
             u64::from(d) << 32 | u64::from(c),
         ]
+    }
+
+    /// Pairs at positions `first`, `first` + `step`, … (modulo 2⁶⁴), several at a time.
+    pub(crate) fn pairs(&self, first: u64, step: u64, words: [u32; 2], out: &mut [[u64; 2]]) {
+        pulp::Arch::new().dispatch(Pairs {
+            philox: *self,
+            first,
+            step,
+            words,
+            out,
+        });
     }
 
     /// A uniform integer below `bound` > 0, without bias: the multiplication of Lemire (2019), which
@@ -69,6 +84,27 @@ impl Philox {
                 }
             }
             attempt += 1;
+        }
+    }
+}
+
+/// The loop that is compiled for each instruction set.
+struct Pairs<'a> {
+    philox: Philox,
+    first: u64,
+    step: u64,
+    words: [u32; 2],
+    out: &'a mut [[u64; 2]],
+}
+
+impl WithSimd for Pairs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (offset, out) in (0..).zip(self.out) {
+            let position = self.first.wrapping_add(self.step.wrapping_mul(offset));
+            *out = self.philox.pair(position, self.words);
         }
     }
 }
@@ -108,6 +144,18 @@ mod tests {
         ];
         for (counter, key, answer) in cases {
             assert_eq!(Philox::new(key).block(counter), answer);
+        }
+    }
+
+    #[test]
+    fn pairs_are_those_of_their_positions() {
+        let philox = Philox::new(0x1234_5678_9abc_def0);
+        let (first, step, words) = (u64::MAX - 100, 0x1_0000_0003, [7, 9]);
+        let mut pairs = [[0; 2]; 67];
+        philox.pairs(first, step, words, &mut pairs);
+        for (offset, pair) in (0..).zip(pairs) {
+            let position = first.wrapping_add(step.wrapping_mul(offset));
+            assert_eq!(pair, philox.pair(position, words));
         }
     }
 

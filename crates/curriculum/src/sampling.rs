@@ -1,4 +1,5 @@
-//! Exact draws with replacement, at a cost that does not depend on the number of samples.
+//! Exact draws at a cost that does not depend on the number of samples: with replacement here, without
+//! in `window`.
 //!
 //! The samples lie sorted by difficulty in the bins of the sketch. At a temperature τ, with x the
 //! distance from the favoured end, a bin's envelope is its count times exp(−x₀/τ), x₀ the least x in
@@ -13,6 +14,8 @@
 //! picks.
 
 mod alias;
+mod remaining;
+mod window;
 
 use crate::{
     CurriculumError, Order,
@@ -23,10 +26,14 @@ use crate::{
     sketch::bins,
 };
 use alias::AliasTable;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Draws per parallel task.
 const TASK: usize = 8_192;
+
+/// Draws whose memory accesses overlap.
+const GROUP: usize = 64;
 
 /// The samples of a version, ready for draws at any temperature; eight bytes each.
 ///
@@ -143,7 +150,10 @@ impl Stream {
     /// `version` is any number that identifies the version, such as the start of its digest.
     #[must_use]
     pub fn new(version: u64, seed: u64, iteration: u64) -> Self {
-        let words = [iteration as u32, (iteration >> 32) as u32];
+        Self::from_words(version, seed, [iteration as u32, (iteration >> 32) as u32])
+    }
+
+    fn from_words(version: u64, seed: u64, words: [u32; 2]) -> Self {
         let [key, salt] = Philox::new(seed).pair(version, words);
         Self {
             philox: Philox::new(key),
@@ -152,26 +162,21 @@ impl Stream {
     }
 }
 
+/// A pick that is not yet accepted.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    sample: Ranked,
+    /// Distance from the most probable difficulty in its bin.
+    excess: f64,
+    /// Decides on its acceptance, in units of 2⁻⁶⁴.
+    random: f64,
+}
+
 impl Draws<'_> {
     /// Index of the sample of draw `j`.
     #[must_use]
     pub fn get(&self, j: u64) -> u32 {
-        let mut attempt = 0u32;
-        loop {
-            let [first, second] = self.stream.philox.pair(j, [attempt, self.stream.salt]);
-            let bin = self.sampler.bins[self.bins.pick(first)];
-            let (offset, remainder) = scaled(second, u64::from(bin.count));
-            let sample = self.sampler.ranked[bin.start as usize + offset as usize];
-            let best = f64::from(bin.best(self.favours_hard));
-            let excess = (f64::from(sample.difficulty()) - best).abs();
-            // Most bins near the favoured end need no exponential: all of their samples are equal.
-            if excess == 0.0
-                || (remainder as f64) < exp(-excess * self.inverse_temperature) * 2f64.powi(64)
-            {
-                return sample.index();
-            }
-            attempt = attempt.wrapping_add(1);
-        }
+        self.get_from(j, 0)
     }
 
     /// Writes draws `start`, `start` + 1, … to `out`, in parallel if there are many.
@@ -183,14 +188,100 @@ impl Draws<'_> {
     pub fn fill_every(&self, step: u64, start: u64, out: &mut [u32]) {
         let fill = |(task, out): (usize, &mut [u32])| {
             let first = (task * TASK) as u64;
-            for (offset, index) in (first..).zip(out) {
-                *index = self.get(start.wrapping_add(offset.wrapping_mul(step)));
+            for (group, out) in (0..).zip(out.chunks_mut(GROUP)) {
+                let first = first + group * GROUP as u64;
+                self.fill_group(step, start.wrapping_add(first.wrapping_mul(step)), out);
             }
         };
         if out.len() <= TASK {
             fill((0, out));
         } else {
             out.par_chunks_mut(TASK).enumerate().for_each(fill);
+        }
+    }
+
+    /// First attempts step by step: numbers and exponentials become vector code, and the processor
+    /// waits for all samples at the same time.
+    fn fill_group(&self, step: u64, start: u64, out: &mut [u32]) {
+        let (mut pairs, mut picks) = ([[0; 2]; GROUP], [(0, 0.0, 0.0); GROUP]);
+        let (mut indices, mut excesses) = ([0; GROUP], [0.0; GROUP]);
+        let (mut randoms, mut limits) = ([0.0; GROUP], [0.0; GROUP]);
+        let words = [0, self.stream.salt];
+        self.stream.philox.pairs(start, step, words, &mut pairs);
+        for (pick, pair) in picks.iter_mut().zip(pairs) {
+            *pick = self.pick(pair);
+        }
+        for (i, pick) in picks.into_iter().enumerate() {
+            let candidate = self.candidate(pick);
+            indices[i] = candidate.sample.index();
+            (excesses[i], randoms[i]) = (candidate.excess, candidate.random);
+        }
+        pulp::Arch::new().dispatch(Limits {
+            excesses: &excesses,
+            inverse_temperature: self.inverse_temperature,
+            limits: &mut limits,
+        });
+        for (i, index) in out.iter_mut().enumerate() {
+            *index = indices[i];
+            // Without a branch between the two: neither is a rare case.
+            if !((excesses[i] == 0.0) | (randoms[i] < limits[i])) {
+                let j = start.wrapping_add((i as u64).wrapping_mul(step));
+                *index = self.get_from(j, 1);
+            }
+        }
+    }
+
+    fn get_from(&self, j: u64, mut attempt: u32) -> u32 {
+        loop {
+            let pair = self.stream.philox.pair(j, [attempt, self.stream.salt]);
+            let candidate = self.candidate(self.pick(pair));
+            let limit = limit(candidate.excess, self.inverse_temperature);
+            if candidate.excess == 0.0 || candidate.random < limit {
+                return candidate.sample.index();
+            }
+            attempt = attempt.wrapping_add(1);
+        }
+    }
+
+    /// A position in order of difficulty, the most probable difficulty of its bin, and what decides on
+    /// its acceptance.
+    fn pick(&self, [first, second]: [u64; 2]) -> (u32, f32, f64) {
+        let bin = self.sampler.bins[self.bins.pick(first)];
+        let (offset, remainder) = scaled(second, u64::from(bin.count));
+        let place = bin.start + offset as u32;
+        (place, bin.best(self.favours_hard), remainder as f64)
+    }
+
+    fn candidate(&self, (place, best, random): (u32, f32, f64)) -> Candidate {
+        let sample = self.sampler.ranked[place as usize];
+        Candidate {
+            sample,
+            excess: (f64::from(sample.difficulty()) - f64::from(best)).abs(),
+            random,
+        }
+    }
+}
+
+/// Probability of acceptance in units of 2⁻⁶⁴.
+#[inline(always)]
+fn limit(excess: f64, inverse_temperature: f64) -> f64 {
+    exp(-excess * inverse_temperature) * 2f64.powi(64)
+}
+
+/// The loop that is compiled for each instruction set.
+struct Limits<'a> {
+    excesses: &'a [f64; GROUP],
+    inverse_temperature: f64,
+    limits: &'a mut [f64; GROUP],
+}
+
+impl WithSimd for Limits<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (limit_of, excess) in self.limits.iter_mut().zip(self.excesses) {
+            *limit_of = limit(*excess, self.inverse_temperature);
         }
     }
 }

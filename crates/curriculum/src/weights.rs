@@ -12,7 +12,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Weights per parallel task; fewer than two tasks run on the caller's thread.
-const TASK: usize = 16_384;
+const TASK: usize = 65_536;
 
 /// The weight of a sample as a function of its difficulty.
 ///

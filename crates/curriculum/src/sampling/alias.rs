@@ -51,11 +51,8 @@ impl AliasTable {
     pub(super) fn pick(&self, random: u64) -> usize {
         let (index, remainder) = scaled(random, self.slots.len() as u64);
         let slot = self.slots[index as usize];
-        if remainder < slot.own {
-            index as usize
-        } else {
-            slot.alias as usize
-        }
+        // Both are as likely: a branch would be mispredicted every other time.
+        std::hint::select_unpredictable(remainder < slot.own, index as usize, slot.alias as usize)
     }
 }
 

@@ -3,7 +3,7 @@ use crate::{Sketch, Weights, solver::tests::shapes};
 use proptest::prelude::*;
 
 /// Standard normal deviate of a chi-square statistic (Wilson and Hilferty 1931).
-fn deviate(chi_square: f64, degrees: f64) -> f64 {
+pub(super) fn deviate(chi_square: f64, degrees: f64) -> f64 {
     let variance = 2.0 / (9.0 * degrees);
     ((chi_square / degrees).cbrt() - (1.0 - variance)) / variance.sqrt()
 }
@@ -45,7 +45,7 @@ fn agreement(
 }
 
 /// Differs from chance in either direction: deviates beyond 4 come once in 16,000 tests.
-fn assert_agrees(name: &str, deviate: f64) {
+pub(super) fn assert_agrees(name: &str, deviate: f64) {
     assert!(deviate.abs() < 4.0, "{name}: {deviate} standard deviations");
 }
 

@@ -124,8 +124,9 @@ pub enum ExtractorError {
     },
     /// ONNX Runtime's shared library is in none of the places searched.
     #[error(
-        "ONNX Runtime's shared library was not found; run `make onnxruntime`, or `pip install onnxruntime` \
-         and set ORT_DYLIB_PATH to the library in its folder onnxruntime/capi. Looked in: {}",
+        "ONNX Runtime's shared library was not found. Installed by pip: `pip install onnxruntime`, or \
+         `onnxruntime-gpu`, into the same environment; built from source: `make onnxruntime`; or set \
+         ORT_DYLIB_PATH to the library. Looked in: {}",
         list(looked_in)
     )]
     LibraryNotFound {

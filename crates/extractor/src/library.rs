@@ -2,8 +2,9 @@
 //!
 //! It is looked for at run time, so that one build serves CPU and CUDA libraries and building needs
 //! neither. Places, in order: the file named by `ORT_DYLIB_PATH`; the executable's folder, and `lib`
-//! in it; `onnxruntime` in a build folder above the executable, one whose name begins with `target`,
-//! which `make onnxruntime` fills.
+//! in it; the package `onnxruntime` or `onnxruntime-gpu` of the Python environment that the executable is
+//! installed in, as `ENVIRONMENT/bin/curriculum`; `onnxruntime` in a build folder above the executable,
+//! one whose name begins with `target`, which `make onnxruntime` fills.
 
 use std::env;
 use std::error::Error;
@@ -72,7 +73,9 @@ fn find(named: Option<OsString>, executable: Option<&Path>) -> Result<PathBuf, E
     if let Some(named) = named.filter(|named| !named.is_empty()) {
         return Ok(PathBuf::from(named));
     }
-    let looked_in = executable.map(folders).unwrap_or_default();
+    // Links to the executable lie anywhere; the library lies with the file.
+    let executable = executable.map(|path| fs::canonicalize(path).unwrap_or(path.to_owned()));
+    let looked_in = executable.as_deref().map(folders).unwrap_or_default();
     match looked_in.iter().find_map(|folder| library_in(folder)) {
         Some(path) => Ok(path),
         None => Err(ExtractorError::LibraryNotFound { looked_in }),
@@ -94,8 +97,33 @@ fn folders(executable: &Path) -> Vec<PathBuf> {
         .map(|folder| folder.join("onnxruntime"));
     [home.to_owned(), home.join("lib")]
         .into_iter()
+        .chain(home.parent().map(in_packages).unwrap_or_default())
         .chain(build_folders)
         .collect()
+}
+
+/// Where the packages of a Python environment have the library: that of the newest Python first. Without
+/// any, where it would be.
+fn in_packages(environment: &Path) -> Vec<PathBuf> {
+    let lib = environment.join("lib");
+    let names = fs::read_dir(&lib).into_iter().flatten();
+    let names = names.filter_map(|folder| folder.ok()?.file_name().into_string().ok());
+    let mut pythons: Vec<_> = names
+        .filter_map(|name| Some((python(&name)?, name)))
+        .collect();
+    pythons.sort_unstable();
+    if pythons.is_empty() {
+        pythons.push((Vec::new(), "python3*".to_owned()));
+    }
+    let packages = |(_, name)| lib.join(name).join("site-packages/onnxruntime/capi");
+    pythons.into_iter().rev().map(packages).collect()
+}
+
+/// The version in the name of a Python's folder, such as `python3.12`, or `python3.13t`.
+fn python(name: &str) -> Option<Vec<u64>> {
+    let version = name.strip_prefix("python")?;
+    let version = version.strip_suffix('t').unwrap_or(version);
+    version.split('.').map(|part| part.parse().ok()).collect()
 }
 
 /// The unversioned name if it is there, else the newest version.
@@ -148,11 +176,12 @@ mod tests {
     #[test]
     fn places_are_searched_in_order() {
         let root = tempfile::tempdir().unwrap();
-        let home = root.path().join("target/release");
+        let root = root.path().canonicalize().unwrap();
+        let home = root.join("target/release");
         let executable = home.join("curriculum");
         let found = || find(None, Some(&executable)).unwrap();
 
-        let built = place(&root.path().join("target/onnxruntime"), &unversioned());
+        let built = place(&root.join("target/onnxruntime"), &unversioned());
         assert_eq!(found(), built);
         let lib = place(&home.join("lib"), &unversioned());
         assert_eq!(found(), lib);
@@ -161,6 +190,37 @@ mod tests {
         let named = find(Some("other/library".into()), Some(&executable)).unwrap();
         assert_eq!(named, Path::new("other/library"));
         assert_eq!(find(Some("".into()), Some(&executable)).unwrap(), beside);
+    }
+
+    #[test]
+    fn the_python_environment_of_the_executable_has_it() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let environment = root.join("environment");
+        let executable = place(&environment.join("bin"), "curriculum");
+        let capi =
+            |python: &str| environment.join(format!("lib/{python}/site-packages/onnxruntime/capi"));
+        let other = root.join("lib/python3.12/site-packages/onnxruntime/capi");
+        place(&other, &unversioned());
+        place(&environment.join("lib/python3.x"), "unrelated");
+        let error = find(None, Some(&executable)).unwrap_err();
+        let ExtractorError::LibraryNotFound { looked_in } = &error else {
+            panic!("{error}")
+        };
+        assert!(looked_in.contains(&capi("python3*")), "{error}");
+
+        let nine = place(&capi("python3.9"), &unversioned());
+        assert_eq!(find(None, Some(&executable)).unwrap(), nine);
+        let twelve = place(&capi("python3.12"), &unversioned());
+        assert_eq!(find(None, Some(&executable)).unwrap(), twelve);
+        #[cfg(unix)]
+        {
+            let link = root.join("curriculum");
+            std::os::unix::fs::symlink(&executable, &link).unwrap();
+            assert_eq!(find(None, Some(&link)).unwrap(), twelve);
+        }
+        let beside = place(&environment.join("bin"), &unversioned());
+        assert_eq!(find(None, Some(&executable)).unwrap(), beside);
     }
 
     #[test]
@@ -174,7 +234,12 @@ mod tests {
         };
         assert_eq!(looked_in[..2], [home.clone(), home.join("lib")]);
         assert!(!looked_in.contains(&root.path().join("onnxruntime")));
-        for word in ["make onnxruntime", "ORT_DYLIB_PATH", home.to_str().unwrap()] {
+        for word in [
+            "make onnxruntime",
+            "pip install onnxruntime",
+            "ORT_DYLIB_PATH",
+            home.to_str().unwrap(),
+        ] {
             assert!(error.to_string().contains(word), "{error}");
         }
     }

@@ -337,7 +337,7 @@ async fn weights_beyond_one_message_come_in_chunks() {
 
     let request = weights_of("c", 0, Order::EasyFirst);
     let whole = server.weights(request.clone()).await.unwrap();
-    assert_eq!((whole.values.len(), whole.chunks), (SAMPLES, 2));
+    assert_eq!((whole.values.len(), whole.chunks), (SAMPLES, 5));
     assert!((whole.sum() - 1.0).abs() < SUM, "{}", whole.sum());
     let range = Some(v1::IndexRange {
         start: 10,

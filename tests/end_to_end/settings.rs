@@ -103,7 +103,7 @@ async fn flags_win_over_the_environment_and_that_over_the_file() {
         "threads = 32",
         "batch_size = 21",
         "drain_seconds = 13",
-        "max_concurrent_requests = 1024",
+        "max_concurrent_requests = 4096",
     ] {
         assert!(
             printed.stdout.lines().any(|printed| printed == line),

@@ -232,7 +232,7 @@ impl Default for Grpc {
     fn default() -> Self {
         Self {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
-            max_concurrent_requests: 1024,
+            max_concurrent_requests: 4096,
             request_timeout_seconds: 60,
             drain_seconds: 25,
         }

@@ -1,14 +1,15 @@
 //! Published versions in memory: what every read needs, loaded on first use.
 //!
 //! A version takes its sketch, some hundred kilobytes; weights take 4 bytes a sample more, and draws 8;
-//! each control order takes its own. All of it lies within one bound of bytes.
+//! each control order takes its own, and so does each window without replacement, 4 bytes a draw. All of
+//! it lies within one bound of bytes.
 
 mod cache;
 mod version;
 
 use crate::error::ServiceError;
 use cache::{Cache, Kept};
-use curriculum::{Order, Sampler};
+use curriculum::{Order, Sampler, Stream};
 use curriculum_pipeline::{Page, Pipeline};
 use curriculum_store::{
     Column, CurriculumRecord, Digest, JobState, Reference, Store, VersionRecord,
@@ -27,11 +28,26 @@ pub(crate) struct Published {
     cache: Cache<Key>,
 }
 
+/// The draws of a window without replacement, of all ranks.
+pub(crate) struct Window(Vec<u32>);
+
+/// Which window, beside version and order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct WindowOf {
+    pub(crate) seed: u64,
+    /// The first holds the iterations below `iterations`.
+    pub(crate) number: u64,
+    pub(crate) iterations: u64,
+    /// Draws of an iteration.
+    pub(crate) batch: u64,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     version: Digest,
     /// Easy first for what both plain orders share.
     order: Order,
+    window: Option<WindowOf>,
 }
 
 impl Published {
@@ -116,6 +132,54 @@ impl Published {
         self.cache.get(Key::new(version.id, order), load)
     }
 
+    /// The draws of a window, which are fewer than the samples.
+    pub(crate) fn window(
+        &self,
+        version: &LoadedVersion,
+        order: Order,
+        of: WindowOf,
+    ) -> Result<Arc<Window>, ServiceError> {
+        let draw = || {
+            let sampler = self.sampler(version, order)?;
+            let first = of.number * of.iterations;
+            let iterations = first..first + of.iterations;
+            let temperatures: Vec<f64> = iterations
+                .map(|iteration| version.entry(order, iteration).temperature)
+                .collect();
+            let stream = Stream::of_window(version.number(), of.seed, of.number);
+            let drawn = sampler.window(order, &temperatures, of.batch as u32, stream);
+            drawn
+                .map(Window)
+                .map_err(|error| ServiceError::invalid("window", error.to_string()))
+        };
+        let key = Key::of_window(version.id, order, of);
+        self.cache.get(key, draw)
+    }
+
+    /// Whether draws of this version, or those windows of it, are in memory.
+    pub(crate) fn can_draw(
+        &self,
+        name: &str,
+        version: &Reference,
+        order: Order,
+        mut windows: impl Iterator<Item = WindowOf>,
+    ) -> bool {
+        let Ok(Some(record)) = self.store.curriculum(name) else {
+            return false;
+        };
+        let Some(version) = record.resolve(version) else {
+            return false;
+        };
+        let key = Key::new(version, order);
+        let loaded = Key::new(version, Order::EasyFirst);
+        self.cache.holds::<LoadedVersion>(loaded)
+            && self.cache.holds::<Sampler>(key)
+            && windows.all(|of| {
+                self.cache
+                    .holds::<Window>(Key::of_window(version, order, of))
+            })
+    }
+
     /// The difficulties that a control order gives to the samples; of other orders the stored ones count.
     pub(crate) fn reassigned(
         &self,
@@ -180,13 +244,36 @@ impl Difficulty {
     }
 }
 
+impl Window {
+    /// The draws of an iteration of it, from 0.
+    pub(crate) fn iteration(&self, number: u64, batch: u64) -> &[u32] {
+        let start = (number * batch) as usize;
+        self.0
+            .get(start..start + batch as usize)
+            .unwrap_or_default()
+    }
+}
+
 impl Key {
     fn new(version: Digest, order: Order) -> Self {
         let order = match order {
             Order::EasyFirst | Order::HardFirst => Order::EasyFirst,
             Order::Reversed | Order::Shuffled { .. } => order,
         };
-        Self { version, order }
+        Self {
+            version,
+            order,
+            window: None,
+        }
+    }
+
+    /// Its order is the one asked for: the two plain orders draw other windows.
+    fn of_window(version: Digest, order: Order, of: WindowOf) -> Self {
+        Self {
+            version,
+            order,
+            window: Some(of),
+        }
     }
 }
 
@@ -197,6 +284,12 @@ impl Kept for LoadedVersion {
 }
 
 impl Kept for Difficulty {
+    fn bytes(&self) -> usize {
+        size_of_val(self.0.as_slice())
+    }
+}
+
+impl Kept for Window {
     fn bytes(&self) -> usize {
         size_of_val(self.0.as_slice())
     }

@@ -33,7 +33,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::{oneshot, watch},
     task::JoinHandle,
     time::Instant,
@@ -47,6 +47,10 @@ const SIDE_DRAIN: Duration = Duration::from_secs(1);
 /// A client whose machine died in the middle of a push says nothing more: it is asked for a sign of life
 /// after so long, and is gone if it gives none for as long again.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
+
+/// Connections that wait to be accepted: a thousand trainers may start in the same moment, and the system
+/// resets those beyond. It has its own limit, `net.core.somaxconn`.
+const BACKLOG: u32 = 4096;
 
 /// Why a server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -153,9 +157,9 @@ impl Server {
     /// # Errors
     /// When an address is taken or not ours.
     pub async fn bind(&self) -> Result<Listeners, ServeError> {
-        let grpc = listen(self.config.grpc.addr).await?;
+        let grpc = listen(self.config.grpc.addr)?;
         let http = match self.config.http.addr {
-            HttpAddr::At(addr) => Some(listen(addr).await?),
+            HttpAddr::At(addr) => Some(listen(addr)?),
             HttpAddr::Off => None,
         };
         Ok(Listeners { grpc, http })
@@ -219,6 +223,9 @@ impl Server {
             // Watchers of jobs are told as the pipeline ends, so their calls end too.
             tokio::task::spawn_blocking(move || pipeline.stop());
         };
+        // Without it a message that ends in a small packet waits for the client's delayed
+        // acknowledgement: 40 ms.
+        let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));
         let serving = GrpcServer::builder()
             .http2_keepalive_interval(Some(SIGN_OF_LIFE))
             .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
@@ -227,10 +234,7 @@ impl Server {
             .add_service(reflection)
             .add_service(CurriculumServiceServer::new(curricula))
             .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(MAX_MESSAGE))
-            .serve_with_incoming_shutdown(
-                TcpIncoming::from(listeners.grpc).with_nodelay(Some(true)),
-                signal,
-            );
+            .serve_with_incoming_shutdown(incoming, signal);
         let side = Side::start(listeners.http, &self.metrics);
         let outcome = self.finish(serving, stopped).await;
         side.end().await;
@@ -299,9 +303,18 @@ impl Side {
     }
 }
 
-async fn listen(addr: SocketAddr) -> Result<TcpListener, ServeError> {
-    let listener = TcpListener::bind(addr).await;
-    listener.map_err(|source| ServeError::Listen { addr, source })
+fn listen(addr: SocketAddr) -> Result<TcpListener, ServeError> {
+    let open = || {
+        let socket = match addr {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|source| ServeError::Listen { addr, source })
 }
 
 /// Tells this process from any other that answered before it or beside it.

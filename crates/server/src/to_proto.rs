@@ -55,14 +55,20 @@ pub(crate) fn range(range: &Range<u64>) -> v1::IndexRange {
 
 /// Little endian, 4 bytes each.
 pub(crate) fn floats(values: &[f32]) -> Bytes {
-    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-    bytes.collect::<Vec<_>>().into()
+    little_endian(values, |value| value.to_le_bytes())
 }
 
 /// Little endian, 4 bytes each.
 pub(crate) fn indices(indices: &[u32]) -> Bytes {
-    let bytes = indices.iter().flat_map(|index| index.to_le_bytes());
-    bytes.collect::<Vec<_>>().into()
+    little_endian(indices, |index| index.to_le_bytes())
+}
+
+fn little_endian<T: Copy>(values: &[T], encode: impl Fn(T) -> [u8; 4]) -> Bytes {
+    let mut bytes = vec![0; 4 * values.len()];
+    for (bytes, value) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
+        *bytes = encode(*value);
+    }
+    bytes.into()
 }
 
 pub(crate) fn curriculum(name: String, record: CurriculumRecord) -> v1::Curriculum {

@@ -9,6 +9,10 @@ use curriculum_store::Reference;
 /// Indices of one answer: 2 MiB, within gRPC's default limit of a message.
 const MAX_INDICES: u64 = 1 << 19;
 
+/// Draws of a window, and of the iterations of an answer if they have windows: they are drawn in one
+/// piece, some seconds at most.
+const MAX_WINDOW_DRAWS: u64 = 1 << 24;
+
 /// A rank's share of consecutive iterations.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sampling {
@@ -24,6 +28,8 @@ pub(crate) struct Sampling {
     pub(crate) rank: u64,
     /// At least 1.
     pub(crate) world_size: u64,
+    /// Iterations without replacement; 0 for replacement.
+    pub(crate) window: u64,
     pub(crate) expected_samples: Option<u64>,
 }
 
@@ -34,23 +40,28 @@ impl Sampling {
     }
 
     /// # Errors
-    /// When the trainer's dataset has another number of samples.
+    /// When the trainer's dataset has another number of samples, or a window needs more.
     pub(crate) fn check(&self, samples: u64) -> Result<()> {
         match self.expected_samples {
             Some(expected) if expected != samples => {
-                Err(ServiceError::OtherSamples { expected, samples })
+                return Err(ServiceError::OtherSamples { expected, samples });
             }
-            Some(_) | None => Ok(()),
+            Some(_) | None => {}
         }
+        let draws = self.window * self.batch;
+        if draws > samples {
+            let reason = format!(
+                "of {} iterations of {} draws needs {draws} samples, but there are {samples}",
+                self.window, self.batch
+            );
+            return Err(ServiceError::invalid("window", reason));
+        }
+        Ok(())
     }
 }
 
 /// Everything that can be told without the version.
 pub(crate) fn sampling(request: v1::SampleIndicesRequest) -> Result<Sampling> {
-    if request.window != 0 {
-        let reason = "draws without replacement are not there yet";
-        return Err(ServiceError::invalid("window", reason));
-    }
     let (curriculum, version) = named(&request.curriculum, &request.version)?;
     let sampling = Sampling {
         curriculum,
@@ -62,6 +73,7 @@ pub(crate) fn sampling(request: v1::SampleIndicesRequest) -> Result<Sampling> {
         batch: u64::from(request.batch),
         rank: u64::from(request.rank),
         world_size: u64::from(request.world_size.max(1)),
+        window: u64::from(request.window),
         expected_samples: request.expected_samples,
     };
     ranks(&sampling)?;
@@ -94,7 +106,11 @@ fn ranks(sampling: &Sampling) -> Result<()> {
 
 fn amount(sampling: &Sampling) -> Result<()> {
     let Sampling {
-        first, iterations, ..
+        first,
+        iterations,
+        batch,
+        window,
+        ..
     } = *sampling;
     if iterations > MAX_ITERATIONS as u64 {
         let reason = format!("is {iterations}, but must be at most {MAX_ITERATIONS}");
@@ -115,5 +131,111 @@ fn amount(sampling: &Sampling) -> Result<()> {
         );
         return Err(ServiceError::invalid("iterations", reason));
     }
+    if window * batch > MAX_WINDOW_DRAWS {
+        let reason = format!("is {window}, at {batch} draws each, but may hold at most 2^24 draws");
+        return Err(ServiceError::invalid("window", reason));
+    }
+    if window > 0 && iterations * batch > MAX_WINDOW_DRAWS {
+        let reason = format!(
+            "is {iterations}, at {batch} draws each, but with a window at most 2^24 draws are answered"
+        );
+        return Err(ServiceError::invalid("iterations", reason));
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Status;
+    use tonic_types::StatusExt;
+
+    fn good() -> v1::SampleIndicesRequest {
+        v1::SampleIndicesRequest {
+            curriculum: "c@prod".to_owned(),
+            batch: 12,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn absent_fields_mean_one_iteration_of_one_rank_with_replacement() {
+        let made = sampling(good()).unwrap();
+        assert_eq!((made.iterations, made.rank, made.world_size), (1, 0, 1));
+        assert_eq!((made.window, made.per_iteration()), (0, 12));
+        assert_eq!(made.version, Reference::Alias("prod".to_owned()));
+        assert!(made.check(5).is_ok());
+    }
+
+    #[test]
+    fn every_bad_field_is_named() {
+        let bad = |change: &dyn Fn(&mut v1::SampleIndicesRequest)| {
+            let mut request = good();
+            change(&mut request);
+            let status = Status::from(sampling(request).unwrap_err());
+            status.get_details_bad_request().unwrap().field_violations[0]
+                .field
+                .clone()
+        };
+        assert_eq!(bad(&|r| r.batch = 0), "batch");
+        assert_eq!(bad(&|r| (r.rank, r.world_size) = (4, 4)), "rank");
+        assert_eq!(bad(&|r| r.rank = 1), "rank");
+        assert_eq!(bad(&|r| r.world_size = 5), "batch");
+        assert_eq!(bad(&|r| r.batch = (1 << 19) + 1), "batch");
+        assert_eq!(
+            bad(&|r| (r.batch, r.iterations) = (1 << 18, 3)),
+            "iterations"
+        );
+        assert_eq!(
+            bad(&|r| (r.batch, r.iterations) = (1, 10_001)),
+            "iterations"
+        );
+        assert_eq!(bad(&|r| r.iteration = 1 << 53), "iteration");
+        assert_eq!(bad(&|r| r.iteration = u64::MAX), "iteration");
+        assert_eq!(bad(&|r| r.order = 9), "order");
+        assert_eq!(bad(&|r| r.version = "x".to_owned()), "version");
+        assert_eq!(
+            bad(&|r| (r.batch, r.window) = (1 << 12, (1 << 12) + 1)),
+            "window"
+        );
+        assert_eq!(bad(&|r| r.window = u32::MAX), "window");
+        let wide = |r: &mut v1::SampleIndicesRequest| {
+            (r.batch, r.world_size) = (1 << 20, 1 << 20);
+            (r.iterations, r.window) = (17, 1);
+        };
+        assert_eq!(bad(&wide), "iterations");
+    }
+
+    #[test]
+    fn the_largest_request_is_accepted() {
+        let largest = v1::SampleIndicesRequest {
+            iteration: (1 << 53) - 4,
+            iterations: 4,
+            batch: 1 << 20,
+            rank: 7,
+            world_size: 8,
+            window: 16,
+            ..good()
+        };
+        assert!(sampling(largest).is_ok());
+    }
+
+    #[test]
+    fn the_version_must_have_the_samples_that_are_expected_and_needed() {
+        let made = |expected_samples, window| {
+            let request = v1::SampleIndicesRequest {
+                expected_samples,
+                window,
+                ..good()
+            };
+            sampling(request).unwrap()
+        };
+        assert!(made(Some(24), 2).check(24).is_ok());
+        let status = Status::from(made(Some(24), 0).check(23).unwrap_err());
+        assert_eq!(status.code(), tonic::Code::FailedPrecondition);
+        assert!(status.message().contains("23") && status.message().contains("24"));
+        let status = Status::from(made(None, 2).check(23).unwrap_err());
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        assert!(status.message().contains("window"), "{status}");
+    }
 }

@@ -37,6 +37,11 @@ impl<K: Eq + Hash + Send + Sync + 'static> Cache<K> {
         Self { entries }
     }
 
+    /// Whether the value of type `T` under `key` is there.
+    pub(super) fn holds<T: Kept>(&self, key: K) -> bool {
+        self.entries.contains_key(&(TypeId::of::<T>(), key))
+    }
+
     /// The value of type `T` under `key`. Concurrent callers of a value that is not there `load` it
     /// once; a failure is each caller's own.
     pub(super) fn get<T: Kept>(
@@ -90,10 +95,6 @@ mod tests {
         }
     }
 
-    fn holds<T: Kept>(cache: &Cache<u8>, key: u8) -> bool {
-        cache.entries.contains_key(&(TypeId::of::<T>(), key))
-    }
-
     fn bytes(cache: &Cache<u8>, key: u8, length: usize, loads: &AtomicU32) -> usize {
         let load = || {
             loads.fetch_add(1, Ordering::Relaxed);
@@ -111,14 +112,14 @@ mod tests {
         for key in [1, 2, 1, 3] {
             bytes(&cache, key, 40 << 10, &loads);
         }
-        assert!(!holds::<Vec<u8>>(&cache, 2));
-        assert!(holds::<Vec<u8>>(&cache, 1));
+        assert!(!cache.holds::<Vec<u8>>(2));
+        assert!(cache.holds::<Vec<u8>>(1));
         assert_eq!(loads.load(Ordering::Relaxed), 3);
         let text = || Ok("x".repeat(70 << 10));
         assert_eq!(cache.get(1, text).unwrap().len(), 70 << 10);
         cache.entries.run_pending_tasks();
-        assert!(holds::<String>(&cache, 1));
-        assert!(!holds::<Vec<u8>>(&cache, 3));
+        assert!(cache.holds::<String>(1));
+        assert!(!cache.holds::<Vec<u8>>(3));
     }
 
     #[test]
@@ -127,7 +128,7 @@ mod tests {
         let loads = AtomicU32::new(0);
         bytes(&cache, 1, 40 << 10, &loads);
         assert_eq!(bytes(&cache, 2, 200 << 10, &loads), 200 << 10);
-        assert!(holds::<Vec<u8>>(&cache, 1));
+        assert!(cache.holds::<Vec<u8>>(1));
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! The reading side on a real store, without a network.
 
+mod difficulty;
+mod sampling;
+mod weights;
+
 use super::curriculum::{Curricula, LiveExtractor};
 use crate::published::Published;
 use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
@@ -16,7 +20,7 @@ use curriculum_store::{
 use prost::Message;
 use std::sync::Arc;
 use tokio_stream::StreamExt;
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 
 /// For a pipeline that gets no job.
 struct Idle;
@@ -283,68 +287,6 @@ fn some(start: u64, end: u64) -> Option<v1::IndexRange> {
 }
 
 #[tokio::test]
-async fn difficulties_come_in_order_in_any_range() {
-    let home = Home::short(150_000);
-    for (start, end) in [
-        (0, 150_000),
-        (0, 2),
-        (7, 7),
-        (65_530, 65_540),
-        (149_999, 150_000),
-    ] {
-        let (header, chunks) = home.difficulty(some(start, end), false).await.unwrap();
-        assert_eq!(
-            (header.sample_count, header.range),
-            (150_000, some(start, end))
-        );
-        let read: Vec<f32> = chunks.iter().flat_map(|c| floats(&c.difficulty)).collect();
-        let expected: Vec<f32> = (start as usize..end as usize).map(difficulty).collect();
-        assert_eq!(read, expected);
-    }
-    let (header, chunks) = home.difficulty(None, false).await.unwrap();
-    assert_eq!((header.range, chunks.len()), (some(0, 150_000), 3));
-    let distance = floats(&chunks[0].distance);
-    assert!(distance[1].is_nan());
-    assert_eq!(distance[2], 2.0 * difficulty(2));
-    assert_eq!(
-        chunks[0].cluster[..12],
-        [0, 0, 0, 0, 255, 255, 255, 255, 2, 0, 0, 0]
-    );
-}
-
-#[tokio::test]
-async fn messages_with_ids_are_cut_by_bytes() {
-    let mut ids: Vec<String> = (0..9_000).map(|i| format!("{i:0>300}")).collect();
-    ids[4_200] = "long".repeat(1 << 18);
-    let home = Home::new(ids);
-    let (_, chunks) = home.difficulty(None, true).await.unwrap();
-    let read: Vec<&String> = chunks.iter().flat_map(|chunk| &chunk.ids).collect();
-    assert!(read.into_iter().eq(&home.ids));
-    assert!(
-        chunks
-            .iter()
-            .any(|chunk| chunk.ids == home.ids[4_200..4_201])
-    );
-    // 9,000 samples of about 340 bytes need three messages, the long one parts another.
-    assert!(chunks.len() <= 6, "{}", chunks.len());
-    let (_, chunks) = home.difficulty(some(8_998, 9_000), true).await.unwrap();
-    assert_eq!(chunks[0].labels, ["label 8998", ""]);
-    assert_eq!(
-        floats(&chunks[0].difficulty),
-        [difficulty(8_998), difficulty(8_999)]
-    );
-}
-
-#[tokio::test]
-async fn difficulties_beyond_the_samples_are_refused() {
-    let home = Home::short(10);
-    for range in [some(4, 3), some(0, 11), some(u64::MAX, 0)] {
-        let status = home.difficulty(range, true).await.unwrap_err();
-        assert_eq!(status.code(), Code::InvalidArgument, "{range:?}");
-    }
-}
-
-#[tokio::test]
 async fn control_orders_deal_the_same_weights_to_other_samples() {
     let home = Home::short(5_000);
     let sorted = |mut weights: Vec<f32>| {
@@ -376,56 +318,6 @@ async fn control_orders_deal_the_same_weights_to_other_samples() {
     }
 }
 
-async fn sample(
-    home: &Home,
-    request: v1::SampleIndicesRequest,
-) -> Result<v1::SampleIndicesResponse, Status> {
-    let request = v1::SampleIndicesRequest {
-        curriculum: "c".to_owned(),
-        ..request
-    };
-    let answer = home.curricula.sample_indices(Request::new(request)).await;
-    answer.map(tonic::Response::into_inner)
-}
-
-fn integers(bytes: &[u8]) -> Vec<u32> {
-    let values = bytes.as_chunks::<4>().0.iter();
-    values.map(|value| u32::from_le_bytes(*value)).collect()
-}
-
-#[tokio::test]
-async fn ranks_share_one_sequence_whatever_their_number() {
-    let home = Home::short(5_000);
-    for order in [Order::EasyFirst, Order::Reversed] {
-        let whole = v1::SampleIndicesRequest {
-            iteration: 7,
-            iterations: 3,
-            batch: 48,
-            seed: 11,
-            order: order.into(),
-            ..Default::default()
-        };
-        let alone = sample(&home, whole.clone()).await.unwrap();
-        assert_eq!((alone.sample_count, alone.entries.len()), (5_000, 3));
-        assert_eq!(alone.entries[2].iteration, 9);
-        let alone = integers(&alone.indices);
-        assert_eq!(alone.len(), 3 * 48);
-        for world_size in [1, 2, 3, 4, 8] {
-            for rank in 0..world_size {
-                let request = v1::SampleIndicesRequest {
-                    rank,
-                    world_size,
-                    ..whole.clone()
-                };
-                let share = sample(&home, request).await.unwrap();
-                let expected = alone.iter().skip(rank as usize);
-                let expected: Vec<u32> = expected.step_by(world_size as usize).copied().collect();
-                assert_eq!(integers(&share.indices), expected, "{rank} of {world_size}");
-            }
-        }
-    }
-}
-
 #[tokio::test]
 async fn the_schedule_of_a_version_is_followed() {
     let home = Home::short(1_000);
@@ -442,6 +334,8 @@ async fn the_schedule_of_a_version_is_followed() {
     };
     let answer = home.curricula.get_curriculum(Request::new(request)).await;
     let answer = answer.unwrap().into_inner();
+    assert_eq!(answer.server_version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(answer.api_level, 1);
     let extractor = answer.extractor.unwrap();
     assert_eq!(extractor.model, "vit");
     assert_eq!(extractor.execution_provider, "tensorrt");

@@ -1,16 +1,21 @@
-//! The messages of `GetWeights`: computed when the client is ready for them.
+//! The messages of `GetWeights`, each computed when the connection asks for it: a slow client costs one.
 
-use super::{Messages, blocking};
+use super::Messages;
 use crate::published::Difficulty;
+use bytes::Bytes;
 use curriculum::{Order, weights::EncodedWeights};
 use curriculum_proto::v1::{self, get_weights_response::Part};
 use curriculum_store::Digest;
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use tokio_stream::{StreamExt, once};
 use tonic::Status;
 
-/// Bytes of the values in one message.
-const CHUNK_BYTES: u64 = 1 << 20;
+/// Samples of one message, at most 256 KiB: they take a tenth of a millisecond, on the thread that sends
+/// them. Handing them to another took longer.
+const SAMPLES: u64 = 65_536;
 
 /// The header alone, or with the weights of `range`, which lies within the samples.
 pub(super) fn messages(
@@ -23,10 +28,58 @@ pub(super) fn messages(
     let Some((difficulty, weights, range)) = values else {
         return Box::pin(header);
     };
-    let samples = CHUNK_BYTES / weights.encoding().bytes() as u64;
-    let chunks = tokio_stream::iter(chunks(range, samples))
-        .then(move |range| chunk(Arc::clone(&difficulty), weights, range));
+    let buffers = Arc::new(Buffers::default());
+    let chunk = move |range: Range<u64>| -> Result<_, Status> {
+        let start = range.start;
+        let difficulty = difficulty.range(range);
+        let bytes = difficulty.len() * weights.encoding().bytes();
+        let values = buffers.filled(bytes, |bytes| weights.fill(difficulty, bytes));
+        Ok(v1::GetWeightsResponse {
+            part: Some(Part::Chunk(v1::WeightsChunk { start, values })),
+        })
+    };
+    let chunks = tokio_stream::iter(chunks(range)).map(chunk);
     Box::pin(header.chain(chunks))
+}
+
+/// Buffers of an answer: a chunk that has been sent leaves its own to a later one.
+#[derive(Default)]
+struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+/// A buffer in use.
+struct Lent {
+    bytes: Vec<u8>,
+    home: Arc<Buffers>,
+}
+
+impl Buffers {
+    fn filled(self: &Arc<Self>, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
+        let mut bytes = self.free().pop().unwrap_or_default();
+        bytes.resize(length, 0);
+        fill(&mut bytes);
+        Bytes::from_owner(Lent {
+            bytes,
+            home: Arc::clone(self),
+        })
+    }
+
+    /// A std mutex: nothing awaits under it.
+    fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.home.free().push(bytes);
+    }
 }
 
 /// Names the values of an answer.
@@ -55,28 +108,10 @@ pub(super) fn etag(
     digest.to_string()[..32].to_owned()
 }
 
-/// `range`, cut into what fits one message.
-fn chunks(range: Range<u64>, samples: u64) -> impl Iterator<Item = Range<u64>> + Send {
+/// `range`, cut into messages.
+fn chunks(range: Range<u64>) -> impl Iterator<Item = Range<u64>> + Send {
     let end = range.end;
     range
-        .step_by(samples as usize)
-        .map(move |start| start..end.min(start + samples))
-}
-
-async fn chunk(
-    difficulty: Arc<Difficulty>,
-    weights: EncodedWeights,
-    range: Range<u64>,
-) -> Result<v1::GetWeightsResponse, Status> {
-    let start = range.start;
-    let encode = move || {
-        let difficulty = difficulty.range(range);
-        let mut values = vec![0; difficulty.len() * weights.encoding().bytes()];
-        weights.fill(difficulty, &mut values);
-        Ok(values)
-    };
-    let values = blocking(encode).await?.into();
-    Ok(v1::GetWeightsResponse {
-        part: Some(Part::Chunk(v1::WeightsChunk { start, values })),
-    })
+        .step_by(SAMPLES as usize)
+        .map(move |start| start..end.min(start + SAMPLES))
 }

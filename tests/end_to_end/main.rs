@@ -22,6 +22,7 @@
 //! | `fit_input` | what `fit` refuses, and how it is said |
 //! | `file_weights` | weights of a file of difficulties, against the reference |
 //! | `export` | difficulties as tables |
+//! | `sampling` | indices for ranks, and weights in two bytes |
 //! | `models` | models by name: listed, pulled from a hub, looked into |
 //! | `metrics` | what a server says about the model it runs |
 //! | `published` | a version, to be compared |
@@ -48,6 +49,7 @@ mod published;
 mod push;
 mod push_command;
 mod resume;
+mod sampling;
 mod settings;
 mod shutdown;
 mod sources;

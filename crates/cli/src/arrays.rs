@@ -12,6 +12,6 @@ mod npy;
 mod npz;
 mod output;
 
-pub(crate) use npy::{Item, header, write_vector};
+pub(crate) use npy::{Item, header, write_array, write_vector};
 pub(crate) use npz::{NpzReader, NpzWriter};
 pub(crate) use output::{Output, folder, writable};

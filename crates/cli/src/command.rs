@@ -13,6 +13,7 @@ pub(crate) mod models;
 pub(crate) mod promote;
 pub(crate) mod push;
 pub(crate) mod rollback;
+pub(crate) mod sample;
 pub(crate) mod serve;
 pub(crate) mod submit;
 pub(crate) mod verify;

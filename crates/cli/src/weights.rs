@@ -28,14 +28,8 @@ pub(crate) async fn fetch(
         match message.part {
             Some(Part::Header(first)) => header = Some(first),
             Some(Part::Chunk(chunk)) => {
-                weights.extend(
-                    chunk
-                        .values
-                        .as_chunks::<4>()
-                        .0
-                        .iter()
-                        .map(|x| f32::from_le_bytes(*x)),
-                );
+                let header = header.as_ref().context("the server sent no header")?;
+                decode(header, &chunk.values, &mut weights);
             }
             None => {}
         }
@@ -47,6 +41,23 @@ pub(crate) async fn fetch(
         "the stream of weights ended early"
     );
     Ok((header, weights))
+}
+
+fn decode(header: &v1::WeightsHeader, values: &[u8], weights: &mut Vec<f32>) {
+    let (scale, step) = (header.scale, header.step);
+    let halves = values.as_chunks::<2>().0.iter().copied();
+    match header.encoding() {
+        v1::Encoding::F16 => {
+            weights.extend(halves.map(|x| (scale * f64::from(half::f16::from_le_bytes(x))) as f32))
+        }
+        v1::Encoding::U16 => weights.extend(
+            halves.map(|x| (scale * (-f64::from(u16::from_le_bytes(x)) * step).exp()) as f32),
+        ),
+        v1::Encoding::F32 | v1::Encoding::Unspecified => {
+            let values = values.as_chunks::<4>().0.iter();
+            weights.extend(values.map(|x| f32::from_le_bytes(*x)));
+        }
+    }
 }
 
 /// The schedule entry of a header.
@@ -90,6 +101,8 @@ pub(crate) struct Computed {
     pub(crate) effective_fraction: f64,
     pub(crate) target: Option<f64>,
     pub(crate) status: &'static str,
+    /// Of a weight, from the encoding it travelled in.
+    pub(crate) max_relative_error: Option<f64>,
 }
 
 /// What decides the temperature.
@@ -132,6 +145,7 @@ pub(crate) fn of_file(
                 effective_fraction: entry.effective_fraction,
                 target: Some(entry.target),
                 status: local_status_name(entry.status),
+                max_relative_error: None,
             }
         }
         Heat::Temperature(temperature) => given(&sketch, order, temperature, schedule.draws()),
@@ -181,6 +195,7 @@ fn given(sketch: &Sketch, order: Order, temperature: f64, draws: u64) -> Compute
             Status::Uniform => "uniform",
             Status::Ok | Status::Floor | Status::Ceiling | Status::Clamped => "ok",
         },
+        max_relative_error: None,
     }
 }
 

@@ -95,10 +95,22 @@ pub(super) fn write_items<T: Item>(
 /// # Errors
 /// [`BadInput`] when that cannot be written.
 pub(crate) fn write_vector(path: &Path, values: &[f32]) -> Result<(), BadInput> {
+    write_array(path, &[values.len()], values)
+}
+
+/// Writes `values`, row by row, to `path` as an array of this shape.
+///
+/// # Errors
+/// [`BadInput`] when that cannot be written.
+pub(crate) fn write_array<T: Item>(
+    path: &Path,
+    shape: &[usize],
+    values: &[T],
+) -> Result<(), BadInput> {
     let output = Output::create(path)?;
     let mut file = output.writer()?;
     let written = file
-        .write_all(&header(f32::DESCR, &[values.len()]))
+        .write_all(&header(T::DESCR, shape))
         .and_then(|()| write_items(&mut file, values.iter().copied()))
         .and_then(|()| file.flush());
     written.map_err(|error| output.failed(&error))?;

@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// For a server: version to read [default: the newest].
     #[arg(long = "pin", value_name = "VERSION")]
     version: Option<String>,
+    /// For a server: how the weights travel; f16 and u16 take half of the bytes, with a small error.
+    #[arg(long, value_enum, default_value_t = EncodingArg::F32)]
+    encoding: EncodingArg,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -51,6 +54,27 @@ pub(crate) struct Args {
     schedule: ScheduleArgs,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+/// How weights travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum EncodingArg {
+    /// Four bytes, rounded once.
+    F32,
+    /// Two bytes, half precision: far samples may become zero.
+    F16,
+    /// Two bytes, logarithms: an equal relative error for all.
+    U16,
+}
+
+impl EncodingArg {
+    fn to_proto(self) -> v1::Encoding {
+        match self {
+            Self::F32 => v1::Encoding::F32,
+            Self::F16 => v1::Encoding::F16,
+            Self::U16 => v1::Encoding::U16,
+        }
+    }
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
@@ -79,6 +103,12 @@ fn local(args: &Args, path: &Path) -> Result<Computed, BadInput> {
     if args.version.is_some() {
         return Err(BadInput(format!(
             "--pin: {} is a file, which has no versions",
+            path.display()
+        )));
+    }
+    if args.encoding != EncodingArg::F32 {
+        return Err(BadInput(format!(
+            "--encoding: {} is a file, whose weights do not travel",
             path.display()
         )));
     }
@@ -115,7 +145,7 @@ async fn remote(args: &Args) -> anyhow::Result<Computed> {
         iteration: args.iteration.unwrap_or_default(),
         order: order.into(),
         range: None,
-        encoding: v1::Encoding::F32.into(),
+        encoding: args.encoding.to_proto().into(),
         order_seed,
         if_none_match: String::new(),
     };
@@ -134,6 +164,7 @@ async fn remote(args: &Args) -> anyhow::Result<Computed> {
         effective_fraction: entry.effective_fraction,
         target: Some(entry.target),
         status: status_name(entry.status()),
+        max_relative_error: Some(header.max_relative_error),
     })
 }
 
@@ -148,6 +179,7 @@ fn as_json(computed: &Computed) -> serde_json::Value {
         "target": computed.target,
         "status": computed.status,
         "samples": computed.weights.len(),
+        "max_relative_error": computed.max_relative_error,
     })
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import pickle
 from pathlib import Path
@@ -96,6 +97,31 @@ def test_a_pickle_is_converted_without_running_what_is_in_it(tmp_path: Path, pro
     np.testing.assert_array_equal(loaded.weights_, DIFFICULTY)
     np.testing.assert_array_equal(loaded.labels_, [0, 1, 1, 2])
     assert loaded.optimal_clusters_ == 5
+
+
+def named(module: str, name: str) -> bytes:
+    """Pickle's instructions for pushing `module.name`, which may have dots."""
+    texts = (b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, name))
+    return b"".join(texts) + b"\x93"
+
+
+def test_dots_in_a_name_lead_nowhere(tmp_path: Path) -> None:
+    mark, old = tmp_path / "mark", tmp_path / "old.pkl"
+    code = f"__import__('os').mkdir({str(mark)!r})"
+    helper = "_add_dtype_helper.__globals__"
+    # get = helper.__globals__.get; type(globals).get(get("__builtins__"), "eval")(code)
+    text = b"X" + len(code).to_bytes(4, "little") + code.encode()
+    evaluated = (
+        named("numpy.dtypes", f"{helper}.__class__.get")
+        + named("numpy.dtypes", f"{helper}.get")
+        + b"\x8c\x0c__builtins__\x85R\x8c\x04eval\x86R"
+        + text
+        + b"\x85R"
+    )
+    old.write_bytes(b"\x80\x04}\x8c\x08weights_" + evaluated + b"s.")
+    with pytest.warns(UserWarning), contextlib.suppress(Exception):
+        convert_legacy(old, tmp_path / "new.npz")
+    assert not mark.exists()
 
 
 class Old:

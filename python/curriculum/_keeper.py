@@ -1,8 +1,9 @@
 """Runs a local server for as long as somebody uses it: `python _keeper.py BINARY FOLDER FLAGS...`.
 
 Users hold a shared lock on FOLDER/users, which the kernel takes from them however they end. The keeper tries for the
-exclusive one; once it has it, nobody is left, and it stops the server. Standard library only: it starts in a moment
-and stays small.
+exclusive one; once it has it, nobody is left, and it stops the server. Itself it holds FOLDER/keeper exclusively for
+as long as it lives, so that FOLDER/server.json counts only while its keeper is there. Standard library only: it starts
+in a moment and stays small.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ def main(binary: str, folder: Path, flags: list[str]) -> int:
     """1 when the server did not start, or ended by itself."""
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Kept until this process ends, and never by the server, which inherits no files. Waits for a keeper that stops.
+    fcntl.flock(os.open(folder / "keeper", os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
     command = [binary, "serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "off", "--data-dir", str(folder / "data")]
     with (folder / "stdout").open("wb") as out, (folder / "log").open("ab") as log:
         server = subprocess.Popen(
@@ -44,8 +47,9 @@ def main(binary: str, folder: Path, flags: list[str]) -> int:
     except SystemExit:
         return 0
     finally:
-        _end(server)
+        # First the record: nobody shall take a server that stops for his own.
         record.unlink(missing_ok=True)
+        _end(server)
 
 
 def _address(server: subprocess.Popen[bytes], out: Path) -> str | None:

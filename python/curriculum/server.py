@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,6 @@ class Server:
         """Use `local`."""
         self.folder = folder
         self.address = record.address
-        self._keeper = record.keeper
         self._lock: int | None = lock
         self._pid = os.getpid()
         _servers.add(self)
@@ -119,12 +118,19 @@ class Server:
             os.close(lock)
             return
         # No other user, and none can come before the keeper is gone.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._keeper, signal.SIGTERM)
-            record = self.folder / "server.json"
-            end = time.monotonic() + 60
-            while record.exists() and _alive(self._keeper) and time.monotonic() < end:
-                time.sleep(_TICK)
+        end = time.monotonic() + 60
+        told: set[int] = set()
+        while time.monotonic() < end:
+            # A keeper may be here that was started after the one this server began with.
+            record = _running(self.folder)
+            if record is not None and record.keeper not in told:
+                told.add(record.keeper)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(record.keeper, signal.SIGTERM)
+            if not _kept(self.folder):
+                break
+            time.sleep(_TICK)
+        _reap(told, end)
         os.close(lock)
 
     def __enter__(self) -> Self:
@@ -165,13 +171,16 @@ def _shared() -> Server:
 
 def _running(folder: Path) -> _Record | None:
     """The server that is there."""
+    if not _kept(folder):
+        # A record that a killed keeper left behind says nothing, and its process number may be a stranger's by now.
+        _reap()
+        return None
     try:
         content = json.loads((folder / "server.json").read_text(encoding="utf-8"))
         record = _Record(content["address"], content["keeper"], content["flags"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    # A record that a killed keeper left behind says nothing; the server dies of the data folder's lock, or is its own.
-    return record if _alive(record.keeper) else None
+    return record
 
 
 def _start(folder: Path, flags: Sequence[str], end: float) -> _Record:
@@ -219,18 +228,32 @@ def _locked(lock: int, kind: int, end: float, folder: Path) -> None:
             time.sleep(_TICK)
 
 
-def _alive(pid: int) -> bool:
-    """Whether there is such a process that has not ended; reaps it if it was a child that has."""
-    for keeper in _keepers:
-        if keeper.pid == pid:
-            return keeper.poll() is None
+def _kept(folder: Path) -> bool:
+    """Whether a keeper lives: it holds the lock until it ends, however it ends."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        lock = os.open(folder / "keeper", os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        # Somebody removed the folder. Its keeper ends by itself once nobody uses it.
         return False
-    except PermissionError:
-        pass
-    return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # Not by closing alone: a child that another thread forks meanwhile has the file open too.
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _reap(told: Collection[int] = (), end: float = 0.0) -> None:
+    """Forgets keepers of this process that have ended; until `end` it waits for those that were told to."""
+    for keeper in list(_keepers):
+        if keeper.pid in told:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                keeper.wait(max(0.0, end - time.monotonic()))
+        if keeper.poll() is not None:
+            _keepers.remove(keeper)
 
 
 def _tail(folder: Path) -> str:

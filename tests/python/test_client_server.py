@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,6 +105,45 @@ def test_a_server_outlives_a_forked_child_but_not_a_killed_keeper(tmp_path: Path
     with Server.local(tmp_path) as again:
         assert pids(tmp_path)[1] != pid and again.address
     server.close()
+
+
+def test_a_record_without_its_keeper_says_nothing(tmp_path: Path) -> None:
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
+        record = {"address": "127.0.0.1:1", "server": stranger.pid, "keeper": stranger.pid, "flags": []}
+        (tmp_path / "server.json").write_text(json.dumps(record))
+        with Server.local(tmp_path) as server:
+            assert not server.address.endswith("127.0.0.1:1")
+            publish(server.address, "mine", 300)
+            # As if the keeper had been killed, and its number given to another.
+            os.kill(pids(tmp_path)[0], signal.SIGKILL)
+            assert ended(pids(tmp_path)[1])
+            (tmp_path / "server.json").write_text(json.dumps(record))
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_whoever_closes_last_stops_the_server_that_runs_now(tmp_path: Path) -> None:
+    first = Server.local(tmp_path)
+    keeper, server = pids(tmp_path)
+    os.kill(keeper, signal.SIGKILL)
+    assert ended(server)
+    second = Server.local(tmp_path)
+    _, server = pids(tmp_path)
+    second.close()
+    assert not ended(server, 0.3)
+    first.close()
+    assert ended(server, 0.01)
+
+
+def test_a_folder_may_be_removed_under_its_server(tmp_path: Path) -> None:
+    server = Server.local(tmp_path / "gone")
+    keeper, pid = pids(tmp_path / "gone")
+    shutil.rmtree(tmp_path / "gone")
+    server.close()
+    assert ended(keeper) and ended(pid)
 
 
 def test_a_server_that_does_not_start_shows_its_log(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ class _Record:
     """What the keeper wrote about the server it runs."""
 
     address: str
+    """HOST:PORT."""
     keeper: int
     flags: list[str]
 
@@ -51,14 +52,14 @@ class Server:
     """
 
     address: str
-    """HOST:PORT, on loopback."""
+    """http://HOST:PORT, on loopback: plain text, whatever CURRICULUM_TLS_* say about other servers."""
     folder: Path
     """Holds `data`, the data folder, and `log`, the server's log."""
 
     def __init__(self, folder: Path, lock: int, record: _Record) -> None:
         """Use `local`."""
         self.folder = folder
-        self.address = record.address
+        self.address = f"http://{record.address}"
         self._lock: int | None = lock
         self._pid = os.getpid()
         _servers.add(self)
@@ -156,7 +157,7 @@ def connect_or_start(
 ) -> Connection:
     """A connection to `address`, to CURRICULUM__SERVER, or to this machine's own server, in this order."""
     address = address or os.environ.get(SERVER)
-    target = Target.parse(address, tls, api_key) if address else Target(_shared().address)
+    target = Target.parse(address, tls, api_key) if address else Target.parse(_shared().address, None, api_key)
     return Connection(target, timeout, retry)
 
 

@@ -113,7 +113,7 @@ def test_a_record_without_its_keeper_says_nothing(tmp_path: Path) -> None:
         record = {"address": "127.0.0.1:1", "server": stranger.pid, "keeper": stranger.pid, "flags": []}
         (tmp_path / "server.json").write_text(json.dumps(record))
         with Server.local(tmp_path) as server:
-            assert not server.address.endswith("127.0.0.1:1")
+            assert server.address != "http://127.0.0.1:1"
             publish(server.address, "mine", 300)
             # As if the keeper had been killed, and its number given to another.
             os.kill(pids(tmp_path)[0], signal.SIGKILL)
@@ -167,6 +167,15 @@ def test_without_an_address_a_server_starts_in_the_cache(tmp_path: Path) -> None
     while (tmp_path / "server/server.json").exists():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_a_local_server_is_plain_text_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURRICULUM_TLS_CA", str(tmp_path / "ca.pem"))
+    with Server.local(tmp_path / "own") as server:
+        publish(server.address, "mine", 300)
+        assert Curriculum.connect(server.address, "mine").samples == 300
 
 
 def test_a_binary_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -57,6 +57,21 @@ def test_rank_and_world_size_come_from_the_environment(curriculum: Curriculum, m
         CurriculumBatchSampler(curriculum, 10)
 
 
+def test_a_sampler_made_before_its_rank_was_known_is_refused(
+    curriculum: Curriculum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = CurriculumBatchSampler(curriculum, 10)
+    single = CurriculumSampler(curriculum, 10, world_size=4)
+    given = CurriculumBatchSampler(curriculum, 10, rank=0, world_size=1)
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 3)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 4)
+    for sampler, made in ((early, "rank 0 of 1"), (single, "rank 0 of 4")):
+        with pytest.raises(RuntimeError, match=f"{made}.* rank 3 of 4"):
+            iter(sampler)
+    assert len(next(iter(given))) == len(next(iter(CurriculumBatchSampler(curriculum, 10)))) == 10
+
+
 def test_single_indices_are_the_batches_in_a_row(curriculum: Curriculum) -> None:
     sampler = CurriculumSampler(curriculum, BATCH, iterations_per_epoch=4, seed=2)
     assert len(sampler) == 4 * BATCH

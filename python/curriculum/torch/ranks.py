@@ -17,6 +17,22 @@ def rank_and_world_size(rank: int | None, world_size: int | None) -> tuple[int, 
     return rank, world_size
 
 
+def check_defaults(rank: int | None, world_size: int | None, used: tuple[int, int]) -> None:
+    """RuntimeError where an argument was left out, and torch.distributed, started since, has another than is `used`.
+
+    `rank` and `world_size` are as they were given.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return
+    found = (torch.distributed.get_rank(), torch.distributed.get_world_size())
+    wanted = (found[0] if rank is None else rank, found[1] if world_size is None else world_size)
+    if wanted != used:
+        raise RuntimeError(
+            f"the sampler was made for rank {used[0]} of {used[1]}, before torch.distributed was initialised, which "
+            f"says rank {found[0]} of {found[1]}: make the sampler after that, or give it rank and world_size"
+        )
+
+
 def _environment(name: str, default: int) -> int:
     text = os.environ.get(name)
     if not text:

@@ -15,7 +15,7 @@ from curriculum.client import Curriculum
 from curriculum.indices import Draws
 from curriculum.torch.position import Position, from_state, to_state
 from curriculum.torch.prefetch import Prefetcher
-from curriculum.torch.ranks import rank_and_world_size
+from curriculum.torch.ranks import check_defaults, rank_and_world_size
 
 U32 = NDArray[np.uint32]
 Y = TypeVar("Y", int, list[int])
@@ -56,7 +56,8 @@ class _Sampler(Sampler[Y], Generic[Y]):
         """Draws from the version of `curriculum` that is pinned now.
 
         `batch_size`: draws per iteration of this rank, 1 or more. `dataset`: its length must be the curriculum's.
-        `rank`, `world_size`: default as torch.distributed, else RANK and WORLD_SIZE. `seed`, `order`, `order_seed`,
+        `rank`, `world_size`: default as torch.distributed, else RANK and WORLD_SIZE; an iterator is refused with
+        RuntimeError if torch.distributed is initialised later and says something else. `seed`, `order`, `order_seed`,
         `window`: see `Curriculum.sample_indices`; the same on all ranks. `iterations_per_epoch`: default N / batch over
         all ranks, rounded up. `prefetch`: iterations that lie ready. `patience`: seconds for which a server that is
         away or hangs is waited for, before the training loop gets the error.
@@ -67,6 +68,7 @@ class _Sampler(Sampler[Y], Generic[Y]):
             raise ValueError(f"batch_size must be 1 or more: {batch_size}")
         if dataset is not None:
             curriculum.check_length(len(dataset))
+        self._given_ranks = rank, world_size
         rank, world_size = rank_and_world_size(rank, world_size)
         self._source = curriculum.source()
         self._draws = Draws(batch_size * world_size, rank, world_size, seed, order, order_seed, window)
@@ -161,6 +163,7 @@ class _Sampler(Sampler[Y], Generic[Y]):
 
     def _begin(self) -> tuple[_Turn, Prefetcher, int]:
         """A new iterator's right to move the sampler, its rows, and draws to leave out of the first."""
+        check_defaults(*self._given_ranks, (self.rank, self.world_size))
         self._turn += 1
         self._position = start = self._start
         end = (start.epoch + 1) * self._iterations_per_epoch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class Curriculum:
     """One curriculum on one server, pinned to the version it had when this was made.
 
     Threads may share it. So may forked processes, DataLoader workers among them: each gets its own connection when it
-    makes its first call.
+    makes its first call. It pickles, for processes that are spawned, and holds its key then.
     """
 
     name: str
@@ -50,8 +50,21 @@ class Curriculum:
         self._connection = connection
         self._asked = (name, version or "") if follow else (found.name, found.version)
         self._cache = cache.DifficultyCache(cache.folder() / "difficulty")
+        self._begin()
+
+    def _begin(self) -> None:
+        """What no copy takes along."""
         self._last: dict[tuple[object, ...], tuple[str, F32]] = {}
         self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Where and how to connect, key included, and what it is pinned to. Unpickling asks the server nothing."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_last", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The same curriculum over a connection of its own."""
+        self.__dict__.update(state)
+        self._begin()
 
     @classmethod
     def connect(

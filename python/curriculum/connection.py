@@ -102,11 +102,24 @@ class Connection:
         self.target = target
         self.timeout = timeout
         self.retry = retry or Retry()
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """What each process has of its own."""
         self._channel: grpc.Channel | None = None
         self._pid = 0
         self._lock = threading.Lock()
-        self._closed = False
         _connections.add(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Target and options, the key among them; whoever unpickles it connects anew."""
+        return {"target": self.target, "timeout": self.timeout, "retry": self.retry, "_closed": self._closed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Connects on first use."""
+        self.__dict__.update(state)
+        self._begin()
 
     def unary(
         self,

@@ -1,8 +1,9 @@
-"""Clients and samplers that were used before a fork, in parent and child."""
+"""Clients and samplers that were used before a fork or spawn, in parent and child."""
 
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -110,6 +111,37 @@ def test_workers_of_a_loader_may_use_the_client(curriculum: Curriculum, persiste
             taken.append(indices.tolist())
             assert fraction.tolist() == [fractions[index] for index in taken[-1]]
     assert taken == expected
+
+
+class Batches(torch.utils.data.IterableDataset[list[int]]):
+    """What a sampler yields in the worker."""
+
+    def __init__(self, sampler: CurriculumBatchSampler) -> None:
+        self.sampler = sampler
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.sampler)
+
+
+def test_spawned_workers_may_use_client_and_sampler(curriculum: Curriculum) -> None:
+    curriculum.weights(5)
+    sampler = CurriculumBatchSampler(curriculum, 16, iterations_per_epoch=5)
+    sampler.set_iteration(2)
+    expected = curriculum.sample_indices(2, 16, iterations=3).tolist()
+    options = {"num_workers": 1, "multiprocessing_context": "spawn"}
+    weighted = torch.utils.data.DataLoader(Weighted(curriculum), batch_sampler=sampler, **options)
+    assert [indices.tolist() for indices, _ in weighted] == expected
+    sampler.set_iteration(2)
+    batches = torch.utils.data.DataLoader(Batches(sampler), batch_size=None, **options)
+    assert [[int(index) for index in batch] for batch in batches] == expected
+    copy = pickle.loads(pickle.dumps(curriculum))
+    assert (copy.name, copy.version, copy.samples) == (curriculum.name, curriculum.version, curriculum.samples)
+    assert copy.schedule([7]) == curriculum.schedule([7])
+    copy.close()
+    with pytest.raises(ValueError, match="closed"):
+        pickle.loads(pickle.dumps(copy)).weights(0)
+    # Another's connection closes none of ours.
+    assert len(curriculum.weights(0)) == curriculum.samples
 
 
 def test_workers_may_start_while_another_loader_runs(curriculum: Curriculum, published: Published) -> None:

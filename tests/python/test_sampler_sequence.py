@@ -113,6 +113,14 @@ def test_a_state_goes_on_exactly(curriculum: Curriculum, taken: int) -> None:
     assert resumed.epoch == 2 and next(iter(resumed)) == expected(curriculum, 2 * EPOCH, 1, seed=3)[0][::5]
 
 
+def test_a_state_has_plain_numbers(curriculum: Curriculum) -> None:
+    sampler = CurriculumBatchSampler(curriculum, BATCH)
+    for move, number in ((sampler.set_epoch, np.int64(3)), (sampler.set_iteration, torch.tensor(350))):
+        move(number)
+        state = sampler.state_dict()
+        assert {type(value) for value in state.values()} == {int, str} and state["epoch"] == 3
+
+
 def test_a_state_in_the_middle_of_a_batch(curriculum: Curriculum) -> None:
     sampler = CurriculumSampler(curriculum, BATCH, iterations_per_epoch=3)
     whole = list(sampler)

@@ -132,6 +132,8 @@ class _Sampler(Sampler[Y], Generic[Y]):
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to the start of `epoch`; stays where it is if it is in that one, so that a resumed epoch goes on."""
+        # State dictionaries have plain numbers, also where a training loop counts in tensors.
+        epoch = int(epoch)
         if epoch < 0:
             raise ValueError(f"epoch must be 0 or more: {epoch}")
         if epoch != self._start.epoch:
@@ -139,6 +141,7 @@ class _Sampler(Sampler[Y], Generic[Y]):
 
     def set_iteration(self, iteration: int) -> None:
         """Goes to `iteration`, counted over all epochs."""
+        iteration = int(iteration)
         if iteration < 0:
             raise ValueError(f"iteration must be 0 or more: {iteration}")
         self._move(Position(iteration // self._iterations_per_epoch, iteration))

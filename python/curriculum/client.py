@@ -15,7 +15,7 @@ from curriculum.connection import DEFAULT_TIMEOUT, Connection
 from curriculum.errors import DataLoss, LengthMismatch
 from curriculum.local import LocalCurriculum
 from curriculum.retry import Retry
-from curriculum.schedule import ScheduleEntry, check_iteration, from_proto, order_to_proto
+from curriculum.schedule import ScheduleEntry, check_iteration, check_range, from_proto, order_to_proto
 from curriculum.server import connect_or_start
 from curriculum.tls import TlsConfig
 from curriculum.v1 import curriculum_pb2 as pb
@@ -138,12 +138,12 @@ class Curriculum:
             version=version,
             iteration=check_iteration(iteration),
             order=order_to_proto(order),
-            order_seed=order_seed,
+            order_seed=check_range("order_seed", order_seed, 64),
             encoding=weights.ENCODINGS[encoding],
         )
         if start is not None or end is not None:
-            request.range.start = start or 0
-            request.range.end = self.samples if end is None else end
+            request.range.start = check_range("start", start or 0, 64)
+            request.range.end = check_range("end", self.samples if end is None else end, 64)
         key = (order, order_seed, encoding, start, end)
         with self._lock:
             etag, last = self._last.get(key, ("", None))
@@ -204,7 +204,8 @@ class Curriculum:
 
         `batch` is the draws per iteration over all ranks. Position j of an iteration's draws depends on version, seed,
         iteration and j alone, and rank r has positions r, r + world_size, ...: any number of ranks draws the same.
-        `window`: 0 draws with replacement; W: iterations kW to kW + W - 1 hold no index twice.
+        `window`: 0 draws with replacement; W: iterations kW to kW + W - 1 hold no index twice. At most 2^19 draws an
+        iteration and rank, and W x batch at most N and at most 2^24.
         """
         draws = indices.Draws(batch, rank, world_size, seed, order, order_seed, window)
         name, version = self._asked

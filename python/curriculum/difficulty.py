@@ -12,7 +12,7 @@ from curriculum import wire
 from curriculum.cache import DifficultyCache
 from curriculum.connection import Connection
 from curriculum.errors import DataLoss
-from curriculum.schedule import order_to_proto
+from curriculum.schedule import check_range, order_to_proto
 from curriculum.v1 import curriculum_pb2 as pb
 
 F32 = NDArray[np.float32]
@@ -30,7 +30,7 @@ def fetch(connection: Connection, cache: DifficultyCache, name: str, version: st
             version=version,
             difficulty_only=True,
             order=order_to_proto(order),
-            order_seed=order_seed,
+            order_seed=check_range("order_seed", order_seed, 64),
         )
         found = connection.stream("CurriculumService/GetDifficulty", request, read)
         cache.store(key, found)

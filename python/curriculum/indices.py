@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from curriculum.connection import Connection
 from curriculum.errors import CurriculumError, DataLoss, DeadlineExceeded
 from curriculum.retry import Retry
-from curriculum.schedule import check_iteration, order_to_proto
+from curriculum.schedule import check_iteration, check_range, order_to_proto
 from curriculum.v1 import curriculum_pb2 as pb
 
 U32 = NDArray[np.uint32]
 
-# Most indices that one answer may hold, most iterations, and most draws of all ranks that it may stand for.
+# Most indices that one answer may hold, most iterations, and most draws of all ranks that it, or a window, may stand
+# for.
 _INDICES, _ITERATIONS, _DRAWS = 1 << 19, 10_000, 1 << 24
 
 
@@ -32,7 +33,7 @@ class Draws:
     order: str = "easy_first"
     order_seed: int = 0
     window: int = 0
-    """0: with replacement; W: iterations kW to kW + W - 1 hold no index twice."""
+    """0: with replacement; W: iterations kW to kW + W - 1 hold no index twice. W x batch is at most 2^24."""
 
     def __post_init__(self) -> None:
         """Refuses what no server would take, naming the field."""
@@ -43,11 +44,20 @@ class Draws:
             raise ValueError(f"rank {self.rank} is not in 0 .. world_size - 1 = {self.world_size - 1}")
         if self.batch % self.world_size:
             raise ValueError(f"batch {self.batch} is not a multiple of world_size {self.world_size}")
+        if self.per_rank > _INDICES:
+            raise ValueError(f"batch {self.batch} is {self.per_rank} draws for each rank, of at most 2^19 = {_INDICES}")
         if self.window < 0:
             raise ValueError(f"window must be 0 or more: {self.window}")
+        if self.window * self.batch > _DRAWS:
+            raise ValueError(
+                f"window {self.window} x batch {self.batch} is {self.window * self.batch} draws, but a window may hold "
+                f"at most 2^24 = {_DRAWS}"
+            )
+        # Window and rank are below batch's or world_size's bound by now.
+        for name, count in (("batch", self.batch), ("world_size", self.world_size)):
+            check_range(name, count, 32)
         for name, seed in (("seed", self.seed), ("order_seed", self.order_seed)):
-            if not 0 <= seed < 1 << 64:
-                raise ValueError(f"{name} {seed} is not in 0 .. 2^64 - 1")
+            check_range(name, seed, 64)
 
     @property
     def per_rank(self) -> int:

@@ -62,3 +62,10 @@ def check_iteration(iteration: int) -> int:
     if not 0 <= iteration <= MAX_ITERATION:
         raise ValueError(f"iteration {iteration} is not in 0 .. 2^53")
     return iteration
+
+
+def check_range(name: str, number: int, bits: int) -> int:
+    """The number, if it fits a field of so many bits without sign."""
+    if not 0 <= number < 1 << bits:
+        raise ValueError(f"{name} {number} is not in 0 .. 2^{bits} - 1")
+    return number

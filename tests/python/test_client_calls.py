@@ -85,11 +85,24 @@ def test_many_indices_come_in_several_calls(curriculum: Curriculum) -> None:
         ({"batch": 8, "iterations": 0}, "iterations"),
         ({"batch": 8, "order": "random"}, "order"),
         ({"batch": 8, "seed": -1}, "seed"),
+        ({"batch": 8, "world_size": 8, "rank": 1 << 32}, "rank 4294967296"),
+        ({"batch": 1 << 32, "world_size": 1 << 32}, "batch 4294967296"),
+        ({"batch": 8, "window": 1 << 32}, "window 4294967296"),
     ],
 )
 def test_bad_draws_are_refused(curriculum: Curriculum, arguments: dict[str, int], field: str) -> None:
     with pytest.raises(ValueError, match=field):
         curriculum.sample_indices(0, **arguments)
+
+
+@pytest.mark.parametrize("arguments", [{"order_seed": -1}, {"start": -1}, {"end": 1 << 64}])
+def test_numbers_that_fit_no_field_are_named(curriculum: Curriculum, arguments: dict[str, int]) -> None:
+    ((field, number),) = arguments.items()
+    with pytest.raises(ValueError, match=f"{field} {number} is not in 0"):
+        curriculum.weights(0, **arguments)
+    if field == "order_seed":
+        with pytest.raises(ValueError, match="order_seed -1"):
+            curriculum.difficulty("shuffled", -1)
 
 
 def test_what_is_not_there_is_named(published: Published, curriculum: Curriculum) -> None:

@@ -194,6 +194,11 @@ def test_large_batches_are_split() -> None:
         ({"pacing": "slow"}, "linear"),
         ({"clusters": "many"}, "clusters"),
         ({"cluster": 3}, "unknown parameters: cluster"),
+        ({"clusters": 1 << 32}, "clusters 4294967296: "),
+        ({"clusters": (2, 1 << 32)}, r"clusters \(2, 4294967296\): "),
+        ({"min_cluster_size": 1 << 32}, "min_cluster_size 4294967296: "),
+        ({"warmup_iterations": -1}, "warmup_iterations -1: "),
+        ({"priority": 1 << 40}, "priority 1099511627776: "),
     ],
 )
 def test_unknown_parameters_are_refused(parameters: dict[str, object], problem: str) -> None:

@@ -168,6 +168,9 @@ def test_a_dataset_of_another_length_is_refused(curriculum: Curriculum) -> None:
         ({"batch_size": 8, "iterations_per_epoch": 0}, "iterations_per_epoch 0"),
         ({"batch_size": 8, "prefetch": 0}, "prefetch 0"),
         ({"batch_size": 501, "window": 10}, r"window 10 x batch 501 exceeds the 5000"),
+        ({"batch_size": 8, "world_size": 4, "window": (1 << 19) + 1}, r"window 524289 x batch 32 .* 2\^24 = 16777216"),
+        ({"batch_size": (1 << 19) + 1}, r"batch 524289 .* 2\^19 = 524288"),
+        ({"batch_size": 1, "world_size": 1 << 32}, r"batch 4294967296 is not in 0 .. 2\^32 - 1"),
     ],
 )
 def test_bad_arguments_are_refused(curriculum: Curriculum, arguments: dict[str, int], problem: str) -> None:

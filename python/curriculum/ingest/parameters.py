@@ -70,17 +70,28 @@ def request(curriculum: str, source: str, **submission: Unpack[Submission]) -> p
     parameters = built.parameters
     for name, value in given.items():
         if name in _JOB:
-            setattr(built, name, value)
+            _set(built, name, value)
         elif name in _SCHEDULE:
-            setattr(parameters.schedule, name, value)
+            _set(parameters.schedule, name, value)
         elif name in _PLAIN:
-            setattr(parameters, name, value)
+            _set(parameters, name, value)
         elif name in _WORDS:
             owner = parameters.schedule if name == "pacing" else parameters
             setattr(owner, name, _number(name, str(value)))
     if "clusters" in given:
-        _set_clusters(parameters.clusters, submission["clusters"])
+        try:
+            _set_clusters(parameters.clusters, submission["clusters"])
+        except ValueError as error:
+            raise ValueError(f"clusters {submission['clusters']!r}: {error}") from None
     return built
+
+
+def _set(message: object, name: str, value: object) -> None:
+    """Sets a field. ValueError names it, which protobuf's own for numbers that do not fit does not."""
+    try:
+        setattr(message, name, value)
+    except ValueError as error:
+        raise ValueError(f"{name} {value!r}: {error}") from None
 
 
 def _number(name: str, word: str) -> int:
@@ -95,7 +106,7 @@ def _number(name: str, word: str) -> int:
 def _set_clusters(message: types.Clusters, clusters: Clusters) -> None:
     if isinstance(clusters, str):
         if clusters != "auto":
-            raise ValueError(f"clusters {clusters!r}: a number, auto, (min, max) or a list of numbers")
+            raise ValueError("a number, auto, (min, max) or a list of numbers")
     elif isinstance(clusters, int):
         message.fixed = clusters
     elif isinstance(clusters, tuple) and len(clusters) == 2:

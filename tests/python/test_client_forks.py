@@ -14,6 +14,7 @@ import torch
 
 from curriculum import Curriculum
 from curriculum.torch import CurriculumBatchSampler
+from curriculum.torch.prefetch import Prefetcher
 from served import Published
 
 FORK = multiprocessing.get_context("fork")
@@ -82,6 +83,30 @@ def test_an_iterator_goes_on_in_both(curriculum: Curriculum) -> None:
 
     in_child(work)
     assert list(islice(iterator, 30)) == expected[10:]
+
+
+def test_a_child_drops_an_iterator_whose_lock_its_parent_held() -> None:
+    prefetcher = Prefetcher(lambda start, count, stop: np.zeros((count, 1), dtype=np.uint32), 0, 10, 4)
+    prefetcher.take()
+    assert prefetcher._buffer is not None
+    changed = prefetcher._buffer.changed
+    kept = [prefetcher]
+    del prefetcher
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with changed:
+            held.set()
+            over.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        in_child(kept.clear)
+    finally:
+        over.set()
+        thread.join()
 
 
 class Weighted(torch.utils.data.Dataset[tuple[int, float]]):

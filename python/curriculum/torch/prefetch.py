@@ -85,11 +85,17 @@ class Prefetcher:
     def _started(self) -> _Buffer:
         if self._buffer is None or self._pid != os.getpid():
             buffer = _Buffer(self._position, self._end, self._ahead)
-            # Runs at the interpreter's exit too.
-            weakref.finalize(self, buffer.close)
+            # Runs at the interpreter's exit too, and in forked children.
+            weakref.finalize(self, _close, buffer, os.getpid())
             threading.Thread(target=_run, args=(buffer, self._fetch), name="curriculum-prefetch", daemon=True).start()
             self._buffer, self._pid = buffer, os.getpid()
         return self._buffer
+
+
+def _close(buffer: _Buffer, pid: int) -> None:
+    """Unless this is a child of process `pid`: its thread is not here, but may hold the lock for ever."""
+    if pid == os.getpid():
+        buffer.close()
 
 
 def _run(buffer: _Buffer, fetch: Fetch) -> None:

@@ -92,6 +92,17 @@ def test_accelerate_splits_global_batches_among_processes(curriculum: Curriculum
     assert together == expected(curriculum, 0, EPOCH)
 
 
+def test_accelerate_divides_batches_of_a_rank_again(curriculum: Curriculum) -> None:
+    """Why the guide warns of `prepare` with a sampler that knows its rank."""
+    drawn = []
+    for process in range(2):
+        sampler = CurriculumBatchSampler(
+            curriculum, BATCH // 2, rank=process, world_size=2, seed=4, iterations_per_epoch=EPOCH
+        )
+        drawn += list(BatchSamplerShard(sampler, 2, process))
+    assert len(drawn) == EPOCH  # Of 2 x EPOCH.
+
+
 @pytest.mark.filterwarnings("default")
 def test_lightning(curriculum: Curriculum, tmp_path: Path) -> None:
     with warnings.catch_warnings():

@@ -205,7 +205,7 @@ class Curriculum:
         `batch` is the draws per iteration over all ranks. Position j of an iteration's draws depends on version, seed,
         iteration and j alone, and rank r has positions r, r + world_size, ...: any number of ranks draws the same.
         `window`: 0 draws with replacement; W: iterations kW to kW + W - 1 hold no index twice. At most 2^19 draws an
-        iteration and rank, and W x batch at most N and at most 2^24.
+        iteration and rank, W at most 2^16, and W x batch at most N and 2^24.
         """
         draws = indices.Draws(batch, rank, world_size, seed, order, order_seed, window)
         name, version = self._asked

@@ -17,8 +17,8 @@ from curriculum.v1 import curriculum_pb2 as pb
 U32 = NDArray[np.uint32]
 
 # Most indices that one answer may hold, most iterations, and most draws of all ranks that it, or a window, may stand
-# for.
-_INDICES, _ITERATIONS, _DRAWS = 1 << 19, 10_000, 1 << 24
+# for; and most iterations of a window.
+_INDICES, _ITERATIONS, _DRAWS, _WINDOW = 1 << 19, 10_000, 1 << 24, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Draws:
     order: str = "easy_first"
     order_seed: int = 0
     window: int = 0
-    """0: with replacement; W: iterations kW to kW + W - 1 hold no index twice. W x batch is at most 2^24."""
+    """0: with replacement; W: iterations kW to kW + W - 1 hold no index twice. W is at most 2^16, W x batch 2^24."""
 
     def __post_init__(self) -> None:
         """Refuses what no server would take, naming the field."""
@@ -48,6 +48,8 @@ class Draws:
             raise ValueError(f"batch {self.batch} is {self.per_rank} draws for each rank, of at most 2^19 = {_INDICES}")
         if self.window < 0:
             raise ValueError(f"window must be 0 or more: {self.window}")
+        if self.window > _WINDOW:
+            raise ValueError(f"window {self.window} is more iterations than a window may hold: 2^16 = {_WINDOW}")
         if self.window * self.batch > _DRAWS:
             raise ValueError(
                 f"window {self.window} x batch {self.batch} is {self.window * self.batch} draws, but a window may hold "

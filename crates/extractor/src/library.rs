@@ -3,8 +3,9 @@
 //! It is looked for at run time, so that one build serves CPU and CUDA libraries and building needs
 //! neither. Places, in order: the file named by `ORT_DYLIB_PATH`; the executable's folder, and `lib`
 //! in it; the package `onnxruntime` or `onnxruntime-gpu` of the Python environment that the executable is
-//! installed in, as `ENVIRONMENT/bin/curriculum`; `onnxruntime` in a build folder above the executable,
-//! one whose name begins with `target`, which `make onnxruntime` fills.
+//! installed in, as `ENVIRONMENT/bin/curriculum`, or of the folder that `pip install --target` filled;
+//! `onnxruntime` in a build folder above the executable, one whose name begins with `target`, which
+//! `make onnxruntime` fills.
 
 use std::env;
 use std::error::Error;
@@ -105,18 +106,33 @@ fn folders(executable: &Path) -> Vec<PathBuf> {
 /// Where the packages of a Python environment have the library: that of the newest Python first. Without
 /// any, where it would be.
 fn in_packages(environment: &Path) -> Vec<PathBuf> {
-    let lib = environment.join("lib");
-    let names = fs::read_dir(&lib).into_iter().flatten();
-    let names = names.filter_map(|folder| folder.ok()?.file_name().into_string().ok());
-    let mut pythons: Vec<_> = names
-        .filter_map(|name| Some((python(&name)?, name)))
+    let mut pythons: Vec<_> = ["lib", "lib64"]
+        .into_iter()
+        .flat_map(|lib| pythons(&environment.join(lib)))
         .collect();
     pythons.sort_unstable();
-    if pythons.is_empty() {
-        pythons.push((Vec::new(), "python3*".to_owned()));
+    let mut packages: Vec<_> = pythons
+        .into_iter()
+        .rev()
+        // Debian's own Python has the second.
+        .flat_map(|(_, python)| ["site-packages", "dist-packages"].map(|name| python.join(name)))
+        .filter(|packages| packages.is_dir())
+        .collect();
+    if packages.is_empty() {
+        packages.push(environment.join("lib/python3*/site-packages"));
     }
-    let packages = |(_, name)| lib.join(name).join("site-packages/onnxruntime/capi");
-    pythons.into_iter().rev().map(packages).collect()
+    packages.push(environment.to_owned());
+    let library = |packages: PathBuf| packages.join("onnxruntime/capi");
+    packages.into_iter().map(library).collect()
+}
+
+/// The folders of Pythons in `lib`, with their versions.
+fn pythons(lib: &Path) -> Vec<(Vec<u64>, PathBuf)> {
+    let names = fs::read_dir(lib).into_iter().flatten();
+    let names = names.filter_map(|folder| folder.ok()?.file_name().into_string().ok());
+    names
+        .filter_map(|name| Some((python(&name)?, lib.join(name))))
+        .collect()
 }
 
 /// The version in the name of a Python's folder, such as `python3.12`, or `python3.13t`.
@@ -221,6 +237,29 @@ mod tests {
         }
         let beside = place(&environment.join("bin"), &unversioned());
         assert_eq!(find(None, Some(&executable)).unwrap(), beside);
+    }
+
+    #[test]
+    fn other_layouts_of_python_packages_have_it() {
+        for layout in [
+            "lib64/python3.12/site-packages",
+            "lib/python3/dist-packages",
+            "local/lib/python3.12/dist-packages",
+            "",
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let root = root.path().canonicalize().unwrap();
+            let environment = match layout.starts_with("local") {
+                true => root.join("local"),
+                false => root.clone(),
+            };
+            let executable = place(&environment.join("bin"), "curriculum");
+            let library = place(
+                &root.join(layout).join("onnxruntime/capi"),
+                &unversioned(),
+            );
+            assert_eq!(find(None, Some(&executable)).unwrap(), library, "{layout}");
+        }
     }
 
     #[test]

@@ -13,6 +13,10 @@ const MAX_INDICES: u64 = 1 << 19;
 /// piece, some seconds at most.
 const MAX_WINDOW_DRAWS: u64 = 1 << 24;
 
+/// Iterations of a window: each finds its own temperature and segments, a tenth of a millisecond, before
+/// the first draw can be answered.
+const MAX_WINDOW: u64 = 1 << 16;
+
 /// A rank's share of consecutive iterations.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sampling {
@@ -131,6 +135,10 @@ fn amount(sampling: &Sampling) -> Result<()> {
         );
         return Err(ServiceError::invalid("iterations", reason));
     }
+    if window > MAX_WINDOW {
+        let reason = format!("is {window}, but may hold at most 2^16 iterations");
+        return Err(ServiceError::invalid("window", reason));
+    }
     if window * batch > MAX_WINDOW_DRAWS {
         let reason = format!("is {window}, at {batch} draws each, but may hold at most 2^24 draws");
         return Err(ServiceError::invalid("window", reason));
@@ -199,6 +207,10 @@ mod tests {
             "window"
         );
         assert_eq!(bad(&|r| r.window = u32::MAX), "window");
+        assert_eq!(
+            bad(&|r| (r.batch, r.window) = (1, (1 << 16) + 1)),
+            "window"
+        );
         let wide = |r: &mut v1::SampleIndicesRequest| {
             (r.batch, r.world_size) = (1 << 20, 1 << 20);
             (r.iterations, r.window) = (17, 1);

@@ -2,10 +2,10 @@
 //!
 //! x = n·ln 2 + r with |r| ≤ ½ ln 2 (Cody and Waite's two-part ln 2, so that n·ln 2 loses nothing),
 //! then eʳ − 1 by its Taylor polynomial of degree 12 (remainder below 2e-16) and a scale of 2ⁿ put
-//! together from bits. No branch, table or fused multiply-add: a loop over these functions becomes
-//! vector code under [`pulp::Arch::dispatch`], and each lane rounds as the scalar code does.
+//! together from bits. No branch or table, and but for [`exp_for_f32`] no fused multiply-add: a loop over
+//! these functions becomes vector code under [`pulp::Arch::dispatch`], and each lane rounds as the scalar code does.
 
-use std::f64::consts::LOG2_E;
+use std::f64::consts::{LN_2, LOG2_E};
 
 /// Below it eˣ, less than 3.4e-308, counts as zero.
 const LOWEST: f64 = -708.0;
@@ -36,6 +36,26 @@ pub(crate) fn exp_m1(x: f64) -> f64 {
     let (scale, q) = reduce(if x < LOWEST { LOWEST } else { x });
     // n = 0 leaves q alone; n ≤ −1 means that the result is below −0.29, far from cancelling.
     scale * q + (scale - 1.0)
+}
+
+/// eˣ within 3e-10 relative, for results that are rounded to f32: half the operations of [`exp`]. Zero below
+/// −708; x is at most 1.
+///
+/// With fused multiply-adds, which round alike everywhere, but are slow where there is no instruction for
+/// them: outside of [`pulp::Arch::dispatch`], too.
+#[inline(always)]
+pub(crate) fn exp_for_f32(x: f64) -> f64 {
+    let c = &INVERSE_FACTORIALS;
+    let shifted = x.mul_add(LOG2_E, SHIFT);
+    let r = (shifted - SHIFT).mul_add(-LN_2, x);
+    let r2 = r * r;
+    // The Taylor polynomial of degree 8, even and odd powers apart.
+    let even = r2.mul_add(c[6], c[4]).mul_add(r2, c[2]);
+    let even = even.mul_add(r2, c[0]).mul_add(r2, 1.0);
+    let odd = r2.mul_add(c[5], c[3]).mul_add(r2, c[1]).mul_add(r2, 1.0);
+    let scale = f64::from_bits(shifted.to_bits() << 52);
+    let value = r.mul_add(odd, even) * scale;
+    if x < LOWEST { 0.0 } else { value }
 }
 
 /// 2ⁿ and eʳ − 1.
@@ -73,8 +93,8 @@ mod tests {
     use proptest::prelude::*;
     use pulp::{Simd, WithSimd};
 
-    /// Both functions over a slice, as the crate's kernels call them.
-    struct Apply<'a>(&'a [f64], &'a mut [[f64; 2]]);
+    /// All functions over a slice, as the crate's kernels call them.
+    struct Apply<'a>(&'a [f64], &'a mut [[f64; 3]]);
 
     impl WithSimd for Apply<'_> {
         type Output = ();
@@ -82,13 +102,13 @@ mod tests {
         #[inline(always)]
         fn with_simd<S: Simd>(self, _: S) {
             for (out, x) in self.1.iter_mut().zip(self.0) {
-                *out = [exp(*x), exp_m1(-x.abs())];
+                *out = [exp(*x), exp_m1(-x.abs()), exp_for_f32(-x.abs())];
             }
         }
     }
 
     fn run(dispatch: impl FnOnce(Apply<'_>), inputs: &[f64]) -> Vec<u64> {
-        let mut out = vec![[0.0; 2]; inputs.len()];
+        let mut out = vec![[0.0; 3]; inputs.len()];
         dispatch(Apply(inputs, &mut out));
         out.as_flattened().iter().map(|x| x.to_bits()).collect()
     }
@@ -130,6 +150,19 @@ mod tests {
     }
 
     #[test]
+    fn the_short_form_is_exact_enough_for_f32() {
+        for x in inputs().into_iter().map(|x| -x.abs()).chain([1e-9, 1.0]) {
+            let (ours, theirs) = (exp_for_f32(x), x.exp());
+            if x < LOWEST {
+                assert_eq!(ours, 0.0, "{x}");
+            } else {
+                assert!((ours / theirs - 1.0).abs() < 3e-10, "{x}: {ours} {theirs}");
+            }
+        }
+        assert_eq!((exp_for_f32(0.0), exp_for_f32(-0.0)), (1.0, 1.0));
+    }
+
+    #[test]
     fn every_instruction_set_gives_the_same_bits() {
         let inputs = inputs();
         let plain = run(|op| op.with_simd(pulp::Scalar), &inputs);
@@ -149,6 +182,7 @@ mod tests {
         fn finite_input_never_gives_nan(x in prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO) {
             prop_assert!(exp(x) >= 0.0);
             prop_assert!((-1.0..=0.0).contains(&exp_m1(-x.abs())));
+            prop_assert!((0.0..=1.0).contains(&exp_for_f32(-x.abs())));
         }
     }
 }

@@ -1,12 +1,17 @@
 //! The probabilities: pᵢ = exp(−dᵢ/τ) / Σⱼ exp(−dⱼ/τ), or with +d for [`Order::HardFirst`].
 //!
-//! Arithmetic is f64 and a result is rounded once to f32. A sample's weight is a function of its own
+//! Arithmetic is f64, and a result within 3e-10 is rounded once to f32. A sample's weight is a function of its own
 //! difficulty alone, with the same bits on every instruction set; so any range equals the same range
 //! of the whole, for any number of threads.
 
 mod encoding;
 
-use crate::{Order, Sketch, curve::inverse, exp::exp, sketch::finite};
+use crate::{
+    Order, Sketch,
+    curve::inverse,
+    exp::{exp, exp_for_f32},
+    sketch::finite,
+};
 pub use encoding::{EncodedWeights, Encoding};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -52,13 +57,19 @@ impl Weights {
     #[must_use]
     #[inline(always)]
     pub fn of(&self, difficulty: f32) -> f64 {
-        self.scale * self.relative(difficulty)
+        self.scale * exp(-self.exponent(difficulty))
     }
 
-    /// Weight in units of the largest.
+    /// Weight in units of the largest, to be rounded to f32.
     #[inline(always)]
     fn relative(&self, difficulty: f32) -> f64 {
-        exp(-self.exponent(difficulty))
+        exp_for_f32(-self.exponent(difficulty))
+    }
+
+    /// The weight itself, to be rounded to f32.
+    #[inline(always)]
+    fn single(&self, difficulty: f32) -> f32 {
+        (self.scale * self.relative(difficulty)) as f32
     }
 
     /// Logarithm of the largest weight over that of a sample of this difficulty.
@@ -69,13 +80,13 @@ impl Weights {
 
     /// Writes the weight of each sample of `difficulty` to `weights`, which is as long.
     pub fn fill(&self, difficulty: &[f32], weights: &mut [f32]) {
-        self.write(difficulty, weights, |d| self.of(d) as f32);
+        self.write(difficulty, weights, |d| self.single(d));
     }
 
     /// Writes the same as little-endian bytes to `bytes`, which is four times as long.
     pub fn fill_le_bytes(&self, difficulty: &[f32], bytes: &mut [u8]) {
         let bytes = bytes.as_chunks_mut().0;
-        self.write(difficulty, bytes, |d| (self.of(d) as f32).to_le_bytes());
+        self.write(difficulty, bytes, |d| self.single(d).to_le_bytes());
     }
 
     fn write<T: Send>(

@@ -86,7 +86,7 @@ impl EncodedWeights {
     #[must_use]
     pub fn max_relative_error(&self) -> f64 {
         // Arithmetic in f64, and in F16 the first rounding to f32, add a little to the encoding's own.
-        const ARITHMETIC: f64 = 1e-12;
+        const ARITHMETIC: f64 = 3e-10;
         const FIRST_ROUNDING: f64 = 1.0 / (1 << 23) as f64;
         match self.encoding {
             Encoding::F32 => 0.5f64.powi(24) + ARITHMETIC,

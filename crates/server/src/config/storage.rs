@@ -10,7 +10,8 @@ use std::path::PathBuf;
 pub struct Storage {
     /// Created if need be; one process at a time.
     pub data_dir: PathBuf,
-    /// Bytes of difficulties kept in memory; the newest use stays.
+    /// Bytes of versions in use that are kept in memory, the newest use first: 8 a sample for draws, 4 for
+    /// weights. Room for both of 10⁸ samples by default.
     pub cache_bytes: u64,
     /// Bytes of the disk that data leave free: jobs fail, and pushes are refused, before it is full.
     pub min_free_bytes: u64,
@@ -25,7 +26,7 @@ impl Default for Storage {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("curriculum-data"),
-            cache_bytes: 1 << 30,
+            cache_bytes: 2 << 30,
             min_free_bytes: StoreOptions::default().min_free_bytes,
             keep_versions: None,
             scratch: None,

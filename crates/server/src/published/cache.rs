@@ -5,7 +5,10 @@ use moka::{policy::EvictionPolicy, sync::Cache as Moka};
 use std::{
     any::{Any, TypeId},
     hash::Hash,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// What the cache can keep.
@@ -15,9 +18,11 @@ pub(super) trait Kept: Any + Send + Sync {
 }
 
 /// Values by key and type. The least recently used ones go when the bytes exceed the bound; a value
-/// larger than the bound is never kept.
+/// larger than the bound is never kept, which is logged the first time.
 pub(super) struct Cache<K> {
     entries: Moka<(TypeId, K), Entry>,
+    kibibytes: u64,
+    said_too_large: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -34,7 +39,11 @@ impl<K: Eq + Hash + Send + Sync + 'static> Cache<K> {
             .weigher(|_, entry: &Entry| entry.kibibytes)
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { entries }
+        Self {
+            entries,
+            kibibytes: bytes >> 10,
+            said_too_large: AtomicBool::new(false),
+        }
     }
 
     /// Whether the value of type `T` under `key` is there.
@@ -50,7 +59,12 @@ impl<K: Eq + Hash + Send + Sync + 'static> Cache<K> {
         load: impl Fn() -> Result<T, ServiceError>,
     ) -> Result<Arc<T>, ServiceError> {
         let key = (TypeId::of::<T>(), key);
-        match self.entries.try_get_with(key, || load().map(Entry::new)) {
+        let loaded = self.entries.try_get_with(key, || {
+            let entry = Entry::new(load()?);
+            self.check(entry.kibibytes);
+            Ok(entry)
+        });
+        match loaded {
             Ok(entry) => match entry.value.downcast() {
                 Ok(value) => Ok(value),
                 // The type is part of the key.
@@ -61,6 +75,21 @@ impl<K: Eq + Hash + Send + Sync + 'static> Cache<K> {
                 // Another caller holds the same error: load once more for one of our own.
                 Err(_) => load().map(Arc::new),
             },
+        }
+    }
+}
+
+impl<K> Cache<K> {
+    /// What is not kept is made anew for every call, which takes seconds.
+    fn check(&self, kibibytes: u32) {
+        if u64::from(kibibytes) > self.kibibytes
+            && !self.said_too_large.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                needed_bytes = u64::from(kibibytes) << 10,
+                cache_bytes = self.kibibytes << 10,
+                "a version does not fit into memory, and each call reads it anew: raise storage.cache_bytes"
+            );
         }
     }
 }
@@ -78,10 +107,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{
-        Barrier,
-        atomic::{AtomicU32, Ordering},
-    };
+    use std::sync::{Barrier, atomic::AtomicU32};
 
     impl Kept for Vec<u8> {
         fn bytes(&self) -> usize {
@@ -127,8 +153,10 @@ mod tests {
         let cache = Cache::new(100 << 10);
         let loads = AtomicU32::new(0);
         bytes(&cache, 1, 40 << 10, &loads);
+        assert!(!cache.said_too_large.load(Ordering::Relaxed));
         assert_eq!(bytes(&cache, 2, 200 << 10, &loads), 200 << 10);
         assert!(cache.holds::<Vec<u8>>(1));
+        assert!(cache.said_too_large.load(Ordering::Relaxed));
     }
 
     #[test]

@@ -52,7 +52,10 @@ mod source;
 mod testing;
 mod unpack;
 
-pub use access::{Access, AccessError, AccessOptions, Allow, MAX_SAMPLE_BYTES, Settings};
+pub use access::{
+    Access, AccessError, AccessOptions, Allow, Content, MAX_SAMPLE_BYTES, Settings, SharedFolder,
+    Upload,
+};
 pub use digest::ContentDigest;
 pub use error::{ManifestError, ReadError, ReadErrorKind};
 pub use extension::IMAGE_EXTENSIONS;

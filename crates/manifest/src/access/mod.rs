@@ -10,6 +10,7 @@
 //! | `local` | files: opened, then checked for what they turned out to be |
 //! | `remote/` | buckets and web servers, behind a runtime of their own |
 //! | `object`, `blocks` | one open file or object, read in pieces or from front to back |
+//! | `shared` | [`SharedFolder`]: objects that servers read and write |
 //! | `stamp` | what is known without reading |
 
 mod allow;
@@ -19,6 +20,7 @@ mod local;
 mod object;
 mod options;
 mod remote;
+mod shared;
 mod stamp;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -33,8 +35,10 @@ use allow::Rules;
 pub use error::AccessError;
 pub(crate) use object::{Object, Sequential};
 pub use options::{AccessOptions, Allow, MAX_SAMPLE_BYTES, Settings};
+pub use remote::Upload;
 pub(crate) use remote::{Ahead, Budget, Question, Share};
 use remote::{Net, Wanted};
+pub use shared::{Content, SharedFolder};
 pub(crate) use stamp::{Listed, Look, Stamp};
 
 use crate::place::{Place, Remote};

@@ -16,6 +16,7 @@ mod stores;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod wait;
 
 use std::future::Future;
@@ -35,6 +36,7 @@ pub(super) use self::fetch::Wanted;
 pub(crate) use self::question::Question;
 use self::stores::Stores;
 pub(super) use self::stream::Download;
+pub use self::upload::Upload;
 use super::allow::{Rules, refused};
 use super::error::AccessError;
 use super::options::AccessOptions;

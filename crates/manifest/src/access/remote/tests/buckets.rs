@@ -7,7 +7,7 @@ use super::*;
 use crate::access::testing::s3::S3;
 use crate::access::{Look, Stamp};
 
-fn access(s3: &S3) -> Access {
+pub(super) fn access(s3: &S3) -> Access {
     let settings: Settings = s3.settings().into_iter().collect();
     Access::new(AccessOptions {
         settings,

@@ -2,6 +2,7 @@
 
 mod buckets;
 mod servers;
+mod shared;
 mod vendors;
 
 use std::time::Duration;

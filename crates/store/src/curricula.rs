@@ -8,13 +8,16 @@ use crate::{Digest, JobRecord, Result, Store, StoreError, envelope};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    sync::{MutexGuard, PoisonError},
+    sync::{MutexGuard, PoisonError, atomic::Ordering},
 };
 
 /// The alias of the newest version, which nobody can move by hand.
 pub const LATEST: &str = "latest";
 
 const MAX_ALIAS: usize = 64;
+
+/// Longest name of a curriculum.
+const MAX_NAME: usize = 128;
 
 /// What a curriculum's name stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,13 +249,14 @@ impl Store {
         record.ok_or_else(|| StoreError::NotFound(format!("curriculum `{curriculum}`")))
     }
 
-    fn put_curriculum(&self, name: &str, record: &CurriculumRecord) -> Result<()> {
+    pub(crate) fn put_curriculum(&self, name: &str, record: &CurriculumRecord) -> Result<()> {
         self.curricula.insert(name, envelope::seal_json(record))?;
+        self.changes.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
     /// Removes the data of those of `versions` that nothing refers to any more.
-    fn drop_unreferenced(&self, versions: &[Digest]) -> Result<()> {
+    pub(crate) fn drop_unreferenced(&self, versions: &[Digest]) -> Result<()> {
         let curricula = self.curricula()?;
         let (jobs, damaged) = self.jobs()?;
         if !damaged.is_empty() {
@@ -271,7 +275,7 @@ impl Store {
     }
 
     /// Nothing under the lock can leave a record half replaced, so poison is ignored.
-    fn pointing(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn pointing(&self) -> MutexGuard<'_, ()> {
         self.pointing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -285,7 +289,7 @@ fn unknown(curriculum: &str, reference: &Reference) -> StoreError {
 }
 
 /// An alias must not be mistaken for a version, nor break `name@alias`.
-fn check_alias(alias: &str) -> Result<()> {
+pub(crate) fn check_alias(alias: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let fits = (1..=MAX_ALIAS).contains(&alias.len()) && alias.chars().all(allowed);
     if alias == LATEST {
@@ -298,6 +302,18 @@ fn check_alias(alias: &str) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// As jobs name curricula.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let fits = (1..=MAX_NAME).contains(&name.len()) && name.chars().all(allowed);
+    match fits && !name.starts_with('.') {
+        true => Ok(()),
+        false => Err(StoreError::Invalid(format!(
+            "curriculum must be 1 to {MAX_NAME} of a-z A-Z 0-9 . _ - and not start with a dot"
+        ))),
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@
 //! | [`store`] | opening a data folder, locking, flushing |
 //! | [`record`], [`parameters`] | the records and their fields |
 //! | [`job`], [`version`], [`curricula`] | jobs; versions; names, aliases and retention |
+//! | [`catalogue`] | all curricula at once, for servers that serve copies |
 //! | [`mod@column`], [`sample`], [`features`] | the arrays of versions; the samples; their features |
 //! | [`verify`] | reads everything and tells what is damaged |
 //! | [`portable`] | a version as one file, out and in |
@@ -29,6 +30,7 @@
 //! | [`push`] | samples that clients push |
 //! | [`digest`] | content hashes |
 
+pub mod catalogue;
 pub mod column;
 pub mod curricula;
 pub mod digest;
@@ -50,6 +52,7 @@ mod unsynced;
 pub mod verify;
 pub mod version;
 
+pub use catalogue::Catalogue;
 pub use column::Column;
 pub use curricula::{CurriculumRecord, LATEST, Reference};
 pub use digest::Digest;

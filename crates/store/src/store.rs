@@ -53,6 +53,8 @@ pub struct Store {
     pub(crate) clusterings: sled::Tree,
     /// Held while a curriculum's record is read and replaced.
     pub(crate) pointing: Mutex<()>,
+    /// Of curricula, since the folder was opened.
+    pub(crate) changes: AtomicU64,
     /// Held while an imported version takes its place.
     pub(crate) importing: Mutex<()>,
     pub(crate) spaces: Mutex<Spaces>,
@@ -101,6 +103,7 @@ impl Store {
             sketches: db.open_tree("sketches")?,
             clusterings: db.open_tree("clusterings")?,
             pointing: Mutex::default(),
+            changes: AtomicU64::default(),
             importing: Mutex::default(),
             spaces: Mutex::default(),
             root: root.to_owned(),
@@ -162,6 +165,10 @@ impl Store {
         }
         files::create_folder(&self.root.join(parent))?;
         files::create_folder(folder)
+    }
+
+    pub(crate) fn database(&self) -> &sled::Db {
+        &self.db
     }
 
     pub(crate) fn flushed(&self) -> &Flushed {

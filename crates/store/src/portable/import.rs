@@ -10,14 +10,11 @@ use super::{
 };
 use crate::{
     ClusteringRecord, Column, Digest, Result, SAMPLES_PER_CHUNK, Store, StoreError, VersionRecord,
-    files::NewFolder, version::parse_sketch,
+    curricula::check_name, files::NewFolder, version::parse_sketch,
 };
 use curriculum::Sketch;
 use serde::de::DeserializeOwned;
 use std::{io::Read, sync::PoisonError};
-
-/// Longest name of a curriculum.
-const MAX_NAME: usize = 128;
 
 /// The parts of a version that fit into memory.
 struct Parts {
@@ -27,16 +24,26 @@ struct Parts {
 }
 
 impl Store {
-    /// Takes the version from `input`, as [`Store::export_version`] wrote it, and makes it the newest of
-    /// `curriculum`. A version that is there already is not written again; the file is read and checked
-    /// all the same.
+    /// [`Store::take_version`], and makes the version the newest of `curriculum`.
+    ///
+    /// # Errors
+    /// See there; and [`StoreError::Invalid`] when the name is none.
+    pub fn import_version(&self, input: &mut dyn Read, curriculum: &str) -> Result<Imported> {
+        check_name(curriculum)?;
+        let imported = self.take_version(input)?;
+        self.point(curriculum, imported.version.id)?;
+        self.flush()?;
+        Ok(imported)
+    }
+
+    /// Takes the version from `input`, as [`Store::export_version`] wrote it; no curriculum names it yet.
+    /// A version that is there already is not written again; the file is read and checked all the same.
     ///
     /// # Errors
     /// [`StoreError::Portable`] when the file is damaged or not what it should be, [`StoreError::Invalid`]
-    /// when the name is none or a job builds this very version, [`StoreError::DiskFull`], and whatever
-    /// the disk or `input` says. Nothing of the version is left then.
-    pub fn import_version(&self, input: &mut dyn Read, curriculum: &str) -> Result<Imported> {
-        check_name(curriculum)?;
+    /// when a job builds this very version, [`StoreError::DiskFull`], and whatever the disk or `input`
+    /// says. Nothing of the version is left then.
+    pub fn take_version(&self, input: &mut dyn Read) -> Result<Imported> {
         let mut reader = Reader::new(input)?;
         let parts = Parts::read(&mut reader)?;
         let id = parts.version.id;
@@ -73,8 +80,6 @@ impl Store {
                 self.flush()?;
             }
         }
-        self.point(curriculum, id)?;
-        self.flush()?;
         Ok(Imported {
             version: parts.version,
             was_there,
@@ -216,16 +221,4 @@ fn is_same(present: &VersionRecord, imported: &VersionRecord) -> bool {
     };
     present.parameters.max_failed_fraction = imported.parameters.max_failed_fraction;
     present == *imported
-}
-
-/// As jobs name curricula.
-fn check_name(name: &str) -> Result<()> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let fits = (1..=MAX_NAME).contains(&name.len()) && name.chars().all(allowed);
-    match fits && !name.starts_with('.') {
-        true => Ok(()),
-        false => Err(StoreError::Invalid(format!(
-            "curriculum must be 1 to {MAX_NAME} of a-z A-Z 0-9 . _ - and not start with a dot"
-        ))),
-    }
 }

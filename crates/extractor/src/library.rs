@@ -254,10 +254,7 @@ mod tests {
                 false => root.clone(),
             };
             let executable = place(&environment.join("bin"), "curriculum");
-            let library = place(
-                &root.join(layout).join("onnxruntime/capi"),
-                &unversioned(),
-            );
+            let library = place(&root.join(layout).join("onnxruntime/capi"), &unversioned());
             assert_eq!(find(None, Some(&executable)).unwrap(), library, "{layout}");
         }
     }

@@ -207,10 +207,7 @@ mod tests {
             "window"
         );
         assert_eq!(bad(&|r| r.window = u32::MAX), "window");
-        assert_eq!(
-            bad(&|r| (r.batch, r.window) = (1, (1 << 16) + 1)),
-            "window"
-        );
+        assert_eq!(bad(&|r| (r.batch, r.window) = (1, (1 << 16) + 1)), "window");
         let wide = |r: &mut v1::SampleIndicesRequest| {
             (r.batch, r.world_size) = (1 << 20, 1 << 20);
             (r.iterations, r.window) = (17, 1);

@@ -5,10 +5,12 @@
 //! it lies within one bound of bytes.
 
 mod cache;
+mod chunks;
 mod version;
 
-use crate::error::ServiceError;
+use crate::{config::Storage, error::ServiceError};
 use cache::{Cache, Kept};
+pub(crate) use chunks::{ChunkOf, Chunks};
 use curriculum::{Order, Sampler, Stream};
 use curriculum_pipeline::{Page, Pipeline};
 use curriculum_store::{
@@ -26,6 +28,7 @@ pub(crate) struct Published {
     store: Arc<Store>,
     pipeline: Arc<Pipeline>,
     cache: Cache<Key>,
+    chunks: Chunks,
 }
 
 /// The draws of a window without replacement, of all ranks.
@@ -51,12 +54,18 @@ struct Key {
 }
 
 impl Published {
-    pub(crate) fn new(store: Arc<Store>, pipeline: Arc<Pipeline>, cache_bytes: u64) -> Self {
+    pub(crate) fn new(store: Arc<Store>, pipeline: Arc<Pipeline>, storage: &Storage) -> Self {
         Self {
             store,
             pipeline,
-            cache: Cache::new(cache_bytes),
+            cache: Cache::new(storage.cache_bytes),
+            chunks: Chunks::new(storage.weights_cache_bytes),
         }
+    }
+
+    /// Weights that were sent lately.
+    pub(crate) fn chunks(&self) -> &Chunks {
+        &self.chunks
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {

@@ -184,11 +184,10 @@ impl Server {
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()?;
-        let cache_bytes = self.config.storage.cache_bytes;
         let published = Arc::new(Published::new(
             Arc::clone(&self.store),
             Arc::clone(&self.pipeline),
-            cache_bytes,
+            &self.config.storage,
         ));
         let extractor = Arc::clone(&self.extractor);
         let curricula = Curricula::new(published, extractor, instance_id());

@@ -13,6 +13,8 @@ pub struct Storage {
     /// Bytes of versions in use that are kept in memory, the newest use first: 8 a sample for draws, 4 for
     /// weights. Room for both of 10⁸ samples by default.
     pub cache_bytes: u64,
+    /// Bytes of weights that were sent lately: trainers that ask for the same iteration share them.
+    pub weights_cache_bytes: u64,
     /// Bytes of the disk that data leave free: jobs fail, and pushes are refused, before it is full.
     pub min_free_bytes: u64,
     /// Versions that each curriculum keeps: older ones go when a new one is published, unless an alias
@@ -27,6 +29,7 @@ impl Default for Storage {
         Self {
             data_dir: PathBuf::from("curriculum-data"),
             cache_bytes: 2 << 30,
+            weights_cache_bytes: 16 << 20,
             min_free_bytes: StoreOptions::default().min_free_bytes,
             keep_versions: None,
             scratch: None,

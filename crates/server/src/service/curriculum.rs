@@ -100,7 +100,12 @@ impl CurriculumService for Curricula {
             };
             let values = match not_modified {
                 true => None,
-                false => Some((published.difficulty(&version, order)?, weights, range)),
+                false => Some(weights::Values {
+                    difficulty: published.difficulty(&version, order)?,
+                    weights,
+                    range,
+                    published,
+                }),
             };
             Ok(weights::messages(header, values))
         };

@@ -5,7 +5,7 @@ mod sampling;
 mod weights;
 
 use super::curriculum::{Curricula, LiveExtractor};
-use crate::published::Published;
+use crate::{config::Storage, published::Published};
 use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
 use curriculum_extractor::{ExecutionProvider, Read, Sink};
 use curriculum_pipeline::{FeatureExtractor, Pipeline, PipelineOptions};
@@ -160,7 +160,7 @@ impl Home {
             PipelineOptions::default(),
         )
         .unwrap();
-        let published = Published::new(store, Arc::new(pipeline), 1 << 20);
+        let published = Published::new(store, Arc::new(pipeline), &Storage::default());
         Self {
             curricula: Curricula::new(
                 Arc::new(published),

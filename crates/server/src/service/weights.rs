@@ -1,15 +1,11 @@
 //! The messages of `GetWeights`, each computed when the connection asks for it: a slow client costs one.
 
 use super::Messages;
-use crate::published::Difficulty;
-use bytes::Bytes;
+use crate::published::{ChunkOf, Difficulty, Published};
 use curriculum::{Order, weights::EncodedWeights};
 use curriculum_proto::v1::{self, get_weights_response::Part};
 use curriculum_store::Digest;
-use std::{
-    ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{ops::Range, sync::Arc};
 use tokio_stream::{StreamExt, once};
 use tonic::Status;
 
@@ -17,69 +13,48 @@ use tonic::Status;
 /// them. Handing them to another took longer.
 const SAMPLES: u64 = 65_536;
 
-/// The header alone, or with the weights of `range`, which lies within the samples.
+/// What the values of an answer are made from.
+pub(super) struct Values {
+    pub(super) difficulty: Arc<Difficulty>,
+    pub(super) weights: EncodedWeights,
+    /// Lies within the samples.
+    pub(super) range: Range<u64>,
+    pub(super) published: Arc<Published>,
+}
+
+/// The header alone, or with values.
 pub(super) fn messages(
     header: v1::WeightsHeader,
-    values: Option<(Arc<Difficulty>, EncodedWeights, Range<u64>)>,
+    values: Option<Values>,
 ) -> Messages<v1::GetWeightsResponse> {
+    let etag: Arc<str> = header.etag.as_str().into();
     let header = once(Ok(v1::GetWeightsResponse {
         part: Some(Part::Header(header)),
     }));
-    let Some((difficulty, weights, range)) = values else {
+    let Some(values) = values else {
         return Box::pin(header);
     };
-    let buffers = Arc::new(Buffers::default());
+    let Values {
+        difficulty,
+        weights,
+        range,
+        published,
+    } = values;
     let chunk = move |range: Range<u64>| -> Result<_, Status> {
         let start = range.start;
         let difficulty = difficulty.range(range);
-        let bytes = difficulty.len() * weights.encoding().bytes();
-        let values = buffers.filled(bytes, |bytes| weights.fill(difficulty, bytes));
+        let length = difficulty.len() * weights.encoding().bytes();
+        let of = ChunkOf {
+            etag: Arc::clone(&etag),
+            start,
+        };
+        let values = (published.chunks()).get(of, length, |bytes| weights.fill(difficulty, bytes));
         Ok(v1::GetWeightsResponse {
             part: Some(Part::Chunk(v1::WeightsChunk { start, values })),
         })
     };
     let chunks = tokio_stream::iter(chunks(range)).map(chunk);
     Box::pin(header.chain(chunks))
-}
-
-/// Buffers of an answer: a chunk that has been sent leaves its own to a later one.
-#[derive(Default)]
-struct Buffers(Mutex<Vec<Vec<u8>>>);
-
-/// A buffer in use.
-struct Lent {
-    bytes: Vec<u8>,
-    home: Arc<Buffers>,
-}
-
-impl Buffers {
-    fn filled(self: &Arc<Self>, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
-        let mut bytes = self.free().pop().unwrap_or_default();
-        bytes.resize(length, 0);
-        fill(&mut bytes);
-        Bytes::from_owner(Lent {
-            bytes,
-            home: Arc::clone(self),
-        })
-    }
-
-    /// A std mutex: nothing awaits under it.
-    fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        self.home.free().push(bytes);
-    }
 }
 
 /// Names the values of an answer.

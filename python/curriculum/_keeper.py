@@ -35,7 +35,13 @@ def main(binary: str, folder: Path, flags: list[str]) -> int:
     command = [binary, "serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "off", "--data-dir", str(folder / "data")]
     with (folder / "stdout").open("wb") as out, (folder / "log").open("ab") as log:
         server = subprocess.Popen(
-            [*command, *flags], stdin=subprocess.DEVNULL, stdout=out, stderr=log, preexec_fn=_end_with_parent
+            [*command, *flags],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=log,
+            preexec_fn=_end_with_parent,
+            # By the time that it is stopped nobody uses it.
+            env={**os.environ, "CURRICULUM__GRPC__DRAIN_DELAY_SECONDS": "0"},
         )
     record = folder / "server.json"
     try:

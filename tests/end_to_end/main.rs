@@ -11,6 +11,7 @@
 //! | `full_disk` | a disk that fills up |
 //! | `kills` | SIGKILL at seeded moments of every stage |
 //! | `shutdown` | SIGTERM, and cancelling jobs |
+//! | `drain` | from SIGTERM to the end: readiness, GOAWAY, the second SIGTERM |
 //! | `overload` | too many calls, calls beside a running job, health and reflection |
 //! | `command_line` | the commands a pipeline runs, with their exit codes |
 //! | `submit_wait` | waiting for a job: over restarts, with a time limit, for GitHub |
@@ -25,6 +26,7 @@
 //! | `sampling` | indices for ranks, and weights in two bytes |
 //! | `models` | models by name: listed, pulled from a hub, looked into |
 //! | `metrics` | what a server says about the model it runs |
+//! | `probes` | the side port and health: while it starts, and without a model |
 //! | `published` | a version, to be compared |
 //! | `architecture` | which crate may depend on what |
 
@@ -34,6 +36,7 @@ mod architecture;
 mod bad_input;
 mod broken_images;
 mod command_line;
+mod drain;
 mod export;
 mod extract;
 mod file_weights;
@@ -45,6 +48,7 @@ mod kills;
 mod metrics;
 mod models;
 mod overload;
+mod probes;
 mod published;
 mod push;
 mod push_command;

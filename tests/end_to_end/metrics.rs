@@ -5,9 +5,10 @@ use curriculum_tests::{
     calls::submission,
     command::{curriculum, curriculum_in},
     data,
+    http::{get, parts},
 };
 use std::{
-    io::{Read, Write},
+    io::Write,
     net::{TcpListener, TcpStream},
 };
 
@@ -39,8 +40,10 @@ async fn the_live_provider_is_on_the_wire_and_in_the_metrics() {
     let line = format!("extractor now   dino_fashion on cpu, {count} nodes on {CPU}");
     assert!(shown.stdout.lines().any(|shown| shown == line), "{shown:?}");
 
-    let answer = get(server.metrics_url());
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let answer = get(&server.side_url("/metrics"));
+    assert_eq!(answer.status, 200);
+    let format = "content-type: text/plain; version=0.0.4; charset=utf-8";
+    assert!(answer.headers.lines().any(|line| line == format));
     for line in [
         "curriculum_execution_provider{provider=\"cpu\",model=\"dino_fashion\"} 1".to_owned(),
         format!("curriculum_graph_nodes{{provider=\"{CPU}\"}} {count}"),
@@ -49,12 +52,11 @@ async fn the_live_provider_is_on_the_wire_and_in_the_metrics() {
         "curriculum_extraction_seconds_count{stage=\"load\"} 1".to_owned(),
     ] {
         assert!(
-            answer.lines().any(|found| found == line),
-            "{line}: {answer}"
+            answer.body.lines().any(|found| found == line),
+            "{line}: {}",
+            answer.body
         );
     }
-    let elsewhere = get(&server.metrics_url().replace("/metrics", "/"));
-    assert!(elsewhere.starts_with("HTTP/1.1 404 "), "{elsewhere}");
 }
 
 /// A connection that is kept open without a request must not hold the server.
@@ -62,8 +64,8 @@ async fn the_live_provider_is_on_the_wire_and_in_the_metrics() {
 async fn the_side_port_ends_with_the_server() {
     let home = Home::new();
     let server = TestServer::start(&home).await;
-    let (address, _) = parts(server.metrics_url());
-    let mut silent = TcpStream::connect(address).unwrap();
+    let url = server.side_url("/metrics");
+    let mut silent = TcpStream::connect(parts(&url).0).unwrap();
     silent.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
     server.terminate();
     assert!(server.exited().await.success());
@@ -105,21 +107,4 @@ async fn the_side_port_is_a_setting() {
         printed.stdout.contains("[http]\naddr = \"off\""),
         "{printed:?}"
     );
-}
-
-/// Status line, headers and body.
-fn get(url: &str) -> String {
-    let (address, path) = parts(url);
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-/// Address and path of a URL.
-fn parts(url: &str) -> (&str, &str) {
-    let rest = url.strip_prefix("http://").unwrap();
-    rest.split_at(rest.find('/').unwrap())
 }

@@ -23,6 +23,8 @@ async fn a_data_folder_in_use_is_refused_and_left_alone() {
         "serve",
         "--grpc-addr",
         "127.0.0.1:0",
+        "--http-addr",
+        "off",
         "--data-dir",
         &data_dir,
     ])

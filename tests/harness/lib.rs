@@ -5,6 +5,7 @@
 //! | [`binary`] | the `curriculum` binary, built on first use |
 //! | [`command`] | one run of it, with its outcome |
 //! | [`server`] | [`TestServer`]: `curriculum serve` on a free port, to be killed, stopped and restarted |
+//! | [`http`] | GET on its side port |
 //! | [`calls`] | the calls that tests make of a server, typed |
 //! | [`data`] | small datasets in every layout |
 //! | [`disk`] | a disk that can be filled up |
@@ -28,6 +29,7 @@ pub mod command;
 pub mod data;
 pub mod disk;
 pub mod fashion;
+pub mod http;
 pub mod hub;
 pub mod relay;
 #[path = "../../crates/manifest/tests/places/s3.rs"]
@@ -38,7 +40,7 @@ pub mod tables;
 pub use calls::{Weights, submission};
 pub use command::{Outcome, curriculum};
 pub use relay::Relay;
-pub use server::{FeatureFile, Home, Launch, TestServer};
+pub use server::{FeatureFile, Home, Launch, Starting, TestServer};
 
 use std::time::Duration;
 

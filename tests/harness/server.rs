@@ -7,6 +7,7 @@ use nix::{
 };
 use std::{
     fs::{self, File},
+    io::{BufRead, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStdout},
+    sync::oneshot,
     time::timeout,
 };
 use tonic::transport::{Channel, Endpoint};
@@ -26,6 +28,9 @@ const READY: &str = "listening on ";
 
 /// What it prints next, followed by where its metrics are.
 const METRICS: &str = "metrics on ";
+
+/// What it logs once its ports are bound, followed by the addresses.
+const BOUND: &str = "bound grpc=";
 
 /// A temporary folder that outlives the servers started in it: data folder, settings and logs.
 #[derive(Debug)]
@@ -61,6 +66,17 @@ pub struct TestServer {
     channel: Channel,
 }
 
+/// A server whose ports are bound, and which may not be open yet.
+#[derive(Debug)]
+pub struct Starting {
+    /// Of its gRPC port.
+    pub url: String,
+    /// Of its side port, without a path.
+    pub side: String,
+    child: Child,
+    log: PathBuf,
+}
+
 impl Home {
     /// An empty one.
     #[must_use]
@@ -84,6 +100,12 @@ impl Home {
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.path("data")
+    }
+
+    /// What its servers log, to write on.
+    fn log(&self) -> File {
+        let log = self.path("log");
+        File::options().create(true).append(true).open(log).unwrap()
     }
 
     /// Finished feature chunk files, by path.
@@ -135,26 +157,11 @@ impl TestServer {
     /// # Panics
     /// When it does not; its log is part of the message.
     pub async fn launch(home: &Home, launch: Launch<'_>) -> Self {
-        let (settings, log) = (home.path("settings.toml"), home.path("log"));
-        fs::write(&settings, launch.settings).unwrap();
-        let mut command = command::base();
-        command
-            .current_dir(&home.0)
-            .args(["serve", "--grpc-addr", "127.0.0.1:0"])
-            .args(["--http-addr", "127.0.0.1:0", "--data-dir"])
-            .arg(home.data())
-            .arg("--config")
-            .arg(settings)
-            .envs(launch.variables.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(
-                File::options()
-                    .create(true)
-                    .append(true)
-                    .open(&log)
-                    .unwrap(),
-            );
-        let mut child = command.spawn().unwrap();
+        let child = launch.spawn(home, home.log().into());
+        Self::of(child, home.path("log")).await
+    }
+
+    async fn of(mut child: Child, log: PathBuf) -> Self {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         let read = timeout(PATIENCE, stdout.read_line(&mut line)).await;
@@ -186,10 +193,11 @@ impl TestServer {
         &self.url
     }
 
-    /// Where its metrics are.
+    /// Where its side port answers `path`.
     #[must_use]
-    pub fn metrics_url(&self) -> &str {
-        &self.metrics
+    pub fn side_url(&self, path: &str) -> String {
+        let side = self.metrics.strip_suffix("/metrics").unwrap();
+        format!("{side}{path}")
     }
 
     /// A connection, for any client.
@@ -205,8 +213,7 @@ impl TestServer {
 
     /// SIGTERM, without waiting.
     pub fn terminate(&self) {
-        let id = self.child.id().expect("the server has ended");
-        signal::kill(Pid::from_raw(id.try_into().unwrap()), Signal::SIGTERM).unwrap();
+        terminate(&self.child);
     }
 
     /// Waits for the process to end.
@@ -222,12 +229,91 @@ impl TestServer {
     }
 }
 
+impl Launch<'_> {
+    fn spawn(self, home: &Home, stderr: Stdio) -> Child {
+        let settings = home.path("settings.toml");
+        fs::write(&settings, self.settings).unwrap();
+        let mut command = command::base();
+        command
+            .current_dir(&home.0)
+            .args(["serve", "--grpc-addr", "127.0.0.1:0"])
+            .args(["--http-addr", "127.0.0.1:0", "--data-dir"])
+            .arg(home.data())
+            .arg("--config")
+            .arg(settings)
+            // Nobody sends calls here who would have to hear of the end first.
+            .env("CURRICULUM__GRPC__DRAIN_DELAY_SECONDS", "0")
+            .envs(self.variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(stderr);
+        command.spawn().unwrap()
+    }
+}
+
+impl Starting {
+    /// Starts a server and waits until its ports are bound.
+    ///
+    /// # Panics
+    /// When it ends before.
+    pub async fn launch(home: &Home, launch: Launch<'_>) -> Self {
+        let mut child = launch.spawn(home, Stdio::piped());
+        let stderr = child.stderr.take().unwrap().into_owned_fd().unwrap();
+        let (bound, addresses) = oneshot::channel();
+        let mut log = home.log();
+        // A thread, so that the server can write whatever the test is doing.
+        thread::spawn(move || {
+            let mut bound = Some(bound);
+            for line in std::io::BufReader::new(File::from(stderr)).lines() {
+                let line = line.unwrap();
+                writeln!(log, "{line}").unwrap();
+                if let Some((_, addresses)) = line.split_once(BOUND)
+                    && let Some(bound) = bound.take()
+                {
+                    let _ = bound.send(addresses.to_owned());
+                }
+            }
+        });
+        let addresses = timeout(PATIENCE, addresses).await.expect("not bound");
+        let addresses = addresses.expect("it ended before its ports were bound");
+        let (grpc, http) = addresses.split_once(" http=").unwrap();
+        Self {
+            url: format!("http://{grpc}"),
+            side: format!("http://{http}"),
+            child,
+            log: home.path("log"),
+        }
+    }
+
+    /// A connection, for any client.
+    pub async fn channel(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(self.url.clone()).unwrap();
+        endpoint.connect().await.unwrap()
+    }
+
+    /// SIGTERM, and how it ended.
+    pub async fn terminated(mut self) -> ExitStatus {
+        terminate(&self.child);
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        status.expect("the server does not end").unwrap()
+    }
+
+    /// Waits until it accepts calls.
+    pub async fn ready(self) -> TestServer {
+        TestServer::of(self.child, self.log).await
+    }
+}
+
 impl Drop for TestServer {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("--- log of {}:\n{}---", self.url, self.log());
         }
     }
+}
+
+fn terminate(child: &Child) {
+    let id = child.id().expect("the server has ended");
+    signal::kill(Pid::from_raw(id.try_into().unwrap()), Signal::SIGTERM).unwrap();
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -46,7 +46,10 @@ class ServerProcess:
         command = [str(self._binary), "serve", "--grpc-addr", self.address, "--http-addr", "off"]
         with out.open("wb") as stdout, (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--data-dir", str(self.folder / "data")], stdout=stdout, stderr=log
+                [*command, "--data-dir", str(self.folder / "data")],
+                stdout=stdout,
+                stderr=log,
+                env={**os.environ, "CURRICULUM__GRPC__DRAIN_DELAY_SECONDS": "0"},
             )
         end = time.monotonic() + START_SECONDS
         while b"listening on" not in out.read_bytes():

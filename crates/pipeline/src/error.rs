@@ -22,6 +22,12 @@ pub enum PipelineError {
     /// As many jobs wait as are allowed.
     #[error("{0} jobs are waiting already")]
     QueueFull(usize),
+    /// Images need the model, which is still being loaded.
+    #[error("the model is still being loaded: try again in a moment")]
+    ModelNotReady,
+    /// Images need the model, which could not be loaded.
+    #[error("this server has no model to read images with: {0}")]
+    NoModel(String),
     /// The server is going down.
     #[error("the server is stopping")]
     Stopping,

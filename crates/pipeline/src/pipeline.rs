@@ -4,8 +4,8 @@ mod retry;
 
 use crate::{
     FeatureExtractor, Hook, JobView, PipelineError, Request, SampleError,
+    model::{LoadedModel, Model},
     queue::{Lane, Queue},
-    request::LoadedModel,
     worker::{Shared, now_ms, put_job},
 };
 use curriculum_manifest::{Access, Manifest};
@@ -68,22 +68,14 @@ pub struct Submitted {
 }
 
 impl Pipeline {
-    /// Starts both lanes; jobs that had not ended go on from where they stopped.
+    /// Starts both lanes; jobs that had not ended go on from where they stopped, those on images once
+    /// there is a model: [`Pipeline::provide`].
     ///
     /// # Errors
     /// When the stored jobs cannot be read.
-    pub fn start(
-        store: Arc<Store>,
-        extractor: Box<dyn FeatureExtractor>,
-        options: PipelineOptions,
-    ) -> Result<Self, StoreError> {
-        let model = LoadedModel {
-            name: extractor.model().to_owned(),
-            digest: extractor.digest(),
-            dimension: extractor.dimension(),
-        };
+    pub fn start(store: Arc<Store>, options: PipelineOptions) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
-            model,
+            model: Mutex::new(Model::Expected),
             options,
             queue: Mutex::new(unfinished(&store)?),
             wake: Condvar::new(),
@@ -93,16 +85,26 @@ impl Pipeline {
             shared,
             threads: Mutex::default(),
         };
-        pipeline.open_lane(Lane::Extraction, Some(extractor))?;
-        pipeline.open_lane(Lane::Clustering, None)?;
+        pipeline.open_lane(Lane::Extraction)?;
+        pipeline.open_lane(Lane::Clustering)?;
         Ok(pipeline)
     }
 
-    fn open_lane(
-        &self,
-        lane: Lane,
-        extractor: Option<Box<dyn FeatureExtractor>>,
-    ) -> Result<(), StoreError> {
+    /// Hands over the model, once.
+    pub fn provide(&self, extractor: Box<dyn FeatureExtractor>) {
+        self.shared
+            .set_model(Model::Loaded(LoadedModel::of(&*extractor)));
+        self.shared.queue().arriving = Some(extractor);
+        self.shared.wake.notify_all();
+    }
+
+    /// Says why there is no model. It may be provided later all the same; jobs on images that are in
+    /// the queue wait for it, and new ones are refused with this reason.
+    pub fn lack_model(&self, reason: String) {
+        self.shared.set_model(Model::Missing(reason));
+    }
+
+    fn open_lane(&self, lane: Lane) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let name = match lane {
             Lane::Extraction => "extraction",
@@ -110,7 +112,7 @@ impl Pipeline {
         };
         let thread = thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || shared.work(lane, extractor));
+            .spawn(move || shared.work(lane));
         let thread = thread.map_err(|source| StoreError::Io {
             action: "start a thread for",
             path: self.shared.store.root().to_owned(),
@@ -125,17 +127,12 @@ impl Pipeline {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Name of the loaded model.
-    #[must_use]
-    pub fn model(&self) -> &str {
-        &self.shared.model.name
-    }
-
     /// Registers a job, or finds the one that does the same work; a job that waits is moved to the
     /// priority asked for. Lists the source.
     ///
     /// # Errors
-    /// When the request is invalid, the queue full or the pipeline stopping.
+    /// When the request is invalid or needs a model that is not there, the queue full or the pipeline
+    /// stopping.
     pub fn submit(&self, request: &Request) -> Result<Submitted, PipelineError> {
         self.submit_while(request, &mut || ControlFlow::Continue(()))
     }
@@ -150,13 +147,9 @@ impl Pipeline {
         request: &Request,
         proceed: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Submitted, PipelineError> {
-        let Shared {
-            store,
-            model,
-            options,
-            ..
-        } = &*self.shared;
-        let (fresh, manifest) = request.check(store, model, &options.access, proceed)?;
+        let Shared { store, options, .. } = &*self.shared;
+        let model = self.shared.model();
+        let (fresh, manifest) = request.check(store, &model, &options.access, proceed)?;
         let mut queue = self.shared.queue();
         if queue.stopping {
             return Err(PipelineError::Stopping);

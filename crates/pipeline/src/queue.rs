@@ -4,9 +4,9 @@
 //! extracted. A job passes from the first to the second; in each the most urgent goes first, and of
 //! equals the oldest.
 
-use crate::{JobView, progress::Board, stage::Opened};
+use crate::{FeatureExtractor, JobView, progress::Board, stage::Opened};
 use curriculum_manifest::Manifest;
-use curriculum_store::{Digest, JobRecord, Stage};
+use curriculum_store::{Digest, JobRecord, SampleKind, Stage};
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, HashMap},
@@ -45,6 +45,8 @@ pub(crate) struct Queue {
     runs: u64,
     pub(crate) next_sequence: u64,
     pub(crate) stopping: bool,
+    /// The model, until the lane that owns it takes it.
+    pub(crate) arriving: Option<Box<dyn FeatureExtractor>>,
 }
 
 /// Where a job waits, in the order in which jobs are taken.
@@ -54,6 +56,8 @@ struct Place {
     urgency: Reverse<i32>,
     sequence: u64,
     id: Digest,
+    /// Whether its samples are for the model to read.
+    needs_model: bool,
 }
 
 /// A job that waits or runs.
@@ -108,9 +112,10 @@ impl Queue {
         self.waiting.insert(place);
     }
 
-    /// The next job of a lane.
-    pub(crate) fn take(&mut self, lane: Lane) -> Option<Work> {
-        let place = *self.waiting.iter().find(|place| place.lane == lane)?;
+    /// The next job of a lane; without a model, one that needs none.
+    pub(crate) fn take(&mut self, lane: Lane, with_model: bool) -> Option<Work> {
+        let suits = |place: &&Place| place.lane == lane && (with_model || !place.needs_model);
+        let place = *self.waiting.iter().find(suits)?;
         self.waiting.remove(&place);
         let active = self.active.get_mut(&place.id)?;
         active.place = None;
@@ -200,11 +205,13 @@ impl Queue {
 
 impl Place {
     fn of(job: &JobRecord) -> Self {
+        let lane = Lane::after(job.stage);
         Self {
-            lane: Lane::after(job.stage),
+            lane,
             urgency: Reverse(job.priority),
             sequence: job.sequence,
             id: job.id,
+            needs_model: lane == Lane::Extraction && job.kind == SampleKind::Images,
         }
     }
 }
@@ -216,7 +223,7 @@ mod tests {
     use curriculum_store::JobState;
 
     fn order(queue: &mut Queue, lane: Lane) -> Vec<Digest> {
-        std::iter::from_fn(|| queue.take(lane))
+        std::iter::from_fn(|| queue.take(lane, true))
             .map(|work| work.id)
             .collect()
     }
@@ -241,11 +248,27 @@ mod tests {
     }
 
     #[test]
+    fn without_a_model_only_images_wait() {
+        let mut queue = Queue::default();
+        let [mut images, features, mut extracted] = [record(1, 9), record(2, 0), record(3, 0)];
+        images.kind = SampleKind::Images;
+        (extracted.kind, extracted.stage) = (SampleKind::Images, Stage::Extracted);
+        for job in [&images, &features, &extracted] {
+            queue.push(job.clone(), None);
+        }
+        let mut take = |lane, with_model| queue.take(lane, with_model).map(|work| work.id);
+        assert_eq!(take(Lane::Extraction, false), Some(features.id));
+        assert_eq!(take(Lane::Extraction, false), None);
+        assert_eq!(take(Lane::Clustering, false), Some(extracted.id));
+        assert_eq!(take(Lane::Extraction, true), Some(images.id));
+    }
+
+    #[test]
     fn a_cancelled_job_may_be_back_before_its_lane_notices() {
         let mut queue = Queue::default();
         let mut job = record(1, 0);
         queue.push(job.clone(), None);
-        let work = queue.take(Lane::Extraction).unwrap();
+        let work = queue.take(Lane::Extraction, true).unwrap();
         let mut watcher = queue.watch(job.id).unwrap();
         job.state = JobState::Cancelled;
         queue.end(&job);
@@ -259,7 +282,7 @@ mod tests {
         queue.push(job.clone(), None);
         assert!(!queue.is_current(&work));
         queue.forget(&work);
-        let again = queue.take(Lane::Extraction).unwrap();
+        let again = queue.take(Lane::Extraction, true).unwrap();
         assert!(queue.is_current(&again) && !again.interrupt.load(Ordering::Relaxed));
     }
 }

@@ -5,7 +5,10 @@ mod parameters;
 
 pub use parameters::{RequestedParameters, RequestedSchedule};
 
-use crate::{PipelineError, extraction};
+use crate::{
+    PipelineError, extraction,
+    model::{LoadedModel, Model},
+};
 use curriculum_manifest::{Access, Kind, Manifest, Source, redacted};
 use curriculum_store::{
     Digest, Identity, JobRecord, JobState, Parameters, SampleKind, Stage, Store,
@@ -42,21 +45,13 @@ pub struct Request {
     pub extend: Option<Digest>,
 }
 
-/// The model that jobs are checked against.
-#[derive(Clone, Debug)]
-pub(crate) struct LoadedModel {
-    pub(crate) name: String,
-    pub(crate) digest: Digest,
-    pub(crate) dimension: usize,
-}
-
 impl Request {
     /// Lists the source, checks every field and fills in the defaults. The manifest comes along, so
     /// that the job need not list it again.
     pub(crate) fn check(
         &self,
         store: &Store,
-        loaded: &LoadedModel,
+        loaded: &Model,
         access: &Access,
         proceed: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<(JobRecord, Manifest), PipelineError> {
@@ -147,9 +142,9 @@ impl Request {
     }
 
     /// What turns the bytes of the samples into features.
-    fn model(&self, kind: Kind, loaded: &LoadedModel) -> Result<LoadedModel, PipelineError> {
+    fn model(&self, kind: Kind, loaded: &Model) -> Result<LoadedModel, PipelineError> {
         let model = match kind {
-            Kind::Images => loaded.clone(),
+            Kind::Images => loaded.loaded()?.clone(),
             Kind::Features { dimension } => extraction::parsed_features(dimension),
             Kind::Assignments => extraction::parsed_assignments(),
         };

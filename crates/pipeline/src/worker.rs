@@ -4,9 +4,9 @@ use crate::{
     FeatureExtractor,
     advance::{Outcome, Workplace, advance},
     background::lower_priority,
+    model::Model,
     pipeline::PipelineOptions,
     queue::{Lane, Queue, Work},
-    request::LoadedModel,
     stage::{Opened, StageError},
 };
 use curriculum_store::{JobRecord, JobState, SampleKind, Stage, Store, StoreError};
@@ -23,7 +23,8 @@ const MAX_SETBACKS: u32 = 3;
 /// What the handle and the threads share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
-    pub(crate) model: LoadedModel,
+    /// A std mutex: held for a copy.
+    pub(crate) model: Mutex<Model>,
     pub(crate) options: PipelineOptions,
     /// Held for queue operations and updates of records, never while a stage works.
     pub(crate) queue: Mutex<Queue>,
@@ -45,6 +46,15 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn model(&self) -> Model {
+        let model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        model.clone()
+    }
+
+    pub(crate) fn set_model(&self, model: Model) {
+        *self.model.lock().unwrap_or_else(PoisonError::into_inner) = model;
+    }
+
     /// Asking again for what was published before makes it the newest again.
     pub(crate) fn point_again(&self, job: &JobRecord) -> Result<(), StoreError> {
         let published = job.version.filter(|_| job.state == JobState::Succeeded);
@@ -58,15 +68,17 @@ impl Shared {
         }
     }
 
-    /// Runs the jobs of a lane until the pipeline stops. The extraction lane owns the extractor.
-    pub(crate) fn work(&self, lane: Lane, mut extractor: Option<Box<dyn FeatureExtractor>>) {
+    /// Runs the jobs of a lane until the pipeline stops. The extraction lane owns the extractor, once
+    /// it is there.
+    pub(crate) fn work(&self, lane: Lane) {
         lower_priority();
+        let mut extractor = None;
         // The common pool also serves requests, so each lane has one of its own.
         let pool = ThreadPoolBuilder::new().thread_name(move |number| format!("{lane:?}-{number}"));
         let pool = pool
             .build()
             .inspect_err(|error| tracing::error!(%error, "no threads for jobs"));
-        while let Some(mut work) = self.next(lane) {
+        while let Some(mut work) = self.next(lane, &mut extractor) {
             let opened = std::mem::take(&mut work.opened);
             let run = || self.run(&work, opened, extractor.as_deref_mut());
             let ran = match &pool {
@@ -82,10 +94,13 @@ impl Shared {
     }
 
     /// Waits for a job; `None` once the pipeline stops.
-    fn next(&self, lane: Lane) -> Option<Work> {
+    fn next(&self, lane: Lane, extractor: &mut Option<Box<dyn FeatureExtractor>>) -> Option<Work> {
         let mut queue = self.queue();
         while !queue.stopping {
-            if let Some(work) = queue.take(lane) {
+            if lane == Lane::Extraction && extractor.is_none() {
+                *extractor = queue.arriving.take();
+            }
+            if let Some(work) = queue.take(lane, extractor.is_some()) {
                 return Some(work);
             }
             queue = self

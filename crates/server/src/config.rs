@@ -32,7 +32,7 @@ const OTHER_VARIABLES: [&str; 2] = ["server", "config"];
 pub struct Config {
     /// The gRPC port.
     pub grpc: Grpc,
-    /// The HTTP side port, for metrics.
+    /// The HTTP side port, for probes and metrics.
     pub http: Http,
     /// The data folder.
     pub storage: Storage,
@@ -54,7 +54,10 @@ pub struct Grpc {
     pub max_concurrent_requests: usize,
     /// Seconds until an unanswered request ends with `DEADLINE_EXCEEDED`.
     pub request_timeout_seconds: u64,
-    /// Seconds that open calls get to finish after SIGTERM.
+    /// Seconds after SIGTERM for which the server serves on, not ready any more: so long may it take
+    /// until whoever sends calls here has heard of it.
+    pub drain_delay_seconds: u64,
+    /// Seconds that open calls get to finish after that.
     pub drain_seconds: u64,
 }
 
@@ -174,6 +177,12 @@ impl Config {
                 1,
                 86_400,
             ),
+            (
+                "grpc.drain_delay_seconds",
+                self.grpc.drain_delay_seconds,
+                0,
+                86_400,
+            ),
             ("grpc.drain_seconds", self.grpc.drain_seconds, 0, 86_400),
             (
                 "storage.keep_versions",
@@ -234,6 +243,7 @@ impl Default for Grpc {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             max_concurrent_requests: 4096,
             request_timeout_seconds: 60,
+            drain_delay_seconds: 3,
             drain_seconds: 25,
         }
     }

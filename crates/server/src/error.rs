@@ -85,9 +85,10 @@ fn pipeline_status(error: PipelineError, text: String) -> Status {
         PipelineError::Source(_) => invalid("source", text),
         PipelineError::Invalid { field, .. } => invalid(field, text),
         PipelineError::QueueFull(_) => Status::resource_exhausted(text),
-        PipelineError::Stopping => Status::unavailable(text),
+        PipelineError::Stopping | PipelineError::ModelNotReady => Status::unavailable(text),
         PipelineError::UnknownJob(_) => Status::not_found(text),
-        PipelineError::Ended(_)
+        PipelineError::NoModel(_)
+        | PipelineError::Ended(_)
         | PipelineError::NothingFailed(_)
         | PipelineError::SourceChanged(_) => Status::failed_precondition(text),
         PipelineError::Store(error) => store_status(&error),

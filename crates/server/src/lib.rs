@@ -3,10 +3,14 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | every setting: defaults, TOML file, environment, flags |
-//! | [`serve`] | open, listen, drain |
+//! | [`mod@serve`] | listen, open, serve, drain |
 //! | [`checksum`] | the checksum of pushed samples |
-//! | `metrics` | what is counted, as Prometheus reads it, and the HTTP side port that serves it |
+//! | `lifecycle`, `health` | where the server stands, and gRPC health that says so |
+//! | `side` | the HTTP side port: probes, metrics, version |
+//! | `metrics` | what is counted, as Prometheus reads it |
+//! | `entrance` | what answers before the data folder is open |
 //! | `layers` | the whole middleware stack, top to bottom |
+//! | `live` | the model, opened on the way or later |
 //! | `service` | one file per gRPC service |
 //! | `published` | loaded versions, cached within a bound of bytes |
 //! | `from_proto`, `to_proto` | the only conversions between wire and domain |
@@ -14,15 +18,20 @@
 
 pub mod checksum;
 pub mod config;
+mod entrance;
 mod error;
 mod from_proto;
+mod health;
 mod layers;
+mod lifecycle;
+mod live;
 mod metrics;
 mod published;
 pub mod serve;
 mod service;
+mod side;
 mod to_proto;
 
 pub use config::{Config, Overrides};
-pub use serve::{Listeners, ServeError, Server};
+pub use serve::{Listeners, ServeError, serve};
 pub use to_proto::pacing;

@@ -1,17 +1,12 @@
-//! What is counted, as Prometheus reads it, and the HTTP side port that serves it.
+//! What is counted, as Prometheus reads it.
 
-use crate::service::curriculum::LiveExtractor;
-use axum::{Router, http::header, response::IntoResponse, routing::get};
+use crate::live::LiveExtractor;
 use curriculum_pipeline::extraction::EXTRACTION_SECONDS;
 use metrics::{SetRecorderError, gauge};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
-use std::{io, sync::OnceLock};
-use tokio::{net::TcpListener, sync::oneshot};
-
-/// Content type of the text format, version 0.0.4.
-const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+use std::sync::OnceLock;
 
 /// Upper bounds of the buckets of a run of extraction, seconds: a second to a day.
 const SECONDS: [f64; 7] = [1.0, 10.0, 60.0, 600.0, 3_600.0, 21_600.0, 86_400.0];
@@ -63,27 +58,4 @@ pub(crate) fn describe(extractor: &LiveExtractor) {
     for (provider, count) in &extractor.nodes {
         gauge!("curriculum_graph_nodes", "provider" => provider.clone()).set(*count as f64);
     }
-}
-
-/// Serves `GET /metrics` until `ended` is dropped.
-///
-/// # Errors
-/// When the listener fails.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    handle: PrometheusHandle,
-    ended: oneshot::Receiver<()>,
-) -> io::Result<()> {
-    let answer = move || async move { text(&handle) };
-    let router = Router::new().route("/metrics", get(answer));
-    let ended = async move {
-        let _ = ended.await;
-    };
-    axum::serve(listener, router)
-        .with_graceful_shutdown(ended)
-        .await
-}
-
-fn text(handle: &PrometheusHandle) -> impl IntoResponse + use<> {
-    ([(header::CONTENT_TYPE, TEXT_FORMAT)], handle.render())
 }

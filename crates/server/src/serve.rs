@@ -1,56 +1,42 @@
-//! Open, listen, drain.
+//! Listen, open, serve, drain.
+//!
+//! The ports are bound first: probes answer while the data folder is opened, calls are UNAVAILABLE until
+//! then. Told to stop, the server is not ready any more but serves on for a while, so that whoever sends
+//! calls here hears of it; then it refuses new connections, lets open calls finish, stops the job at its
+//! next chunk and flushes. A second signal cuts all of that short but the flush.
+
+mod listen;
+mod open;
 
 use crate::{
-    config::{Config, HttpAddr},
+    config::{Config, Grpc},
+    entrance::Entrance,
+    health::Health,
     layers,
+    lifecycle::{Lifecycle, Phase},
     metrics::{self, MetricsError},
-    published::Published,
-    service::{
-        curriculum::{Curricula, LiveExtractor},
-        ingest::Ingest,
-        push::{MAX_MESSAGE, Receiver},
-    },
+    side::Side,
 };
 use curriculum_extractor::ExtractorError;
 use curriculum_manifest::AccessError;
-use curriculum_pipeline::{Pipeline, PipelineOptions, extraction::OnnxExtractor, in_background};
-use curriculum_proto::v1::{
-    FILE_DESCRIPTOR_SET, curriculum_service_server::CurriculumServiceServer,
-    ingest_service_server::IngestServiceServer,
+use curriculum_proto::v1::FILE_DESCRIPTOR_SET;
+use curriculum_store::StoreError;
+pub use listen::Listeners;
+use open::Opened;
+use std::{future::Future, io, net::SocketAddr, path::PathBuf, time::Duration};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinError};
+use tokio_stream::{Stream, StreamExt};
+use tonic::{
+    service::Routes,
+    transport::{Server as GrpcServer, server::TcpIncoming},
 };
-use curriculum_store::{
-    Digest, Store, StoreError,
-    push::{PushLimits, Pushes},
-};
-use metrics_exporter_prometheus::PrometheusHandle;
-use std::{
-    future::Future,
-    io,
-    net::SocketAddr,
-    path::PathBuf,
-    process,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::{oneshot, watch},
-    task::JoinHandle,
-    time::Instant,
-};
-use tonic::transport::{Server as GrpcServer, server::TcpIncoming};
-use tonic_health::ServingStatus;
-
-/// Time that open requests of the side port get once the server has ended.
-const SIDE_DRAIN: Duration = Duration::from_secs(1);
 
 /// A client whose machine died in the middle of a push says nothing more: it is asked for a sign of life
 /// after so long, and is gone if it gives none for as long again.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
-/// Connections that wait to be accepted: a thousand trainers may start in the same moment, and the system
-/// resets those beyond. It has its own limit, `net.core.somaxconn`.
-const BACKLOG: u32 = 4096;
+/// Time that the job gets to stop, once nobody wants to wait any more.
+const CUT: Duration = Duration::from_secs(2);
 
 /// Why a server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -89,242 +75,128 @@ pub enum ServeError {
     /// Reflection could not be set up.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// No thread for the model.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// Something panicked.
+    #[error("a part of the server failed: {0}")]
+    Failed(#[from] JoinError),
 }
 
-/// An open data folder, a loaded model and a running job thread.
-pub struct Server {
-    store: Arc<Store>,
-    pipeline: Arc<Pipeline>,
-    pushes: Arc<Pushes>,
-    extractor: Arc<LiveExtractor>,
-    metrics: PrometheusHandle,
+/// Serves from the first port on until told to stop, and returns when everything is on disk.
+///
+/// The first item of `signals` begins the drain, the second cuts it short. `opened` is called once calls
+/// are answered.
+///
+/// # Errors
+/// When the data folder or, if it is required, the model cannot be used; when the transport or the last
+/// flush fails.
+pub async fn serve(
     config: Config,
-}
+    listeners: Listeners,
+    mut signals: impl Stream<Item = ()> + Send + Unpin + 'static,
+    opened: impl FnOnce(),
+) -> Result<(), ServeError> {
+    let metrics = metrics::install()?;
+    let lifecycle = Lifecycle::new();
+    let side = Side::start(listeners.http, metrics, lifecycle.clone());
+    let health = Health::of(&lifecycle).await;
+    let entrance = Entrance::new(early(&health)?);
+    let (close, closed) = oneshot::channel();
+    let transport = transport(&config.grpc, listeners.grpc, entrance.clone(), closed);
+    let mut transport = tokio::spawn(transport);
 
-/// The ports of a server.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For the services.
-    pub grpc: TcpListener,
-    /// For metrics, unless it is switched off.
-    pub http: Option<TcpListener>,
-}
+    let (settings, standing) = (config.clone(), lifecycle.clone());
+    let open = tokio::task::spawn_blocking(move || Opened::open(&settings, &standing));
+    let open = tokio::select! {
+        open = open => open??,
+        _ = signals.next() => {
+            tracing::info!("stopped before it was open");
+            return Ok(());
+        }
+        ended = &mut transport => return ended?,
+    };
+    entrance.open(|early| open.services(early, &config));
+    lifecycle.enter(Phase::Serving);
+    opened();
 
-impl Server {
-    /// Opens everything a server needs. Blocks; the model may take seconds to load.
-    ///
-    /// # Errors
-    /// When the data folder is in use, or the model cannot run as configured.
-    pub fn open(config: Config) -> Result<Self, ServeError> {
-        let storage = &config.storage;
-        let store = Arc::new(Store::open_with(&storage.data_dir, storage.options())?);
-        let scratch = storage.scratch();
-        std::fs::create_dir_all(&scratch).map_err(|source| ServeError::Scratch {
-            path: scratch,
-            source,
-        })?;
-        let (model, options) = config.model.load()?;
-        let metrics = metrics::install()?;
-        // Its threads take on the priority of the one that opens it.
-        let extractor = in_background(|| OnnxExtractor::open(&model, &options))?;
-        let live = Arc::new(LiveExtractor::new(&extractor, &options));
-        metrics::describe(&live);
-        let pipeline = Arc::new(Pipeline::start(
-            Arc::clone(&store),
-            Box::new(extractor),
-            PipelineOptions {
-                access: config.access()?,
-                keep_versions: config.storage.keep_versions,
-                ..PipelineOptions::default()
-            },
-        )?);
-        let limits = PushLimits {
-            max_samples: config.sources.max_samples,
-            min_free_bytes: config.storage.min_free_bytes,
-        };
-        Ok(Self {
-            pushes: Pushes::new(&store, limits),
-            store,
-            pipeline,
-            extractor: live,
-            metrics,
-            config,
-        })
-    }
-
-    /// Listens on the configured addresses.
-    ///
-    /// # Errors
-    /// When an address is taken or not ours.
-    pub async fn bind(&self) -> Result<Listeners, ServeError> {
-        let grpc = listen(self.config.grpc.addr)?;
-        let http = match self.config.http.addr {
-            HttpAddr::At(addr) => Some(listen(addr)?),
-            HttpAddr::Off => None,
-        };
-        Ok(Listeners { grpc, http })
-    }
-
-    /// Serves until `stop` resolves; then refuses new calls, stops the job at its next chunk, lets
-    /// open calls finish within the configured time, and flushes.
-    ///
-    /// # Errors
-    /// When the transport or the last flush fails.
-    pub async fn serve(
-        self,
-        listeners: Listeners,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), ServeError> {
-        let (health, health_service) = tonic_health::server::health_reporter();
-        health
-            .set_serving::<CurriculumServiceServer<Curricula>>()
-            .await;
-        health.set_serving::<IngestServiceServer<Ingest>>().await;
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .build_v1()?;
-        let published = Arc::new(Published::new(
-            Arc::clone(&self.store),
-            Arc::clone(&self.pipeline),
-            &self.config.storage,
-        ));
-        let extractor = Arc::clone(&self.extractor);
-        let curricula = Curricula::new(published, extractor, instance_id());
-        let (stop_pushes, pushes_stop) = watch::channel(false);
-        let ingest = Ingest::new(
-            Arc::clone(&self.store),
-            Arc::clone(&self.pipeline),
-            Receiver::new(
-                Arc::clone(&self.pushes),
-                pushes_stop,
-                self.config.grpc.max_concurrent_requests,
-            ),
-        );
-
-        let (stopping, stopped) = oneshot::channel();
-        let pipeline = Arc::clone(&self.pipeline);
-        let signal = async move {
-            stop.await;
-            tracing::info!("stopping");
-            health
-                .set_service_status("", ServingStatus::NotServing)
-                .await;
-            health
-                .set_not_serving::<CurriculumServiceServer<Curricula>>()
-                .await;
-            health
-                .set_not_serving::<IngestServiceServer<Ingest>>()
-                .await;
-            let _ = stopping.send(Instant::now());
-            // Clients send for as long as they have samples: they are told to come back.
-            stop_pushes.send_replace(true);
-            // Watchers of jobs are told as the pipeline ends, so their calls end too.
-            tokio::task::spawn_blocking(move || pipeline.stop());
-        };
-        // Without it a message that ends in a small packet waits for the client's delayed
-        // acknowledgement: 40 ms.
-        let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));
-        let serving = GrpcServer::builder()
-            .http2_keepalive_interval(Some(SIGN_OF_LIFE))
-            .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
-            .layer(layers::stack(&self.config.grpc))
-            .add_service(health_service)
-            .add_service(reflection)
-            .add_service(CurriculumServiceServer::new(curricula))
-            .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(MAX_MESSAGE))
-            .serve_with_incoming_shutdown(incoming, signal);
-        let side = Side::start(listeners.http, &self.metrics);
-        let outcome = self.finish(serving, stopped).await;
-        side.end().await;
-        outcome
-    }
-
-    /// Waits for open calls and the job thread, both within the same time.
-    async fn finish(
-        &self,
-        serving: impl Future<Output = Result<(), tonic::transport::Error>>,
-        stopping: oneshot::Receiver<Instant>,
-    ) -> Result<(), ServeError> {
-        let drain = Duration::from_secs(self.config.grpc.drain_seconds);
-        let deadline = async {
-            match stopping.await {
-                Ok(since) => tokio::time::sleep_until(since + drain).await,
-                // The transport failed before any signal came.
-                Err(_) => std::future::pending().await,
-            }
-        };
-        let pipeline = Arc::clone(&self.pipeline);
-        let finish = async {
-            serving.await?;
-            let _ = tokio::task::spawn_blocking(move || pipeline.stop()).await;
-            Ok(())
-        };
-        let outcome = tokio::select! {
-            outcome = finish => outcome,
-            () = deadline => {
-                tracing::warn!(seconds = drain.as_secs(), "time to drain is over, the rest is cut off");
-                Ok(())
-            }
-        };
-        self.store.flush()?;
-        tracing::info!("stopped");
-        outcome
-    }
-}
-
-/// The HTTP side port at work: it answers until calls and job have ended.
-struct Side {
-    ended: oneshot::Sender<()>,
-    serving: Option<JoinHandle<()>>,
-}
-
-impl Side {
-    fn start(listener: Option<TcpListener>, metrics: &PrometheusHandle) -> Self {
-        let (ended, end) = oneshot::channel();
-        let serving = listener.map(|listener| {
-            let serving = metrics::serve(listener, metrics.clone(), end);
-            tokio::spawn(async move {
-                if let Err(error) = serving.await {
-                    tracing::error!(%error, "the http port failed");
-                }
-            })
-        });
-        Self { ended, serving }
-    }
-
-    async fn end(self) {
-        drop(self.ended);
-        if let Some(serving) = self.serving {
-            // A client that neither asks nor leaves is cut off.
-            let _ = tokio::time::timeout(SIDE_DRAIN, serving).await;
+    tokio::select! {
+        _ = signals.next() => {}
+        ended = &mut transport => {
+            open.store.flush()?;
+            return ended?;
         }
     }
-}
-
-fn listen(addr: SocketAddr) -> Result<TcpListener, ServeError> {
-    let open = || {
-        let socket = match addr {
-            SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    lifecycle.enter(Phase::Draining);
+    let drain = async {
+        let delay = Duration::from_secs(config.grpc.drain_delay_seconds);
+        tracing::info!(
+            seconds = delay.as_secs(),
+            "draining, and serving on for a while"
+        );
+        tokio::time::sleep(delay).await;
+        tracing::info!("stopping");
+        let _ = close.send(());
+        health.end().await;
+        // Clients send for as long as they have samples: they are told to come back.
+        open.stop_pushes();
+        let time = Duration::from_secs(config.grpc.drain_seconds);
+        let calls = async {
+            // Watchers of jobs are told as the pipeline ends, so their calls end too.
+            let (ended, ()) = tokio::join!(&mut transport, open.stop_jobs());
+            ended?
         };
-        #[cfg(unix)]
-        socket.set_reuseaddr(true)?;
-        socket.bind(addr)?;
-        socket.listen(BACKLOG)
+        match tokio::time::timeout(time, calls).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                tracing::warn!(
+                    seconds = time.as_secs(),
+                    "time to drain is over, the rest is cut off"
+                );
+                Ok(())
+            }
+        }
     };
-    open().map_err(|source| ServeError::Listen { addr, source })
+    let outcome = tokio::select! {
+        outcome = drain => outcome,
+        _ = signals.next() => {
+            tracing::warn!("told again to stop, open calls are cut off");
+            let _ = tokio::time::timeout(CUT, open.stop_jobs()).await;
+            Ok(())
+        }
+    };
+    open.store.flush()?;
+    tracing::info!("stopped");
+    side.end().await;
+    outcome
 }
 
-/// Tells this process from any other that answered before it or beside it.
-fn instance_id() -> String {
-    let started = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_nanos();
-    let id = Digest::of_parts([
-        started.to_le_bytes().as_slice(),
-        &process::id().to_le_bytes(),
-    ]);
-    id.to_string()[..16].to_owned()
+/// What is answered before the data folder is open.
+fn early(health: &Health) -> Result<Routes, ServeError> {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    Ok(Routes::new(health.service()).add_service(reflection))
+}
+
+/// Answers calls until `closed`, and then those that are open.
+fn transport(
+    settings: &Grpc,
+    listener: TcpListener,
+    entrance: Entrance,
+    closed: oneshot::Receiver<()>,
+) -> impl Future<Output = Result<(), ServeError>> + Send + use<> {
+    // Without it a message that ends in a small packet waits for the client's delayed
+    // acknowledgement: 40 ms.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let closed = async move {
+        let _ = closed.await;
+    };
+    let serving = GrpcServer::builder()
+        .http2_keepalive_interval(Some(SIGN_OF_LIFE))
+        .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
+        .layer(layers::stack(settings))
+        .serve_with_incoming_shutdown(entrance, incoming, closed);
+    async move { Ok(serving.await?) }
 }

@@ -2,7 +2,7 @@
 
 mod parameters;
 
-use crate::{from_proto::PUSHED, service::curriculum::LiveExtractor};
+use crate::{from_proto::PUSHED, live::LiveExtractor};
 use bytes::Bytes;
 use curriculum::{Entry, Phase, Status as SolverStatus, weights::Encoding};
 use curriculum_pipeline::{JobView, Page, Progress, SampleError};

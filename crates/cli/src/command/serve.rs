@@ -2,14 +2,19 @@
 
 use crate::{parameters::ModelArgs, table::print};
 use curriculum_server::{
-    Config, Overrides, Server,
+    Config, Listeners, Overrides,
     config::{HttpAddr, LogFormat},
+    serve,
 };
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_stream::{StreamExt, wrappers::SignalStream};
 use tracing_subscriber::EnvFilter;
 
-/// Run the server until SIGTERM or SIGINT.
+/// Run the server until SIGTERM or SIGINT; a second one cuts the wait for open calls.
 ///
 /// Every setting can also come from the environment (CURRICULUM__SECTION__KEY) or from a TOML file;
 /// flags win over the environment, which wins over the file. `check-config` prints the result.
@@ -28,8 +33,8 @@ pub(crate) struct Settings {
     /// Address of the gRPC port; port 0 takes a free one [default: 127.0.0.1:50051].
     #[arg(long, value_name = "HOST:PORT")]
     grpc_addr: Option<SocketAddr>,
-    /// Address of the HTTP side port, which serves /metrics; port 0 takes a free one, `off` none
-    /// [default: 127.0.0.1:9090].
+    /// Address of the HTTP side port, which serves /livez, /startupz, /readyz, /metrics and /version;
+    /// port 0 takes a free one, `off` none [default: 127.0.0.1:9090].
     #[arg(long, value_name = "HOST:PORT")]
     http_addr: Option<HttpAddr>,
     /// Data folder, created if need be [default: curriculum-data].
@@ -59,27 +64,20 @@ impl Settings {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let config = args.settings.load()?;
     start_logs(&config)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let server = tokio::task::spawn_blocking(move || Server::open(config)).await??;
-    let listeners = server.bind().await?;
-    print(format_args!(
-        "listening on http://{}",
-        listeners.grpc.local_addr()?
-    ));
-    if let Some(http) = &listeners.http {
-        print(format_args!(
-            "metrics on http://{}/metrics",
-            http.local_addr()?
-        ));
-    }
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+    let terminate = SignalStream::new(signal(SignalKind::terminate())?);
+    let interrupt = SignalStream::new(signal(SignalKind::interrupt())?);
+    let listeners = Listeners::bind(&config)?;
+    let grpc = listeners.grpc.local_addr()?;
+    let http = listeners.http.as_ref().map(TcpListener::local_addr);
+    let http = http.transpose()?;
+    tracing::info!(%grpc, http = http.map(tracing::field::display), "bound");
+    let opened = move || {
+        print(format_args!("listening on http://{grpc}"));
+        if let Some(http) = http {
+            print(format_args!("metrics on http://{http}/metrics"));
         }
     };
-    Ok(server.serve(listeners, stop).await?)
+    Ok(serve(config, listeners, terminate.merge(interrupt), opened).await?)
 }
 
 fn start_logs(config: &Config) -> anyhow::Result<()> {

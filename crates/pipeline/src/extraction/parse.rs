@@ -1,7 +1,7 @@
 //! Samples that are features already: their bytes are only parsed.
 
 use super::FeatureExtractor;
-use crate::request::LoadedModel;
+use crate::model::LoadedModel;
 use curriculum_extractor::{Read, ReadError, Sink};
 use curriculum_store::{Digest, SampleKind};
 

@@ -1,7 +1,7 @@
 //! Whether a version can be extended as asked.
 
-use super::{LoadedModel, RequestedParameters};
-use crate::PipelineError;
+use super::RequestedParameters;
+use crate::{PipelineError, model::LoadedModel};
 use curriculum::difficulty::Normalization;
 use curriculum_manifest::Manifest;
 use curriculum_store::{Digest, Parameters, Score, Store, VersionRecord};

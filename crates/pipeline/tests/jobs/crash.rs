@@ -28,7 +28,9 @@ fn hooked(store: &Arc<Store>, counts: &Counts, hook: Hook) -> Pipeline {
         hook,
         ..PipelineOptions::default()
     };
-    Pipeline::start(Arc::clone(store), Box::new(extractor), options).unwrap()
+    let pipeline = Pipeline::start(Arc::clone(store), options).unwrap();
+    pipeline.provide(Box::new(extractor));
+    pipeline
 }
 
 /// Not a test of its own: what the next one starts as a process.

@@ -141,8 +141,8 @@ fn publication_drops_what_the_policy_does_not_keep() {
         keep_versions: Some(2),
         ..PipelineOptions::default()
     };
-    let extractor = Box::new(CountingExtractor::default());
-    let pipeline = Pipeline::start(Arc::clone(&store), extractor, options).unwrap();
+    let pipeline = Pipeline::start(Arc::clone(&store), options).unwrap();
+    pipeline.provide(Box::new(CountingExtractor::default()));
     let versions: Vec<_> = [2, 3, 4, 5]
         .map(|clusters| {
             let mut request = request(&source);

@@ -2,10 +2,14 @@
 
 use crate::support::*;
 use curriculum_manifest::ManifestError;
-use curriculum_pipeline::{Page, PipelineError, Request};
-use curriculum_store::{JobRecord, JobState, Stage};
+use curriculum_pipeline::{
+    Page, Pipeline, PipelineError, PipelineOptions, Request, RequestedParameters,
+};
+use curriculum_store::{Clusters, JobRecord, JobState, Stage};
 use std::{
+    fs,
     ops::ControlFlow,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -42,6 +46,62 @@ fn the_most_urgent_job_is_next_and_of_equals_the_oldest() {
     assert!(ended.iter().all(|job| job.state == JobState::Succeeded));
     let ends: Vec<_> = ended.iter().map(|job| job.ended_at_ms).collect();
     assert!(ends.is_sorted(), "{ends:?}");
+}
+
+/// Rows as NumPy writes them.
+fn npy(rows: &[[f32; 2]]) -> Vec<u8> {
+    let shape = format!("({}, 2)", rows.len());
+    let fields = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{fields:<117}\n").into_bytes());
+    bytes.extend(rows.iter().flatten().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn jobs_on_images_wait_for_the_model() {
+    let ((source, _files), (other, _others)) = (source(), source_with(|i| i == 3));
+    let (store, _folder) = store();
+    let start = || Pipeline::start(Arc::clone(&store), PipelineOptions::default()).unwrap();
+    let pipeline = start();
+    let early = pipeline.submit(&request(&source));
+    assert!(matches!(early, Err(PipelineError::ModelNotReady)));
+    pipeline.lack_model("no such device".to_owned());
+    let refused = pipeline.submit(&request(&source)).unwrap_err();
+    assert!(refused.to_string().contains("no such device"), "{refused}");
+    pipeline.provide(Box::new(CountingExtractor::default()));
+    let job = run(&pipeline, &request(&source));
+    assert_eq!(job.state, JobState::Succeeded);
+    drop(pipeline);
+
+    // What was in the queue when an earlier server ended.
+    let queued = JobRecord {
+        state: JobState::Queued,
+        stage: Stage::Submitted,
+        ..job
+    };
+    store.put_job(&queued).unwrap();
+    let pipeline = start();
+    pipeline.lack_model("no such device".to_owned());
+    let features = other.with_extension("npy");
+    fs::write(
+        &features,
+        npy(&[[0.0, 1.0], [1.0, 0.5], [0.5, 0.0], [2.0, 2.5]]),
+    )
+    .unwrap();
+    let features = Request {
+        curriculum: "features".to_owned(),
+        parameters: RequestedParameters {
+            clusters: Some(Clusters::Fixed(2)),
+            ..Default::default()
+        },
+        ..request(&features)
+    };
+    assert_eq!(run(&pipeline, &features).state, JobState::Succeeded);
+    let views = pipeline.watch(queued.id).unwrap();
+    assert_eq!(views.borrow().record.state, JobState::Queued);
+    pipeline.provide(Box::new(CountingExtractor::default()));
+    assert_eq!(wait_until(views, |_| false).state, JobState::Succeeded);
 }
 
 #[test]

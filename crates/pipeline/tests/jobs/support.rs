@@ -166,7 +166,9 @@ pub(crate) fn pipeline(store: &Arc<Store>, extractor: CountingExtractor) -> Pipe
 
 pub(crate) fn start(store: &Arc<Store>, extractor: impl FeatureExtractor + 'static) -> Pipeline {
     let options = PipelineOptions::default();
-    Pipeline::start(Arc::clone(store), Box::new(extractor), options).unwrap()
+    let pipeline = Pipeline::start(Arc::clone(store), options).unwrap();
+    pipeline.provide(Box::new(extractor));
+    pipeline
 }
 
 pub(crate) fn store() -> (Arc<Store>, TempDir) {

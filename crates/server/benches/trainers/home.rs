@@ -2,7 +2,7 @@
 
 use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
 use curriculum_proto::v1::curriculum_service_client::CurriculumServiceClient;
-use curriculum_server::{Config, Overrides, Server, config::HttpAddr};
+use curriculum_server::{Config, Listeners, Overrides, config::HttpAddr, serve};
 use curriculum_store::{
     Clusters, Column, Digest, Parameters, ScheduleRecord, Score, Store, SummaryRecord,
     VersionRecord,
@@ -42,10 +42,13 @@ impl Home {
             data_dir: Some(self.0.path().to_owned()),
             ..Overrides::default()
         };
-        let server = Server::open(Config::load(None, &overrides).unwrap()).unwrap();
-        let listeners = server.bind().await.unwrap();
+        let config = Config::load(None, &overrides).unwrap();
+        let listeners = Listeners::bind(&config).unwrap();
         let address = listeners.grpc.local_addr().unwrap();
-        tokio::spawn(server.serve(listeners, std::future::pending()));
+        let (opened, open) = tokio::sync::oneshot::channel();
+        let opened = || opened.send(()).unwrap();
+        tokio::spawn(serve(config, listeners, tokio_stream::pending(), opened));
+        open.await.unwrap();
         format!("http://{address}")
     }
 

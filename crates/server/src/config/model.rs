@@ -31,6 +31,9 @@ pub struct Model {
     pub threads: usize,
     /// Images per run of the model, 0 for what a short probe finds fastest.
     pub batch_size: usize,
+    /// Whether the server refuses to start without the model. If not, it opens the model in the
+    /// background, again every half minute until it can be used, and serves meanwhile what needs none.
+    pub required: bool,
 }
 
 /// Settings of the model that were given as flags; each of the same name in the file.
@@ -102,6 +105,7 @@ impl Default for Model {
             engine_cache: None,
             threads: 0,
             batch_size: 0,
+            required: true,
         }
     }
 }

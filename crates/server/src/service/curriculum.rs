@@ -1,61 +1,29 @@
 //! `CurriculumService`: what to draw, and when.
 
 use super::{Messages, blocking, difficulty, sampling, versions, weights};
-use crate::{from_proto, published::Published, to_proto};
-use curriculum_extractor::{ExecutionProvider, Options};
-use curriculum_pipeline::{FeatureExtractor, extraction::OnnxExtractor};
+use crate::{from_proto, live::Live, published::Published, to_proto};
 use curriculum_proto::v1::{
     self, curriculum_service_server::CurriculumService, get_difficulty_response,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use tokio_stream::{StreamExt, once};
 use tonic::{Request, Response, Status};
 
 /// Rises when an older client would misread an answer.
-const API_LEVEL: u32 = 1;
+pub(crate) const API_LEVEL: u32 = 1;
 
 pub(crate) struct Curricula {
     published: Arc<Published>,
-    extractor: Arc<LiveExtractor>,
+    live: Live,
     instance: String,
 }
 
-/// What extracts features in this server, as it was seen to run when the model was loaded.
-pub(crate) struct LiveExtractor {
-    pub(crate) model: String,
-    pub(crate) execution_provider: ExecutionProvider,
-    /// GPUs, none on the CPU.
-    pub(crate) device_ids: Vec<u32>,
-    /// Number of nodes by ONNX Runtime's name of the provider that runs them.
-    pub(crate) nodes: BTreeMap<String, u64>,
-}
-
 impl Curricula {
-    pub(crate) fn new(
-        published: Arc<Published>,
-        extractor: Arc<LiveExtractor>,
-        instance: String,
-    ) -> Self {
+    pub(crate) fn new(published: Arc<Published>, live: Live, instance: String) -> Self {
         Self {
             published,
-            extractor,
+            live,
             instance,
-        }
-    }
-}
-
-impl LiveExtractor {
-    pub(crate) fn new(extractor: &OnnxExtractor, options: &Options) -> Self {
-        let placement = extractor.extractor().placement();
-        let execution_provider = options.execution_provider;
-        Self {
-            model: extractor.model().to_owned(),
-            execution_provider,
-            device_ids: match execution_provider.is_gpu() {
-                true => options.device_ids.clone(),
-                false => Vec::new(),
-            },
-            nodes: placement.map_or_else(BTreeMap::new, |placement| placement.nodes.clone()),
         }
     }
 }
@@ -196,13 +164,13 @@ impl CurriculumService for Curricula {
         let request = request.into_inner();
         let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let published = Arc::clone(&self.published);
-        let extractor = to_proto::extractor(&self.extractor);
+        let extractor = self.live.get().map(to_proto::extractor);
         let work = move || {
             let (record, id) = published.find(&name, &version)?;
             Ok(v1::GetCurriculumResponse {
                 curriculum: Some(to_proto::curriculum(name, record)),
                 version: published.store().version(id)?.map(to_proto::version),
-                extractor: Some(extractor),
+                extractor,
                 server_version: env!("CARGO_PKG_VERSION").to_owned(),
                 api_level: API_LEVEL,
             })

@@ -4,11 +4,11 @@ mod difficulty;
 mod sampling;
 mod weights;
 
-use super::curriculum::{Curricula, LiveExtractor};
-use crate::{config::Storage, published::Published};
+use super::curriculum::Curricula;
+use crate::{config::Storage, live::LiveExtractor, published::Published};
 use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
-use curriculum_extractor::{ExecutionProvider, Read, Sink};
-use curriculum_pipeline::{FeatureExtractor, Pipeline, PipelineOptions};
+use curriculum_extractor::ExecutionProvider;
+use curriculum_pipeline::{Pipeline, PipelineOptions};
 use curriculum_proto::v1::{
     self, Order, curriculum_service_server::CurriculumService, get_difficulty_response,
     get_weights_response,
@@ -21,32 +21,6 @@ use prost::Message;
 use std::sync::Arc;
 use tokio_stream::StreamExt;
 use tonic::{Request, Status};
-
-/// For a pipeline that gets no job.
-struct Idle;
-
-impl FeatureExtractor for Idle {
-    fn model(&self) -> &str {
-        "idle"
-    }
-
-    fn digest(&self) -> Digest {
-        [1; 32].into()
-    }
-
-    fn dimension(&self) -> usize {
-        1
-    }
-
-    fn extract(
-        &mut self,
-        _: &mut (dyn Iterator<Item = usize> + Send),
-        _: &Read<'_>,
-        _: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        Err("not asked for".to_owned())
-    }
-}
 
 struct Home {
     curricula: Curricula,
@@ -154,17 +128,12 @@ impl Home {
         };
         store.put_version(&version, &Sketch::new(&values)).unwrap();
         store.point("c", id).unwrap();
-        let pipeline = Pipeline::start(
-            Arc::clone(&store),
-            Box::new(Idle),
-            PipelineOptions::default(),
-        )
-        .unwrap();
+        let pipeline = Pipeline::start(Arc::clone(&store), PipelineOptions::default()).unwrap();
         let published = Published::new(store, Arc::new(pipeline), &Storage::default());
         Self {
             curricula: Curricula::new(
                 Arc::new(published),
-                Arc::new(on_two_gpus()),
+                Arc::new(on_two_gpus().into()),
                 "this".to_owned(),
             ),
             ids,

@@ -1,0 +1,106 @@
+//! The model of a running server: opened on the way, or later in the background.
+
+use crate::{
+    config::Model as Settings,
+    lifecycle::{Lifecycle, ModelPhase},
+    metrics,
+};
+use curriculum_extractor::{ExecutionProvider, ExtractorError, Options};
+use curriculum_pipeline::{FeatureExtractor, Pipeline, extraction::OnnxExtractor, in_background};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, OnceLock, Weak},
+    thread,
+    time::Duration,
+};
+
+/// Until a model that could not be opened is tried again: a driver or a file may come later than the
+/// server.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// What extracts features in this server, as it was seen to run when the model was loaded.
+pub(crate) struct LiveExtractor {
+    pub(crate) model: String,
+    pub(crate) execution_provider: ExecutionProvider,
+    /// GPUs, none on the CPU.
+    pub(crate) device_ids: Vec<u32>,
+    /// Number of nodes by ONNX Runtime's name of the provider that runs them.
+    pub(crate) nodes: BTreeMap<String, u64>,
+}
+
+/// Empty until the model is loaded.
+pub(crate) type Live = Arc<OnceLock<LiveExtractor>>;
+
+impl LiveExtractor {
+    fn of(extractor: &OnnxExtractor, options: &Options) -> Self {
+        let placement = extractor.extractor().placement();
+        let execution_provider = options.execution_provider;
+        Self {
+            model: extractor.model().to_owned(),
+            execution_provider,
+            device_ids: match execution_provider.is_gpu() {
+                true => options.device_ids.clone(),
+                false => Vec::new(),
+            },
+            nodes: placement.map_or_else(BTreeMap::new, |placement| placement.nodes.clone()),
+        }
+    }
+}
+
+/// Opens the model. It takes on the priority of a job: threads of the session inherit it.
+pub(crate) fn open(settings: &Settings) -> Result<(OnnxExtractor, LiveExtractor), ExtractorError> {
+    let (model, options) = settings.load()?;
+    let extractor = in_background(|| OnnxExtractor::open(&model, &options))?;
+    let live = LiveExtractor::of(&extractor, &options);
+    Ok((extractor, live))
+}
+
+/// Hands an open model to all who use it.
+pub(crate) fn provide(
+    (extractor, description): (OnnxExtractor, LiveExtractor),
+    live: &Live,
+    pipeline: &Pipeline,
+    lifecycle: &Lifecycle,
+) {
+    metrics::describe(live.get_or_init(|| description));
+    pipeline.provide(Box::new(extractor));
+    lifecycle.set_model(ModelPhase::Ready);
+}
+
+/// Opens the model on a thread of its own, again and again until it works or the pipeline is gone.
+///
+/// # Errors
+/// When there is no thread.
+pub(crate) fn open_later(
+    settings: Settings,
+    live: Live,
+    pipeline: &Arc<Pipeline>,
+    lifecycle: Lifecycle,
+) -> io::Result<()> {
+    let pipeline: Weak<Pipeline> = Arc::downgrade(pipeline);
+    let attempts = move || {
+        let mut failed_before = false;
+        loop {
+            let opened = open(&settings);
+            let Some(pipeline) = pipeline.upgrade() else {
+                return;
+            };
+            match opened {
+                Ok(opened) => return provide(opened, &live, &pipeline, &lifecycle),
+                Err(error) => {
+                    if !failed_before {
+                        tracing::error!(%error, "the model cannot be opened, only what needs none is served");
+                    }
+                    failed_before = true;
+                    pipeline.lack_model(error.to_string());
+                    lifecycle.set_model(ModelPhase::Missing);
+                }
+            }
+            drop(pipeline);
+            thread::sleep(AGAIN);
+        }
+    };
+    let thread = thread::Builder::new().name("model".to_owned());
+    thread.spawn(attempts).map(drop)
+}

@@ -84,8 +84,9 @@ class Curriculum:
     ) -> Self:
         """Finds `name` on the server at `address`.
 
-        `address`: HOST:PORT, http://HOST:PORT or https://HOST:PORT; None: CURRICULUM__SERVER, and without that a
-        server of this machine, which starts in a cache folder and stops when the last process that uses it ends.
+        `address`: HOST:PORT, http://HOST:PORT or https://HOST:PORT; dns:///HOST:PORT or ipv4:IP:PORT,IP:PORT for
+        servers of the same versions, which then answer in turn; None: CURRICULUM__SERVER, and without that a server of
+        this machine, which starts in a cache folder and stops when the last process that uses it ends.
         `name`: a curriculum, NAME@ALIAS or NAME@VERSION; empty: the only one that the server has.
         `version`: 64 hexadecimal digits or an alias. None: the newest. It is resolved now, and later refits do not move
         this client, unless `follow` asks for what the name means at each call.

@@ -1,4 +1,4 @@
-"""A server's address, and the channel to it of whichever process asks."""
+"""The channel to a server of whichever process asks, and calls on it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import grpc
 
 from curriculum.errors import CurriculumError, from_status
 from curriculum.forks import gate, guard
 from curriculum.retry import Retry
-from curriculum.tls import TlsConfig, api_key_from_environment
+from curriculum.target import Option, Target
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Message")
@@ -23,11 +21,13 @@ M = TypeVar("M", bound="Message")
 SERVER = "CURRICULUM__SERVER"
 DEFAULT_TIMEOUT = 30.0
 
-_OPTIONS: Sequence[tuple[str, int]] = (
+_OPTIONS: Sequence[Option] = (
     # Reconnect at the pace of our own retries: a server that restarts is back in a second or two.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # A server that came back elsewhere is found while calls are still tried again; the usual 30 s are long for that.
+    ("grpc.dns_min_time_between_resolutions_ms", 5_000),
     # Retries are ours, so that their time is bounded and their pauses are known.
     ("grpc.enable_retries", 0),
     # A peer that vanished without a word is found out, also between calls.
@@ -60,40 +60,8 @@ class Message(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where a server is and how it is spoken to."""
-
-    address: str
-    """HOST:PORT."""
-    tls: TlsConfig | None = None
-    """None: plain text."""
-    api_key: str | None = None
-    """Sent with every call as `authorization: Bearer KEY`."""
-
-    @staticmethod
-    def parse(address: str, tls: TlsConfig | None, api_key: str | None) -> Target:
-        """HOST:PORT, http://HOST:PORT or https://HOST:PORT; what is None comes from the environment."""
-        scheme, rest = address.split("://", 1) if "://" in address else ("", address)
-        if scheme not in ("", "http", "https"):
-            raise ValueError(f"address {address!r}: the scheme is http or https, or left out")
-        parts = urlsplit(f"//{rest}")
-        try:
-            port = parts.port
-        except ValueError as error:
-            raise ValueError(f"address {address!r}: {error}") from None
-        if not parts.hostname or port is None or parts.path.strip("/") or parts.query:
-            raise ValueError(f"address {address!r} is not HOST:PORT")
-        if scheme == "http" and tls is not None:
-            raise ValueError(f"address {address!r} is plain text, but tls is given")
-        if scheme != "http" and tls is None:
-            tls = TlsConfig.from_environment() or (TlsConfig() if scheme == "https" else None)
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        return Target(f"{host}:{port}", tls, api_key or api_key_from_environment())
-
-
 class Connection:
-    """Calls to one server. Threads may share it, and forked children too: each process gets its own channel."""
+    """Calls to one target. Threads may share it, and forked children too: each process gets its own channel."""
 
     def __init__(self, target: Target, timeout: float = DEFAULT_TIMEOUT, retry: Retry | None = None) -> None:
         """Connects on first use. `timeout` is each call's deadline in seconds."""
@@ -223,11 +191,9 @@ class Connection:
 
     def _connect(self) -> grpc.Channel:
         target = self.target
+        options = (*_OPTIONS, *target.options())
         if target.tls is None:
-            return grpc.insecure_channel(target.address, options=_OPTIONS)
-        options = list[tuple[str, Any]](_OPTIONS)
-        if target.tls.server_name:
-            options.append(("grpc.ssl_target_name_override", target.tls.server_name))
+            return grpc.insecure_channel(target.address, options=options)
         return grpc.secure_channel(target.address, target.tls.credentials(), options=options)
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:

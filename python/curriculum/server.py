@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING
 
 from curriculum import cache
 from curriculum._binary import find_binary
-from curriculum.connection import SERVER, Connection, Target
+from curriculum.connection import SERVER, Connection
 from curriculum.errors import LocalServerError
 from curriculum.retry import Retry
+from curriculum.target import Target
 from curriculum.tls import TlsConfig
 
 if TYPE_CHECKING:

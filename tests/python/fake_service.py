@@ -87,4 +87,8 @@ class FakeServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Cuts its calls. Safe to repeat."""
         self._server.stop(None).wait()

@@ -1,4 +1,4 @@
-"""Finding a server: addresses, versions, TLS, keys, retries and deadlines, against one that misbehaves as told."""
+"""Finding a server: versions, TLS, keys, retries and deadlines, against one that misbehaves as told."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pytest
 import trustme
 
 from curriculum import Curriculum, Retry, TlsConfig, errors
-from curriculum.connection import Target
 from fake_service import SAMPLES, VERSION, FakeServer, FakeService
 
 QUICK = Retry(total=5.0, initial=0.01, maximum=0.05)
@@ -30,26 +29,6 @@ def service() -> FakeService:
 def server(service: FakeService) -> Iterator[FakeServer]:
     with FakeServer(service) as running:
         yield running
-
-
-@pytest.mark.parametrize(
-    ("address", "expected", "encrypted"),
-    [
-        ("host:50051", "host:50051", False),
-        ("http://host:50051/", "host:50051", False),
-        ("https://host:443", "host:443", True),
-        ("[::1]:50051", "[::1]:50051", False),
-    ],
-)
-def test_addresses(address: str, expected: str, encrypted: bool) -> None:
-    target = Target.parse(address, None, None)
-    assert target.address == expected and (target.tls is not None) == encrypted
-
-
-@pytest.mark.parametrize("address", ["host", "host:port", "host:99999", ":1", "ftp://host:1", "http://host:1/path", ""])
-def test_what_is_no_address_is_refused(address: str) -> None:
-    with pytest.raises(ValueError, match="address"):
-        Target.parse(address, None, None)
 
 
 def test_a_client_learns_name_version_and_samples(server: FakeServer) -> None:
@@ -244,11 +223,6 @@ def test_a_client_without_certificate_is_refused(encrypted: FakeServer, files: d
 def test_half_a_client_certificate_is_refused() -> None:
     with pytest.raises(ValueError, match="go together"):
         TlsConfig(certificate="client.pem")
-
-
-def test_a_plain_address_with_tls_is_refused() -> None:
-    with pytest.raises(ValueError, match="plain text"):
-        Target.parse("http://host:1", TlsConfig(), None)
 
 
 def test_a_message_that_is_too_large_is_not_asked_for_again() -> None:

@@ -13,8 +13,9 @@ from PIL import Image
 
 from binary import Binary
 from curriculum import errors, ingest
-from curriculum.connection import Connection, Target
+from curriculum.connection import Connection
 from curriculum.ingest import messages, push
+from curriculum.target import Target
 from curriculum.v1 import ingest_pb2 as pb
 from served import ServerProcess, features
 

@@ -1,0 +1,204 @@
+"""Servers that are restarted under their clients: no call fails, and no answer changes.
+
+Clients have the settings that they have by default. Three servers serve copies of one data folder behind one target,
+as replicas do; watchers of a job, which replicas know nothing of elsewhere, work here because the copies hold the job.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+import numpy as np
+import pytest
+
+from binary import Binary
+from curriculum import Curriculum, CurriculumError, Retry, ingest
+from curriculum.connection import Connection
+from curriculum.target import Target
+from curriculum.v1 import curriculum_pb2 as pb
+from served import ServerProcess, features
+
+T = TypeVar("T")
+
+NAME = "rolled"
+SAMPLES, BATCH, WINDOW = 5000, 256, 5
+ITERATIONS = range(10)
+READERS, WATCHERS = 45, 5
+# Seconds between two calls of a client: it trains meanwhile.
+STEP = 0.3
+# Calls of each client after which a server counts as served from.
+SETTLED = 2
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Noted(Retry):
+    """The default settings, and a note of what they had to try again."""
+
+    codes: Counter[grpc.StatusCode | None] = field(default_factory=Counter)
+
+    def run(self, call: Callable[[], T], **options: object) -> T:
+        def noted() -> T:
+            try:
+                return call()
+            except CurriculumError as error:
+                self.codes[error.code] += 1
+                raise
+
+        return super().run(noted, **options)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What every server must say, byte for byte."""
+
+    version: str
+    job: str
+    weights: list[np.ndarray]
+    indices: list[np.ndarray]
+    windows: list[np.ndarray]
+
+
+class Clients:
+    """Trainers and watchers in a loop, until they are told to stop."""
+
+    def __init__(self, address: str, answers: Answers) -> None:
+        self.address = address
+        self.answers = answers
+        self.retry = Noted()
+        self.done = [0] * (READERS + WATCHERS)
+        self.failures: list[BaseException] = []
+        self._stop = threading.Event()
+
+    @contextmanager
+    def running(self) -> Iterator[Clients]:
+        """In as many threads."""
+        loops = [self._read] * READERS + [self._watch] * WATCHERS
+        threads = [threading.Thread(target=self._run, args=(loop, index)) for index, loop in enumerate(loops)]
+        for thread in threads:
+            thread.start()
+        try:
+            self.settle()
+            yield self
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join(PATIENCE)
+        assert not any(thread.is_alive() for thread in threads)
+
+    def settle(self) -> None:
+        """Until every client has had some more answers, or one of them has failed."""
+        wanted, end = [done + SETTLED for done in self.done], time.monotonic() + PATIENCE
+        while not self.failures and any(done < least for done, least in zip(self.done, wanted, strict=True)):
+            assert time.monotonic() < end, f"calls of each client: {self.done}"
+            time.sleep(STEP / 6)
+
+    def _run(self, loop: Callable[[int], None], index: int) -> None:
+        try:
+            loop(index)
+        except BaseException as error:
+            self.failures.append(error)
+
+    def _read(self, index: int) -> None:
+        answers = self.answers
+        with Curriculum.connect(self.address, NAME, answers.version, retry=self.retry) as curriculum:
+            while not self._stop.wait(STEP):
+                turn = self.done[index]
+                iteration = (turn + index) % len(ITERATIONS)
+                if turn % 3 == 0:
+                    answer, expected = curriculum.weights(iteration), answers.weights
+                elif turn % 3 == 1:
+                    answer, expected = curriculum.sample_indices(iteration, BATCH, seed=7), answers.indices
+                else:
+                    answer, expected = curriculum.sample_indices(iteration, BATCH, window=WINDOW), answers.windows
+                np.testing.assert_array_equal(answer, expected[iteration])
+                self.done[index] += 1
+
+    def _watch(self, index: int) -> None:
+        while not self._stop.wait(STEP):
+            assert ingest.wait(self.address, self.answers.job, retry=self.retry) == self.answers.version
+            self.done[index] += 1
+
+
+def publish(address: str) -> Answers:
+    """A version, and what its server answers before anything is restarted."""
+    ids = [f"sample/{index}" for index in range(SAMPLES)]
+    source = ingest.push_features(address, NAME, [(ids, None, features(SAMPLES))], total=SAMPLES)
+    job = ingest.submit(address, NAME, source, clusters=4, warmup_iterations=2 * len(ITERATIONS))
+    version = ingest.wait(address, job)
+    with Curriculum.connect(address, NAME, version) as curriculum:
+        return Answers(
+            version,
+            job,
+            [curriculum.weights(iteration) for iteration in ITERATIONS],
+            [curriculum.sample_indices(iteration, BATCH, seed=7) for iteration in ITERATIONS],
+            [curriculum.sample_indices(iteration, BATCH, window=WINDOW) for iteration in ITERATIONS],
+        )
+
+
+def instances(address: str, wanted: int) -> set[str]:
+    """Ids of the server processes that answer; asked for until there are as many as wanted."""
+    connection = Connection(Target.parse(address, None, None))
+    request = pb.GetScheduleRequest(curriculum=NAME, iterations=[0])
+    found, end = set[str](), time.monotonic() + PATIENCE
+    try:
+        while len(found) < wanted and time.monotonic() < end:
+            answer = connection.unary("CurriculumService/GetSchedule", request, pb.GetScheduleResponse)
+            found.add(answer.server_instance)
+            time.sleep(STEP / 6)
+    finally:
+        connection.close()
+    return found
+
+
+@pytest.fixture
+def first(binary: Binary, tmp_path: Path) -> Iterator[ServerProcess]:
+    (tmp_path / "0").mkdir()
+    server = ServerProcess(binary.path, tmp_path / "0")
+    yield server
+    server.stop()
+
+
+def test_servers_restarted_one_after_another_fail_no_call(binary: Binary, first: ServerProcess, tmp_path: Path) -> None:
+    answers = publish(first.address)
+    first.stop()
+    servers = [first]
+    try:
+        for number in ("1", "2"):
+            shutil.copytree(first.folder, tmp_path / number)
+            servers.append(ServerProcess(binary.path, tmp_path / number))
+        first.start()
+        address = "ipv4:" + ",".join(server.address for server in servers)
+        before = instances(address, len(servers))
+        with Clients(address, answers).running() as clients:
+            for server in servers:
+                server.stop()
+                clients.settle()
+                server.start()
+                clients.settle()
+        after = instances(address, len(servers))
+    finally:
+        for server in servers:
+            server.stop()
+    assert not clients.failures
+    assert set(clients.retry.codes) <= {grpc.StatusCode.UNAVAILABLE}
+    assert len(before) == len(after) == len(servers) and not before & after
+
+
+def test_a_server_that_restarts_alone_is_waited_for(first: ServerProcess) -> None:
+    answers = publish(first.address)
+    with Clients(first.address, answers).running() as clients:
+        first.stop()
+        first.start()
+        clients.settle()
+    assert not clients.failures
+    assert set(clients.retry.codes) == {grpc.StatusCode.UNAVAILABLE}

@@ -52,6 +52,7 @@ mod probes;
 mod published;
 mod push;
 mod push_command;
+mod replicas;
 mod resume;
 mod sampling;
 mod settings;

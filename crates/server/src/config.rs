@@ -15,11 +15,13 @@ mod http;
 mod model;
 mod sources;
 mod storage;
+mod versions;
 
 pub use http::{Http, HttpAddr, NoHttpAddr};
 pub use model::{Model, ModelOverrides};
 pub use sources::Sources;
 pub use storage::Storage;
+pub use versions::Versions;
 
 const ENV_PREFIX: &str = "CURRICULUM__";
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub storage: Storage,
     /// What jobs may read.
     pub sources: Sources,
+    /// Where versions are published for other servers.
+    pub versions: Versions,
     /// The model and where it runs.
     pub model: Model,
     /// Logs.
@@ -91,6 +95,10 @@ pub struct Overrides {
     pub http_addr: Option<HttpAddr>,
     /// `storage.data_dir`
     pub data_dir: Option<PathBuf>,
+    /// `versions.url`
+    pub versions: Option<String>,
+    /// `versions.read_only`
+    pub read_only: Option<bool>,
     /// `model.…`
     pub model: ModelOverrides,
 }
@@ -112,6 +120,9 @@ pub enum ConfigError {
     /// An entry of the allow-list that is no place.
     #[error("configuration: sources.allow: {0}")]
     Allow(#[from] AccessError),
+    /// A folder that versions cannot be published in, or served from.
+    #[error("configuration: versions.url: {0}")]
+    Versions(String),
     /// A number that no server can work with.
     #[error("configuration: {key} is {value}, but must lie in {min}..{max}")]
     OutOfRange {
@@ -204,6 +215,12 @@ impl Config {
                 4096,
             ),
             ("sources.retries", self.sources.retries as u64, 0, 1000),
+            (
+                "versions.refresh_milliseconds",
+                self.versions.refresh_milliseconds,
+                100,
+                3_600_000,
+            ),
             ("model.batch_size", self.model.batch_size as u64, 0, 4096),
             ("model.threads", self.model.threads as u64, 0, 1024),
         ];
@@ -217,7 +234,10 @@ impl Config {
                 min,
                 max,
             }),
-            None => Ok(self.access().map(drop)?),
+            None => {
+                self.versions.check()?;
+                Ok(self.access().map(drop)?)
+            }
         }
     }
 }
@@ -233,6 +253,8 @@ impl Overrides {
         let figment = set(figment, "grpc.addr", self.grpc_addr.as_ref());
         let figment = set(figment, "http.addr", self.http_addr.as_ref());
         let figment = set(figment, "storage.data_dir", self.data_dir.as_ref());
+        let figment = set(figment, "versions.url", self.versions.as_ref());
+        let figment = set(figment, "versions.read_only", self.read_only.as_ref());
         set(figment, "model", Some(&self.model))
     }
 }

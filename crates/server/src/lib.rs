@@ -13,6 +13,7 @@
 //! | `live` | the model, opened on the way or later |
 //! | `service` | one file per gRPC service |
 //! | `published` | loaded versions, cached within a bound of bytes |
+//! | `replication` | versions in a shared folder: one server puts them there, others follow |
 //! | `from_proto`, `to_proto` | the only conversions between wire and domain |
 //! | `error` | the only way from an error to a status |
 
@@ -27,6 +28,7 @@ mod lifecycle;
 mod live;
 mod metrics;
 mod published;
+mod replication;
 pub mod serve;
 mod service;
 mod side;

@@ -59,6 +59,17 @@ impl Lifecycle {
         self.0.send_modify(|standing| standing.phase = phase);
     }
 
+    /// From [`Phase::Starting`] on to serving; no other phase changes.
+    pub(crate) fn caught_up(&self) {
+        self.0.send_if_modified(|standing| {
+            let starting = standing.phase == Phase::Starting;
+            if starting {
+                standing.phase = Phase::Serving;
+            }
+            starting
+        });
+    }
+
     pub(crate) fn set_model(&self, model: ModelPhase) {
         self.0.send_modify(|standing| standing.model = model);
     }

@@ -9,7 +9,7 @@ mod listen;
 mod open;
 
 use crate::{
-    config::{Config, Grpc},
+    config::{Config, ConfigError, Grpc},
     entrance::Entrance,
     health::Health,
     layers,
@@ -58,6 +58,9 @@ pub enum ServeError {
     /// The allow-list cannot be used.
     #[error("sources.allow: {0}")]
     Access(#[from] AccessError),
+    /// The folder that versions are shared in cannot be used.
+    #[error(transparent)]
+    Versions(#[from] ConfigError),
     /// Nothing can be counted.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -117,7 +120,9 @@ pub async fn serve(
         ended = &mut transport => return ended?,
     };
     entrance.open(|early| open.services(early, &config));
-    lifecycle.enter(Phase::Serving);
+    if !open.behind {
+        lifecycle.caught_up();
+    }
     opened();
 
     tokio::select! {

@@ -40,6 +40,13 @@ pub(crate) struct Settings {
     /// Data folder, created if need be [default: curriculum-data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Folder of an object store, such as s3://bucket/folder: versions are published there for other
+    /// servers; with --read-only, served from there.
+    #[arg(long, value_name = "URL")]
+    versions: Option<String>,
+    /// Take nothing in and load no model: serve the versions of --versions, as they are published.
+    #[arg(long)]
+    read_only: bool,
     #[command(flatten)]
     model: ModelArgs,
     /// Threads of one run of the model, 0 for one per core [default: 0].
@@ -54,6 +61,8 @@ impl Settings {
             grpc_addr: self.grpc_addr,
             http_addr: self.http_addr,
             data_dir: self.data_dir.clone(),
+            versions: self.versions.clone(),
+            read_only: self.read_only.then_some(true),
             model: self.model.overrides(self.threads),
         };
         let config = Config::load(self.config.as_deref(), &overrides);

@@ -3,9 +3,10 @@
 use super::ServeError;
 use crate::{
     config::Config,
-    lifecycle::Lifecycle,
+    lifecycle::{Lifecycle, ModelPhase},
     live::{self, Live},
     published::Published,
+    replication::{self, Replication},
     service::{
         curriculum::Curricula,
         ingest::Ingest,
@@ -26,7 +27,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::watch;
-use tonic::service::Routes;
+use tonic::{
+    Request, Status,
+    service::{Routes, interceptor::InterceptedService},
+};
+
+const READ_ONLY: &str = "this server is read-only: ask the one that publishes the versions";
 
 /// An open data folder, a running pipeline, and a model or one that is to come.
 pub(super) struct Opened {
@@ -34,6 +40,10 @@ pub(super) struct Opened {
     pipeline: Arc<Pipeline>,
     pushes: Arc<Pushes>,
     live: Live,
+    /// Whether versions have to come from elsewhere before anything can be answered.
+    pub(super) behind: bool,
+    /// Ends when it is dropped.
+    _replication: Option<Replication>,
     /// True once pushes are to end.
     stopping: watch::Sender<bool>,
 }
@@ -51,7 +61,8 @@ impl Opened {
             path: scratch,
             source,
         })?;
-        let model = match config.model.required {
+        let read_only = config.versions.read_only;
+        let model = match config.model.required && !read_only {
             true => Some(live::open(&config.model)?),
             false => None,
         };
@@ -64,6 +75,10 @@ impl Opened {
         let live = Live::default();
         match model {
             Some(model) => live::provide(model, &live, &pipeline, lifecycle),
+            None if read_only => {
+                pipeline.lack_model(READ_ONLY.to_owned());
+                lifecycle.set_model(ModelPhase::Missing);
+            }
             None => {
                 let (settings, live) = (config.model.clone(), Arc::clone(&live));
                 live::open_later(settings, live, &pipeline, lifecycle.clone())
@@ -75,6 +90,8 @@ impl Opened {
             min_free_bytes: storage.min_free_bytes,
         };
         Ok(Self {
+            behind: read_only && store.curricula()?.is_empty(),
+            _replication: replication::start(&config.versions, &store, lifecycle)?,
             pushes: Pushes::new(&store, limits),
             store,
             pipeline,
@@ -100,9 +117,12 @@ impl Opened {
                 config.grpc.max_concurrent_requests,
             ),
         );
-        routes
-            .add_service(CurriculumServiceServer::new(curricula))
-            .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(MAX_MESSAGE))
+        let routes = routes.add_service(CurriculumServiceServer::new(curricula));
+        let ingest = IngestServiceServer::new(ingest).max_decoding_message_size(MAX_MESSAGE);
+        match config.versions.read_only {
+            false => routes.add_service(ingest),
+            true => routes.add_service(InterceptedService::new(ingest, refuse)),
+        }
     }
 
     /// Ends pushes; what came is kept.
@@ -115,6 +135,11 @@ impl Opened {
         let pipeline = Arc::clone(&self.pipeline);
         let _ = tokio::task::spawn_blocking(move || pipeline.stop()).await;
     }
+}
+
+/// What a server that serves copies says to all that would change something.
+fn refuse(_: Request<()>) -> Result<Request<()>, Status> {
+    Err(Status::failed_precondition(READ_ONLY))
 }
 
 /// Tells this process from any other that answered before it or beside it.

@@ -1,0 +1,262 @@
+//! Read-only servers beside the one that publishes, over an S3-compatible store.
+
+use curriculum_proto::v1::{self, Order};
+use curriculum_tests::{
+    Home, Launch, PATIENCE, TestServer,
+    calls::{submission, weights_of},
+    command::curriculum,
+    data,
+    s3::S3,
+};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+use tokio::runtime::Runtime;
+use tonic::Code;
+
+/// The longest that a replica may lag behind.
+const LAG: Duration = Duration::from_secs(5);
+
+const WRITER: &str = "[model]\nthreads = 1\n[versions]\nurl = \"s3://shared/curricula\"\n";
+const REPLICA: &str =
+    "[versions]\nurl = \"s3://shared/curricula\"\nread_only = true\nrefresh_milliseconds = 500\n";
+
+async fn launch(home: &Home, s3: &S3, settings: &str) -> TestServer {
+    let _ = s3.bucket("shared");
+    let variables = s3.settings();
+    let variables: Vec<_> = variables.iter().map(|(k, v)| (&**k, &**v)).collect();
+    let launch = Launch {
+        settings,
+        variables: &variables,
+    };
+    TestServer::launch(home, launch).await
+}
+
+/// Runs a test beside a store, which has a runtime of its own.
+fn with_store(test: impl AsyncFnOnce(&S3)) {
+    let s3 = S3::start();
+    Runtime::new().unwrap().block_on(test(&s3));
+}
+
+/// Asks until `server` answers with `version`.
+async fn serves(server: &TestServer, curriculum: &str, version: &str) {
+    let start = Instant::now();
+    loop {
+        let answer = server
+            .weights(weights_of(curriculum, 0, Order::EasyFirst))
+            .await;
+        match answer {
+            Ok(weights) if weights.header.version == version => return,
+            Ok(_) | Err(_) if start.elapsed() < PATIENCE => {}
+            other => panic!("{curriculum} is not {version}: {other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits for an event that nothing announces.
+async fn until(what: &str, event: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !event() {
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn indices_of(curriculum: &str) -> v1::SampleIndicesRequest {
+    v1::SampleIndicesRequest {
+        curriculum: curriculum.to_owned(),
+        iteration: 3,
+        iterations: 2,
+        batch: 32,
+        seed: 5,
+        ..v1::SampleIndicesRequest::default()
+    }
+}
+
+#[test]
+fn replicas_serve_what_is_published_with_the_same_bytes() {
+    with_store(async |s3| {
+        let homes = [Home::new(), Home::new(), Home::new()];
+        let writer = launch(&homes[0], s3, WRITER).await;
+        let replicas = [
+            launch(&homes[1], s3, REPLICA).await,
+            launch(&homes[2], s3, REPLICA).await,
+        ];
+        let source = homes[0].path("images.tar");
+        data::write_tar(&source, &data::images(80));
+
+        let mut versions = Vec::new();
+        for clusters in [3, 4] {
+            let version = writer
+                .publish(submission("c", &source, clusters))
+                .await
+                .version;
+            let published = Instant::now();
+            for replica in &replicas {
+                serves(replica, "c", &version).await;
+            }
+            assert!(published.elapsed() < LAG, "after {:?}", published.elapsed());
+            versions.push(version);
+        }
+
+        let pinned = format!("c@{}", versions[0]);
+        let promoted = curriculum(["promote", &pinned, "prod", "--server", writer.url()]).await;
+        assert_eq!(promoted.code, Some(0), "{promoted:?}");
+        for replica in &replicas {
+            serves(replica, "c@prod", &versions[0]).await;
+            for name in ["c", "c@prod"] {
+                for order in [Order::EasyFirst, Order::HardFirst] {
+                    let asked = || weights_of(name, 7, order);
+                    let here = replica.weights(asked()).await.unwrap();
+                    let there = writer.weights(asked()).await.unwrap();
+                    assert_eq!(here.bits(), there.bits());
+                    assert_eq!(here.header.etag, there.header.etag);
+                }
+                let drawn = |server: &TestServer| {
+                    let mut client = server.curricula();
+                    async move {
+                        client
+                            .sample_indices(indices_of(name))
+                            .await
+                            .unwrap()
+                            .into_inner()
+                    }
+                };
+                assert_eq!(drawn(replica).await.indices, drawn(&writer).await.indices);
+            }
+        }
+
+        for version in [&versions[1], &versions[0]] {
+            let deleted = ["versions", "delete", "c", version, "--server", writer.url()];
+            curriculum(deleted)
+                .await
+                .refused(match version == &versions[1] {
+                    true => "latest",
+                    false => "prod",
+                });
+        }
+    });
+}
+
+#[test]
+fn what_is_deleted_goes_everywhere() {
+    with_store(async |s3| {
+        let homes = [Home::new(), Home::new()];
+        let writer = launch(&homes[0], s3, WRITER).await;
+        let replica = launch(&homes[1], s3, REPLICA).await;
+        let source = homes[0].path("images.tar");
+        data::write_tar(&source, &data::images(80));
+        let first = writer.publish(submission("c", &source, 3)).await.version;
+        let second = writer.publish(submission("c", &source, 4)).await.version;
+        serves(&replica, "c", &second).await;
+        let object = s3.bucket("shared").join("curricula/versions").join(&first);
+        let pinned = || weights_of(&format!("c@{first}"), 0, Order::EasyFirst);
+        assert!(object.is_file() && replica.weights(pinned()).await.is_ok());
+
+        let deleted = ["versions", "delete", "c", &first, "--server", writer.url()];
+        assert_eq!(curriculum(deleted).await.code, Some(0));
+        let start = Instant::now();
+        while object.exists() || replica.weights(pinned()).await.is_ok() {
+            assert!(start.elapsed() < LAG, "it is still there");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let gone = replica.weights(pinned()).await.unwrap_err();
+        assert_eq!(gone.code(), Code::NotFound, "{gone}");
+        serves(&replica, "c", &second).await;
+    });
+}
+
+#[test]
+fn a_replica_takes_nothing_in_and_outlives_store_and_writer() {
+    with_store(async |s3| {
+        let homes = [Home::new(), Home::new()];
+        let writer = launch(&homes[0], s3, WRITER).await;
+        let source = homes[0].path("images.tar");
+        data::write_tar(&source, &data::images(80));
+        let version = writer.publish(submission("c", &source, 3)).await.version;
+        let replica = launch(&homes[1], s3, REPLICA).await;
+        serves(&replica, "c", &version).await;
+
+        let refused = replica
+            .submit(submission("c", &source, 3))
+            .await
+            .unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+        assert!(refused.message().contains("read-only"), "{refused}");
+
+        writer.kill().await;
+        replica.kill().await;
+        // Without writer and store: what it has is on its own disk.
+        fs::remove_dir_all(s3.bucket("shared")).unwrap();
+        let replica = launch(&homes[1], s3, REPLICA).await;
+        serves(&replica, "c", &version).await;
+    });
+}
+
+#[test]
+fn two_writers_do_not_share_a_folder() {
+    with_store(async |s3| {
+        let homes = [Home::new(), Home::new(), Home::new()];
+        let writer = launch(&homes[0], s3, WRITER).await;
+        let source = homes[0].path("images.tar");
+        data::write_tar(&source, &data::images(80));
+        let version = writer.publish(submission("c", &source, 3)).await.version;
+        let replica = launch(&homes[1], s3, REPLICA).await;
+        serves(&replica, "c", &version).await;
+
+        let other = launch(&homes[2], s3, WRITER).await;
+        until("the other writer is refused", || {
+            other.log().contains("belongs to another data folder")
+        })
+        .await;
+        let catalogue = s3.bucket("shared").join("curricula/catalogue.json");
+        assert!(fs::read_to_string(catalogue).unwrap().contains(&version));
+
+        // The writer goes on where it was killed.
+        writer.kill().await;
+        let writer = launch(&homes[0], s3, WRITER).await;
+        let next = writer.publish(submission("c", &source, 4)).await.version;
+        serves(&replica, "c", &next).await;
+    });
+}
+
+#[test]
+fn a_damaged_version_keeps_back_its_own_curriculum_only() {
+    with_store(async |s3| {
+        let homes = [Home::new(), Home::new()];
+        let writer = launch(&homes[0], s3, WRITER).await;
+        let source = homes[0].path("images.tar");
+        data::write_tar(&source, &data::images(80));
+        let damaged = writer
+            .publish(submission("damaged", &source, 3))
+            .await
+            .version;
+        let sound = writer
+            .publish(submission("sound", &source, 4))
+            .await
+            .version;
+        let objects = s3.bucket("shared").join("curricula/versions");
+        until("both are published", || {
+            objects.join(&sound).is_file() && objects.join(&damaged).is_file()
+        })
+        .await;
+        let mut bytes = fs::read(objects.join(&damaged)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(objects.join(&damaged), &bytes).unwrap();
+
+        let replica = launch(&homes[1], s3, REPLICA).await;
+        serves(&replica, "sound", &sound).await;
+        let missing = replica
+            .weights(weights_of("damaged", 0, Order::EasyFirst))
+            .await;
+        assert_eq!(missing.unwrap_err().code(), Code::NotFound);
+        until("the damage is logged", || replica.log().contains(&damaged)).await;
+
+        bytes[middle] ^= 1;
+        fs::write(objects.join(&damaged), &bytes).unwrap();
+        serves(&replica, "damaged", &damaged).await;
+    });
+}

@@ -49,7 +49,7 @@ class Curriculum:
         self.name, self.version, self.samples = found.name, found.version, found.samples
         self._connection = connection
         self._asked = (name, version or "") if follow else (found.name, found.version)
-        self._cache = cache.DifficultyCache(cache.folder() / "difficulty")
+        self._cache = cache.DifficultyCache(cache.folder() / "difficulty", cache.size_limit())
         self._begin()
 
     def _begin(self) -> None:
@@ -179,7 +179,8 @@ class Curriculum:
     def difficulty(self, order: str = "easy_first", order_seed: int = 0) -> F32:
         """Difficulties of the pinned version: f32 (N,), 0 is easiest; for reversed and shuffled, as they deal them out.
 
-        Fetched once per machine and version, and kept in the cache folder (CURRICULUM_CACHE).
+        Fetched once per machine and version, also by ranks that ask together, and kept in the cache folder
+        (CURRICULUM_CACHE), which holds up to CURRICULUM_CACHE_BYTES of those used last.
         """
         return difficulty.fetch(self._connection, self._cache, self.name, self.version, order, order_seed)
 

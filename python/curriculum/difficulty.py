@@ -21,19 +21,26 @@ _HEADER, _CHUNK, _END, _VALUES = 1, 2, 3, 2
 
 
 def fetch(connection: Connection, cache: DifficultyCache, name: str, version: str, order: str, order_seed: int) -> F32:
-    """f32 (N,) of one version, as `order` deals them out."""
+    """f32 (N,) of one version, as `order` deals them out.
+
+    Processes of one machine that want it at the same moment fetch it once. Who waits for another's fetch does so for
+    as long as one of its own may take.
+    """
+    request = pb.GetDifficultyRequest(
+        curriculum=name,
+        version=version,
+        difficulty_only=True,
+        order=order_to_proto(order),
+        order_seed=check_range("order_seed", order_seed, 64),
+    )
     key = _key(version, order, order_seed)
     found = cache.load(key)
     if found is None:
-        request = pb.GetDifficultyRequest(
-            curriculum=name,
-            version=version,
-            difficulty_only=True,
-            order=order_to_proto(order),
-            order_seed=check_range("order_seed", order_seed, 64),
-        )
-        found = connection.stream("CurriculumService/GetDifficulty", request, read)
-        cache.store(key, found)
+        with cache.filling(key, connection.timeout + connection.retry.total):
+            found = cache.load(key)
+            if found is None:
+                found = connection.stream("CurriculumService/GetDifficulty", request, read)
+                cache.store(key, found)
     found.flags.writeable = False
     return found
 

@@ -119,7 +119,7 @@ def test_local_weights_are_those_of_the_formula(temperature: float, sign: int) -
 
 
 def test_the_cache_keeps_difficulties_and_refuses_damage(tmp_path: Path) -> None:
-    kept = cache.DifficultyCache(tmp_path / "below")
+    kept = cache.DifficultyCache(tmp_path / "below", cache.DEFAULT_BYTES)
     assert kept.load("v") is None
     kept.store("v", WEIGHTS)
     np.testing.assert_array_equal(kept.load("v"), WEIGHTS)
@@ -133,4 +133,4 @@ def test_the_cache_keeps_difficulties_and_refuses_damage(tmp_path: Path) -> None
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.warns(RuntimeWarning, match="not cached"):
-        cache.DifficultyCache(tmp_path / "file").store("v", WEIGHTS)
+        cache.DifficultyCache(tmp_path / "file", cache.DEFAULT_BYTES).store("v", WEIGHTS)

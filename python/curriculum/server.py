@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from curriculum import cache
 from curriculum._binary import find_binary
+from curriculum._onnxruntime import environment
 from curriculum.connection import SERVER, Connection
 from curriculum.errors import LocalServerError
 from curriculum.retry import Retry
@@ -78,7 +79,8 @@ class Server:
 
         `cache_dir`: default `server` in CURRICULUM_CACHE, or in ~/.cache/curriculum. What was published there is there
         again. `model` and `arguments`: as `curriculum serve --help` lists them, when this call starts it. `timeout`:
-        seconds it may take.
+        seconds it may take. ONNX Runtime is that of ORT_DYLIB_PATH, else what lies beside the binary, else the package
+        that this Python has.
 
         Raises LocalServerError with the end of the log when it does not start, or runs already with other arguments;
         FileNotFoundError when the binary is not installed.
@@ -188,11 +190,16 @@ def _running(folder: Path) -> _Record | None:
 def _start(folder: Path, flags: Sequence[str], end: float) -> _Record:
     """Starts a keeper, and waits until its server accepts calls."""
     (folder / "server.json").unlink(missing_ok=True)
-    keeper = Path(__file__).with_name("_keeper.py")
-    command = [sys.executable, "-I", str(keeper), str(find_binary()), str(folder), *flags]
+    keeper, binary = Path(__file__).with_name("_keeper.py"), find_binary()
+    command = [sys.executable, "-I", str(keeper), str(binary), str(folder), *flags]
     # A session of its own: Ctrl-C ends the trainer, and then the server.
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=environment(binary),
     )
     while process.poll() is None:
         record = _running(folder)

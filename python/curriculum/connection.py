@@ -24,15 +24,18 @@ DEFAULT_TIMEOUT = 30.0
 _OPTIONS: Sequence[Option] = (
     # Reconnect at the pace of our own retries: a server that restarts is back in a second or two.
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
     # A server that came back elsewhere is found while calls are still tried again; the usual 30 s are long for that.
     ("grpc.dns_min_time_between_resolutions_ms", 5_000),
+    # How long an attempt may take, whatever its name: names, TLS and all, over a slow line to a busy server.
+    ("grpc.min_reconnect_backoff_ms", 10_000),
     # Retries are ours, so that their time is bounded and their pauses are known.
     ("grpc.enable_retries", 0),
     # A peer that vanished without a word is found out, also between calls.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # As newer releases call the same; there it is a minute by default, whatever the line above says.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # Summaries of thousands of clusters exceed the usual 4 MiB; arrays come in pieces of 1 MiB.

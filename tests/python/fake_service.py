@@ -15,6 +15,8 @@ from curriculum.v1 import curriculum_pb2_grpc as stubs
 
 VERSION = "ab" * 32
 SAMPLES = 1000
+# Bytes, as the server has it.
+CHUNK = 1 << 20
 
 
 class FakeService(stubs.CurriculumServiceServicer):
@@ -31,6 +33,7 @@ class FakeService(stubs.CurriculumServiceServicer):
         self.calls: list[str] = []
         self.keys: list[str] = []
         self.checksum_off = 0
+        self.samples = SAMPLES
 
     def enter(self, name: str, context: grpc.ServicerContext) -> None:
         """What every call begins with."""
@@ -46,15 +49,27 @@ class FakeService(stubs.CurriculumServiceServicer):
         self.enter("GetCurriculum", context)
         return pb.GetCurriculumResponse(
             curriculum=pb.Curriculum(name="fake", versions=[VERSION]),
-            version=pb.Version(id=VERSION, summary=pb.Summary(sample_count=SAMPLES)),
+            version=pb.Version(id=VERSION, summary=pb.Summary(sample_count=self.samples)),
             server_version=self.server_version,
             api_level=self.api_level,
         )
 
+    def GetWeights(
+        self, request: pb.GetWeightsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.GetWeightsResponse]:
+        self.enter("GetWeights", context)
+        whole = pb.IndexRange(start=0, end=self.samples)
+        head = pb.WeightsHeader(version=VERSION, sample_count=self.samples, range=whole, encoding=pb.ENCODING_F32)
+        yield pb.GetWeightsResponse(header=head)
+        values = np.full(min(self.samples, CHUNK // 4), 1.0 / self.samples, dtype="<f4").tobytes()
+        for start in range(0, self.samples, CHUNK // 4):
+            part = values[: 4 * (self.samples - start)]
+            yield pb.GetWeightsResponse(chunk=pb.WeightsChunk(start=start, values=part))
+
     def GetSchedule(self, request: pb.GetScheduleRequest, context: grpc.ServicerContext) -> pb.GetScheduleResponse:
         self.enter("GetSchedule", context)
         entries = [pb.ScheduleEntry(iteration=iteration, temperature=0.1) for iteration in request.iterations]
-        return pb.GetScheduleResponse(version=VERSION, sample_count=SAMPLES, entries=entries)
+        return pb.GetScheduleResponse(version=VERSION, sample_count=self.samples, entries=entries)
 
     def GetDifficulty(
         self, request: pb.GetDifficultyRequest, context: grpc.ServicerContext

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from curriculum import cache, difficulty, indices, negotiation, weights
 from curriculum.connection import DEFAULT_TIMEOUT, Connection
-from curriculum.errors import DataLoss, LengthMismatch
+from curriculum.errors import DataLoss, FailedPrecondition, InvalidArgument, LengthMismatch
 from curriculum.local import LocalCurriculum
 from curriculum.retry import Retry
 from curriculum.schedule import ScheduleEntry, check_iteration, check_range, from_proto, order_to_proto
@@ -41,14 +42,14 @@ class Curriculum:
     version: str
     """The version that was found at connection, 64 hexadecimal digits; unless `follow`, all answers come from it."""
     samples: int
-    """Number of samples N of that version."""
+    """Number of samples N of that version, and of every version that a client with `follow` goes on to."""
 
     def __init__(self, connection: Connection, name: str, version: str | None = None, *, follow: bool = False) -> None:
         """Over a connection that stays the caller's; see `connect` for the rest."""
         found = negotiation.resolve(connection, name, version)
         self.name, self.version, self.samples = found.name, found.version, found.samples
         self._connection = connection
-        self._asked = (name, version or "") if follow else (found.name, found.version)
+        self._asked = (name or found.name, version or "") if follow else (found.name, found.version)
         self._cache = cache.DifficultyCache(cache.folder() / "difficulty", cache.size_limit())
         self._begin()
 
@@ -89,7 +90,9 @@ class Curriculum:
         this machine, which starts in a cache folder and stops when the last process that uses it ends.
         `name`: a curriculum, NAME@ALIAS or NAME@VERSION; empty: the only one that the server has.
         `version`: 64 hexadecimal digits or an alias. None: the newest. It is resolved now, and later refits do not move
-        this client, unless `follow` asks for what the name means at each call.
+        this client, unless with `follow`: then `weights`, `schedule` and `sample_indices` ask for what the name means
+        at each call. Once that is a version of another number of samples, weights and indices are refused with
+        LengthMismatch, which names both. `difficulty`, `local` and samplers keep to the version found now.
         `timeout`: deadline of each call, seconds. `retry`: what happens while nobody answers.
         `tls`, `api_key` (or `read_key`, or `write_key`, which may read too): by default as CURRICULUM_TLS_CA,
         CURRICULUM_TLS_CERT, CURRICULUM_TLS_KEY and CURRICULUM_API_KEY say.
@@ -150,7 +153,9 @@ class Curriculum:
             etag, last = self._last.get(key, ("", None))
         if last is not None:
             request.if_none_match = etag
-        answer = self._connection.stream("CurriculumService/GetWeights", request, weights.read)
+        with self._following():
+            answer = self._connection.stream("CurriculumService/GetWeights", request, weights.read)
+        self._check_followed(answer.header.version, answer.header.sample_count)
         values = last if answer.values is None else answer.values
         if values is None:
             raise DataLoss("the server sent no weights for a request that did not allow it")
@@ -212,7 +217,8 @@ class Curriculum:
         draws = indices.Draws(batch, rank, world_size, seed, order, order_seed, window)
         name, version = self._asked
         target = indices.Source(self._connection, name, version, self.samples)
-        return target.fetch(draws, iteration, iterations)
+        with self._following():
+            return target.fetch(draws, iteration, iterations)
 
     def source(self) -> indices.Source:
         """Where the samplers draw from: always the pinned version."""
@@ -239,6 +245,24 @@ class Curriculum:
     def __repr__(self) -> str:
         """Name, version and number of samples."""
         return f"Curriculum({self.name!r}, version={self.version[:12]!r}, samples={self.samples})"
+
+    @contextmanager
+    def _following(self) -> Iterator[None]:
+        """Tells a refusal that comes from the name's new version having another number of samples."""
+        try:
+            yield
+        except (FailedPrecondition, InvalidArgument):
+            if self._asked != (self.name, self.version):
+                now = negotiation.resolve(self._connection, *self._asked)
+                self._check_followed(now.version, now.samples)
+            raise
+
+    def _check_followed(self, version: str, samples: int) -> None:
+        if samples != self.samples:
+            raise LengthMismatch(
+                f"curriculum {self.name!r} has {samples:,} samples in version {version[:12]}, but had {self.samples:,} "
+                f"in version {self.version[:12]}, when this client connected: connect again, with a dataset of as many"
+            )
 
     def _pinned_entry(self, iteration: int, order: str) -> ScheduleEntry:
         request = pb.GetScheduleRequest(

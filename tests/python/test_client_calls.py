@@ -131,16 +131,3 @@ def test_the_only_curriculum_needs_no_name(binary: Binary, tmp_path: Path) -> No
             Curriculum.connect(server.address)
     finally:
         server.stop()
-
-
-def test_a_client_is_pinned_unless_it_follows(published: Published) -> None:
-    """A curriculum of its own, which is fitted again."""
-    first = publish(published.address, "moving", 300)
-    pinned = Curriculum.connect(published.address, "moving@latest")
-    following = Curriculum.connect(published.address, "moving", follow=True)
-    before = pinned.weights(0)
-    second = publish(published.address, "moving", 300, clusters=3)
-    assert first != second and Curriculum.connect(published.address, "moving").version == second
-    np.testing.assert_array_equal(pinned.weights(0), before)
-    assert not np.array_equal(following.weights(0), before)
-    np.testing.assert_array_equal(following.at(first).weights(0), before)

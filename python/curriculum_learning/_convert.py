@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -104,7 +104,22 @@ def _load(path: Path) -> object:
         with allowing(_numpy_globals()):
             return torch.load(path, map_location="cpu", weights_only=True)
     with path.open("rb") as file:
-        return _Restricted(file).load()
+        if file.read(1) != _files.NPY_MARK:
+            file.seek(0)
+            return _Restricted(file).load()
+        file.seek(0)
+        return _item(file)
+
+
+def _item(file: BinaryIO) -> object:
+    """The dictionary in a .npy file that np.save made of it: a pickle of an array behind a header."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, kind = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, _, kind = np.lib.format.read_array_header_2_0(file)
+    array = _Restricted(file).load() if kind.hasobject and shape == () else None
+    return array.item() if isinstance(array, np.ndarray) else None
 
 
 def _numpy_globals() -> list[Callable[..., Any]]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# First byte of a pickle of protocol 2 and later.
-PICKLE_MARK = b"\x80"
+# First byte of a pickle of protocol 2 and later, and of a .npy file, in which the original pickled a dictionary.
+PICKLE_MARK, NPY_MARK = b"\x80", b"\x93"
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ def write(path: str | Path, saved: Saved) -> None:
 def read(path: str | Path) -> Saved:
     """FileNotFoundError; ValueError for a file of another kind, which for a pickle says what to do."""
     path = Path(path)
+    if path.suffix == ".npy" and not path.exists() and path.with_suffix("").exists():
+        path = path.with_suffix("")
     with path.open("rb") as file:
         mark = file.read(1)
-    if mark == PICKLE_MARK:
+    if mark in (PICKLE_MARK, NPY_MARK):
         raise ValueError(
             f"{path} is a pickle, which can run any code when it is read: "
             "if you trust it, turn it into an npz with curriculum_learning.convert_legacy(path, out)"

@@ -150,18 +150,24 @@ class CurriculumLearning:
         _files.write(filepath, _files.Saved(self._fitted(), self.labels_, self.optimal_clusters_))
 
     def load_weights(self, filepath: str | Path) -> None:
-        """Reads what `save_weights` wrote; the schedule stays that of the constructor.
+        """Reads what `save_weights` wrote; the schedule stays that of the constructor, as it always did.
 
         FileNotFoundError; ValueError for another file, such as a pickle of the original's: `convert_legacy` reads it.
+        The original's `save_weights("NAME")` wrote NAME.npy: that name finds NAME too.
         """
         saved = _files.read(filepath)
         self.weights_, self.labels_, self.optimal_clusters_ = saved.weights, saved.labels, saved.clusters
         self.features_ = self.version_ = None
 
     def _compute_temperature(self, effective_percentage: float, strategy: str = "difficulty") -> float:
-        """The temperature at which this share of the samples is expected among N draws."""
+        """The temperature at which this share, at most `max_effective_ratio`, of the samples is expected in N draws."""
         difficulty = self._fitted().astype(np.float64)
-        return _temperature.temperature_for(difficulty, effective_percentage, _temperature.sign_of(strategy))
+        share = max(0.0, min(self.max_effective_ratio, effective_percentage))
+        return _temperature.temperature_for(difficulty, share, _temperature.sign_of(strategy))
+
+    def _compute_max_temperature(self, strategy: str = "difficulty") -> float:
+        """The temperature at the end of warm-up."""
+        return self._compute_temperature(self.max_effective_ratio, strategy)
 
     def _compute_effective_dataset_size(
         self,
@@ -169,9 +175,9 @@ class CurriculumLearning:
         temperature: float,
         strategy: str = "difficulty",
     ) -> float:
-        """Number of distinct samples expected in N draws at a temperature, of N difficulties `weights`."""
+        """The share of distinct samples expected in N draws at a temperature, of N difficulties `weights`: 0 to 1."""
         difficulty = np.asarray(weights, dtype=np.float64)
-        return _temperature.effective_size(difficulty, temperature, _temperature.sign_of(strategy))
+        return _temperature.effective_size(difficulty, temperature, _temperature.sign_of(strategy)) / len(difficulty)
 
     def _fitted(self) -> npt.NDArray[Any]:
         if self.weights_ is None:

@@ -40,6 +40,19 @@ def saved_weights(iteration: int, warmup: int) -> np.ndarray:
     return with_difficulties(DIFFICULTY, warmup_iterations=warmup).get_curriculum_weights("difficulty", iteration)
 
 
+def test_the_name_that_the_original_wrote_is_found(tmp_path: Path) -> None:
+    saved = with_difficulties(DIFFICULTY)
+    saved.save_weights(tmp_path / "weights.v1")
+    loaded = CurriculumLearning(None)
+    loaded.load_weights(tmp_path / "weights.v1.npy")
+    np.testing.assert_array_equal(loaded.weights_, DIFFICULTY)
+    # A file of that very name comes first.
+    saved.weights_ = DIFFICULTY[::-1]
+    saved.save_weights(tmp_path / "weights.v1.npy")
+    loaded.load_weights(tmp_path / "weights.v1.npy")
+    np.testing.assert_array_equal(loaded.weights_, DIFFICULTY[::-1])
+
+
 def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     curriculum = with_difficulties(DIFFICULTY)
     with pytest.raises(FileNotFoundError):
@@ -122,6 +135,28 @@ def test_dots_in_a_name_lead_nowhere(tmp_path: Path) -> None:
     with pytest.warns(UserWarning), contextlib.suppress(Exception):
         convert_legacy(old, tmp_path / "new.npz")
     assert not mark.exists()
+
+
+def test_what_the_originals_save_weights_wrote_is_converted(tmp_path: Path) -> None:
+    mark, old, new = tmp_path / "mark", tmp_path / "old.npy", tmp_path / "new.npz"
+    content = {"weights": DIFFICULTY, "n_clusters": 5, "features": torch.randn(4, 3), "labels": None}
+    np.save(old, content | {"trap": Trap(mark)})
+    with pytest.raises(ValueError, match="convert_legacy"):
+        CurriculumLearning(None).load_weights(old)
+    with pytest.warns(UserWarning, match="only files that you trust"):
+        convert_legacy(old, new)
+    assert not mark.exists()
+    loaded = CurriculumLearning(None)
+    loaded.load_weights(new)
+    np.testing.assert_array_equal(loaded.weights_, DIFFICULTY)
+    assert loaded.optimal_clusters_ == 5 and loaded.labels_ is None
+
+
+@pytest.mark.parametrize("content", [DIFFICULTY, np.array([{"weights": DIFFICULTY}] * 2, dtype=object), {"other": 1}])
+def test_arrays_that_are_no_such_file_are_refused(tmp_path: Path, content: object) -> None:
+    np.save(tmp_path / "old.npy", content)
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="no difficulties"):
+        convert_legacy(tmp_path / "old.npy", tmp_path / "new.npz")
 
 
 class Old:

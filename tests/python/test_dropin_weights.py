@@ -70,20 +70,43 @@ def test_another_strategy_is_refused_at_any_iteration(
 
 def test_shares_that_no_temperature_reaches_give_the_bounds() -> None:
     # Half of the samples are prototypes: no temperature draws fewer than that half's share of distinct ones.
-    curriculum = with_difficulties(np.repeat(np.float32([0, 1]), 500))
+    curriculum = with_difficulties(np.repeat(np.float32([0, 1]), 500), max_effective_ratio=1.0)
     assert curriculum._compute_temperature(0.1) == pytest.approx(CurriculumLearning.MIN_TEMPERATURE, rel=1e-6)
     assert curriculum._compute_temperature(1.0) == pytest.approx(CurriculumLearning.MAX_TEMPERATURE, rel=1e-6)
 
 
-def test_the_effective_size_is_the_expected_number_of_distinct_samples() -> None:
+def test_no_temperature_is_above_that_of_the_largest_share(golden: CurriculumLearning) -> None:
+    largest = golden._compute_max_temperature()
+    assert largest == golden._compute_temperature(golden.max_effective_ratio) == golden._compute_temperature(0.9)
+    assert largest > golden._compute_temperature(0.5) > golden._compute_temperature(0.3)
+    early = with_difficulties(golden.weights_, max_effective_ratio=0.5)
+    for strategy in STRATEGIES:
+        assert early._compute_max_temperature(strategy) == golden._compute_temperature(0.5, strategy)
+    # The least there is, as for a share of nothing.
+    assert golden._compute_temperature(-1.0) == golden._compute_temperature(0.0)
+
+
+def test_the_effective_size_is_the_expected_share_of_distinct_samples() -> None:
     difficulty = np.float32([0.0, 0.2, 0.2, 0.7, 1.0])
     curriculum = with_difficulties(difficulty)
     for strategy, sign in (("difficulty", -1), ("easy", 1)):
         mass = np.exp(sign * difficulty.astype(float) / 0.3)
-        expected = sum(1 - (1 - p) ** 5 for p in mass / mass.sum())
+        expected = sum(1 - (1 - p) ** 5 for p in mass / mass.sum()) / 5
         assert curriculum._compute_effective_dataset_size(difficulty, 0.3, strategy) == pytest.approx(expected)
     # One sample takes all.
-    assert curriculum._compute_effective_dataset_size(difficulty, 1e-6, "difficulty") == pytest.approx(1.0)
+    assert curriculum._compute_effective_dataset_size(difficulty, 1e-6) == pytest.approx(1 / 5)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("iteration", ITERATIONS)
+def test_the_share_at_the_originals_temperature_is_what_it_looked_for(
+    golden: CurriculumLearning, strategy: str, iteration: int
+) -> None:
+    share = 0.2 + (golden.max_effective_ratio - 0.2) * iteration / WARMUP
+    temperature = GOLDEN[f"tau_{strategy}_{iteration}"]
+    found = golden._compute_effective_dataset_size(golden.weights_, float(temperature), strategy)
+    # Where its search ends.
+    assert found == pytest.approx(share, abs=1.01e-4)
 
 
 # In f32 the public code is off by 0.003 here, and its search settles for another temperature.
@@ -95,9 +118,9 @@ def test_the_share_is_right_for_many_samples(samples: int) -> None:
     for share, temperature in ((0.15, 0.0394), (0.30, 0.1065), (0.50, 0.2808)):
         found = curriculum._compute_temperature(share)
         assert found == pytest.approx(temperature, rel=0.01)
-        reached = curriculum._compute_effective_dataset_size(difficulty, found, "difficulty") / samples
+        reached = curriculum._compute_effective_dataset_size(difficulty, found, "difficulty")
         assert reached == pytest.approx(share, abs=1.1e-4)
-    uniform = curriculum._compute_effective_dataset_size(np.zeros(samples), 1.0, "difficulty") / samples
+    uniform = curriculum._compute_effective_dataset_size(np.zeros(samples), 1.0, "difficulty")
     assert uniform == pytest.approx(1 - math.exp(-1), abs=1e-6)
 
 

@@ -14,6 +14,7 @@ struct Rule {
 
 const METHOD: &str = "curriculum";
 const CLUSTERING: &str = "curriculum-clustering";
+const NPY: &str = "curriculum-npy";
 const MANIFEST: &str = "curriculum-manifest";
 const EXTRACTOR: &str = "curriculum-extractor";
 const STORE: &str = "curriculum-store";
@@ -23,7 +24,7 @@ const SERVER: &str = "curriculum-server";
 const CLI: &str = "curriculum-cli";
 const TESTS: &str = "curriculum-tests";
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     Rule {
         package: METHOD,
         uses: &[],
@@ -35,13 +36,18 @@ const RULES: [Rule; 10] = [
         banned: &["tokio", "tonic", "sled", "ort"],
     },
     Rule {
-        package: MANIFEST,
+        package: NPY,
         uses: &[],
+        banned: &["tokio", "tonic", "sled", "ort"],
+    },
+    Rule {
+        package: MANIFEST,
+        uses: &[NPY],
         banned: &["tonic", "sled", "ort"],
     },
     Rule {
         package: EXTRACTOR,
-        uses: &[],
+        uses: &[NPY],
         banned: &["tonic", "sled"],
     },
     Rule {
@@ -51,7 +57,7 @@ const RULES: [Rule; 10] = [
     },
     Rule {
         package: PIPELINE,
-        uses: &[METHOD, CLUSTERING, MANIFEST, EXTRACTOR, STORE],
+        uses: &[METHOD, CLUSTERING, NPY, MANIFEST, EXTRACTOR, STORE],
         banned: &["tonic", "sled", "ort", "clap"],
     },
     Rule {
@@ -62,14 +68,14 @@ const RULES: [Rule; 10] = [
     Rule {
         package: SERVER,
         uses: &[
-            METHOD, CLUSTERING, MANIFEST, EXTRACTOR, STORE, PIPELINE, PROTO,
+            METHOD, CLUSTERING, NPY, MANIFEST, EXTRACTOR, STORE, PIPELINE, PROTO,
         ],
         banned: &["sled", "ort"],
     },
     Rule {
         package: CLI,
         uses: &[
-            METHOD, CLUSTERING, MANIFEST, EXTRACTOR, STORE, PIPELINE, PROTO, SERVER,
+            METHOD, CLUSTERING, NPY, MANIFEST, EXTRACTOR, STORE, PIPELINE, PROTO, SERVER,
         ],
         banned: &["sled", "ort"],
     },

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `npy` | one array: header and items |
+//! | `npy` | one array: its header, which is `curriculum_npy`'s, and its items |
 //! | `npz` | several of them in a zip archive |
 //! | `output` | a file under a temporary name until it is complete |
 //!
@@ -12,6 +12,6 @@ mod npy;
 mod npz;
 mod output;
 
-pub(crate) use npy::{Item, header, write_array, write_vector};
+pub(crate) use npy::{Item, write_array, write_vector};
 pub(crate) use npz::{NpzReader, NpzWriter};
 pub(crate) use output::{Output, folder, writable};

@@ -1,4 +1,4 @@
-//! Readers of what users bring: manifests, the bytes they point to, and features and labels in `.npy` files.
+//! Readers of what users bring: manifests, and the bytes they point to.
 //!
 //! A manifest is the ordered list of a dataset's samples; a sample's index is its position in it. [`Format`] names
 //! the sources that are understood: folders of images, WebDataset shards, rows in JSONL, CSV, TSV and Parquet, and
@@ -23,7 +23,6 @@
 //! | `digest` | [`ContentDigest`], and the digest behind [`Manifest::fingerprint`] |
 //! | `label` | labels in JSON, and the table of those that there are |
 //! | `extension` | which file names are images |
-//! | [`npy`] | features that are computed already, memory-mapped, and labels, both in manifest order |
 //! | `error` | [`ManifestError`]: no manifest; [`ReadError`]: no bytes for one sample |
 //!
 //! Nothing here decodes an image, and no failure of one sample's bytes is a failure of the manifest. No bytes of a
@@ -40,7 +39,6 @@ mod index;
 mod label;
 mod listing;
 mod manifest;
-pub mod npy;
 mod pattern;
 mod place;
 mod read;

@@ -3,13 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use curriculum_npy::widen;
+
 use crate::access::AccessError;
 use crate::error::ReadError;
 use crate::files::ListedFile;
 use crate::format::{Format, Part};
 use crate::index::{Spot, read_at};
 use crate::manifest::Manifest;
-use crate::npy::widen;
 use crate::place::Place;
 use crate::reader::Spotted;
 use crate::sample::Sample;

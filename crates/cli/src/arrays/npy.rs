@@ -1,9 +1,8 @@
-//! The `.npy` format, version 1.0, little-endian, C order.
-//!
-//! Source: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
+//! Arrays as `.npy` files: version 1.0, little-endian, C order.
 
 use super::Output;
 use crate::exit::BadInput;
+use curriculum_npy::header;
 use half::f16;
 use std::{
     io::{self, Write},
@@ -12,9 +11,6 @@ use std::{
 
 /// Items are encoded in pieces of about this many bytes.
 const PIECE: usize = 1 << 16;
-
-/// Data begin at a multiple of this, as NumPy wants it.
-const ALIGNMENT: usize = 64;
 
 /// A number of an array.
 pub(crate) trait Item: Copy {
@@ -55,23 +51,6 @@ impl Item for u64 {
     fn append_to(self, bytes: &mut Vec<u8>) {
         bytes.extend(self.to_le_bytes());
     }
-}
-
-/// Everything before the items of an array of this type and shape.
-pub(crate) fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
-    let lengths: Vec<String> = shape.iter().map(usize::to_string).collect();
-    let comma = if shape.len() == 1 { "," } else { "" };
-    let shape = format!("({}{comma})", lengths.join(", "));
-    let fields = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
-    let before = b"\x93NUMPY\x01\x00".len() + size_of::<u16>();
-    let end = (before + fields.len() + 1).next_multiple_of(ALIGNMENT);
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    // At most a few hundred bytes: a shape has two lengths.
-    bytes.extend(((end - before) as u16).to_le_bytes());
-    bytes.extend(fields.as_bytes());
-    bytes.resize(end - 1, b' ');
-    bytes.push(b'\n');
-    bytes
 }
 
 /// Writes items as they lie in an array.
@@ -120,18 +99,6 @@ pub(crate) fn write_array<T: Item>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_are_as_numpy_writes_them() {
-        let bytes = header("<f4", &[3]);
-        assert_eq!(bytes.len(), 128);
-        assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
-        let text = std::str::from_utf8(&bytes[10..]).unwrap();
-        assert!(text.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), } "));
-        assert!(text.ends_with(" \n"));
-        let matrix = String::from_utf8_lossy(&header("<f4", &[2, 5])).into_owned();
-        assert!(matrix.contains("'shape': (2, 5), }"));
-    }
 
     #[test]
     fn pieces_join_without_a_seam() {

@@ -1,7 +1,8 @@
 //! The `.npz` format: a zip archive with one `.npy` file per array.
 
-use super::{Item, Output, header, npy::write_items};
+use super::{Item, Output, npy::write_items};
 use crate::exit::BadInput;
+use curriculum_npy::header;
 use ndarray::{ArrayView1, ArrayView2};
 use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt};
 use std::{

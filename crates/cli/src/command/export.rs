@@ -13,7 +13,7 @@ use crate::{
 };
 use anyhow::{Context, ensure};
 use crc32fast::Hasher;
-use curriculum_manifest::npy::{Labels, read_labels};
+use curriculum_npy::{Labels, read_labels};
 use curriculum_proto::v1::{self, get_difficulty_response::Part};
 use serde_json::json;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! `curriculum extract`
 
 use crate::{
-    arrays::{Item, Output, header, writable},
+    arrays::{Item, Output, writable},
     exit::BadInput,
     extraction::{self, Extraction},
     parameters::{FailureArgs, ModelArgs, parse_threads},
@@ -10,6 +10,7 @@ use crate::{
 };
 use curriculum_extractor::{Extractor, Timing};
 use curriculum_manifest::Manifest;
+use curriculum_npy::header;
 use half::f16;
 use serde_json::json;
 use std::{

@@ -2,10 +2,8 @@
 
 use crate::exit::BadInput;
 use curriculum_clustering::{Source, SourceError};
-use curriculum_manifest::{
-    Manifest,
-    npy::{Features, read_labels},
-};
+use curriculum_manifest::Manifest;
+use curriculum_npy::{Features, read_labels};
 use std::{
     collections::HashMap,
     iter,

@@ -2,13 +2,14 @@
 
 use super::{Dataset, dataset::Failure};
 use crate::{
-    arrays::{Item, header},
+    arrays::Item,
     exit::{BadInput, Interrupted},
     extraction::{self, Extraction},
     work::Watch,
 };
 use anyhow::Context;
 use curriculum_manifest::{Kind, Manifest};
+use curriculum_npy::header;
 use std::{
     fs::File,
     io::{BufWriter, Seek, Write},

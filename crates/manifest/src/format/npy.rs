@@ -5,6 +5,7 @@
 
 use std::io::BufReader;
 
+use curriculum_npy::Layout;
 use serde::Deserialize;
 
 use super::lines::Lines;
@@ -13,7 +14,6 @@ use crate::error::ManifestError;
 use crate::index::{Entry, Spot};
 use crate::label::{JsonLabel, json_reason};
 use crate::listing::Listing;
-use crate::npy::Layout;
 use crate::place::Place;
 use crate::source::Kind;
 use crate::unpack::Packing;
@@ -141,8 +141,8 @@ mod tests {
     use super::*;
     use crate::testing::{open, open_bytes, samples};
 
-    fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-        crate::npy::testing::npy(1, descr, shape, data)
+    fn npy(descr: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
+        [&curriculum_npy::header(descr, shape), data].concat()
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
             .iter()
             .flat_map(|x| x.to_le_bytes())
             .collect();
-        let manifest = open_bytes("f.npy", &npy("<f4", "(3, 2)", &values)).unwrap();
+        let manifest = open_bytes("f.npy", &npy("<f4", &[3, 2], &values)).unwrap();
         assert_eq!(
             (manifest.len(), manifest.kind()),
             (3, Kind::Features { dimension: 2 })
@@ -175,7 +175,7 @@ mod tests {
             .iter()
             .flat_map(|x| half::f16::from_f32(*x).to_le_bytes())
             .collect();
-        let manifest = open_bytes("f.npy", &npy("<f2", "(1, 3)", &halves)).unwrap();
+        let manifest = open_bytes("f.npy", &npy("<f2", &[1, 3], &halves)).unwrap();
         let singles: Vec<u8> = [1.0_f32, -0.5, 65504.0]
             .iter()
             .flat_map(|x| x.to_le_bytes())
@@ -187,12 +187,12 @@ mod tests {
     fn many_files_are_one_list() {
         let folder = tempfile::tempdir().unwrap();
         for (name, byte) in [("a0.npy", 0), ("a1.npy", 1)] {
-            std::fs::write(folder.path().join(name), npy("<f4", "(2, 1)", &[byte; 8])).unwrap();
+            std::fs::write(folder.path().join(name), npy("<f4", &[2, 1], &[byte; 8])).unwrap();
         }
         let manifest = open(&folder.path().join("a{0..1}.npy")).unwrap();
         let bytes: Vec<u8> = (0..4).map(|row| manifest.read(row).unwrap()[0]).collect();
         assert_eq!(bytes, [0, 0, 1, 1]);
-        std::fs::write(folder.path().join("a1.npy"), npy("<f4", "(1, 2)", &[0; 8])).unwrap();
+        std::fs::write(folder.path().join("a1.npy"), npy("<f4", &[1, 2], &[0; 8])).unwrap();
         let error = open(&folder.path().join("a{0..1}.npy"))
             .unwrap_err()
             .to_string();
@@ -206,7 +206,7 @@ mod tests {
     fn rows_are_named_by_a_list_beside_them() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        std::fs::write(at("f.npy"), npy("<f4", "(2, 1)", &[0; 8])).unwrap();
+        std::fs::write(at("f.npy"), npy("<f4", &[2, 1], &[0; 8])).unwrap();
         let names = "{\"index\":0,\"id\":\"a\",\"label\":\"x\"}\n{\"index\":1,\"id\":\"b\",\"label\":null,\"error\":\"e\"}\n";
         std::fs::write(at("f.ids.jsonl"), names).unwrap();
         let seen: Vec<_> = samples(&open(&at("f.npy")).unwrap())
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn refuses_what_holds_no_features() {
-        let good = npy("<f4", "(2, 2)", &[7; 16]);
+        let good = npy("<f4", &[2, 2], &[7; 16]);
         for cut in 0..good.len() {
             let error = open_bytes("f.npy", &good[..cut]).unwrap_err();
             assert!(
@@ -255,10 +255,10 @@ mod tests {
             );
         }
         for (descr, shape) in [
-            ("<f8", "(1, 1)"),
-            ("<f4", "(4,)"),
-            ("<f4", "(0, 4)"),
-            ("<i4", "(1, 2)"),
+            ("<f8", &[1, 1][..]),
+            ("<f4", &[4]),
+            ("<f4", &[0, 4]),
+            ("<i4", &[1, 2]),
         ] {
             let error = open_bytes("f.npy", &npy(descr, shape, &[0; 8])).unwrap_err();
             assert!(error.to_string().contains("f.npy"), "{error}");

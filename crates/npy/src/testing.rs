@@ -9,7 +9,7 @@ pub(crate) fn npy(version: u8, descr: &str, shape: &str, data: &[u8]) -> Vec<u8>
 }
 
 /// A file with this header text and no padding.
-pub(super) fn with_header(version: u8, text: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn with_header(version: u8, text: &str, data: &[u8]) -> Vec<u8> {
     let length = u32::try_from(text.len()).unwrap().to_le_bytes();
     let length = if version == 1 {
         &length[..2]

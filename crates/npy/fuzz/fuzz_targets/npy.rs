@@ -1,10 +1,10 @@
-//! Any bytes as an `.npy` file of features and as one of labels: an error or an array, never a panic.
+//! Any bytes as an `.npy` file of features, as one of labels and as a tensor: an error or an array, never a panic.
 //!
-//! In `crates/manifest`: `cargo install cargo-fuzz`, then `cargo +nightly fuzz run npy`.
+//! In `crates/npy`: `cargo install cargo-fuzz`, then `cargo +nightly fuzz run npy`.
 
 #![no_main]
 
-use curriculum_manifest::npy::{Features, NpyProblem, parse_labels};
+use curriculum_npy::{Features, NpyProblem, Tensor, parse_labels};
 use libfuzzer_sys::fuzz_target;
 
 /// Rows in a block.
@@ -13,6 +13,7 @@ const BLOCK: usize = 3;
 fuzz_target!(|bytes: &[u8]| {
     read_features(bytes);
     read_labels(bytes);
+    read_tensor(bytes);
 });
 
 fn read_features(bytes: &[u8]) {
@@ -46,4 +47,11 @@ fn read_labels(bytes: &[u8]) {
     }
     let last = labels.classes.iter().max();
     assert!(last.is_none_or(|&last| (last as usize) < labels.names.len()));
+}
+
+/// Of the shape that a small model takes.
+fn read_tensor(bytes: &[u8]) {
+    if let Ok(tensor) = Tensor::parse(bytes, &[3, 2, 2]) {
+        tensor.copy_to(0, &mut [0.0; 12]);
+    }
 }

@@ -1,22 +1,22 @@
 //! Type strings: byte order, kind and size, such as `<f4`.
 
-use super::error::NpyProblem;
+use crate::error::NpyProblem;
 
 /// The most characters of a file's type string that enter an error.
 const SHOWN: usize = 80;
 
 /// A little-endian type of one item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Dtype {
+pub(crate) struct Dtype {
     /// `f`, `i`, `u`, `b`, `S`, `U` and others.
-    pub(super) kind: u8,
+    pub(crate) kind: u8,
     /// In bytes, except for `U`, where it is in characters of four bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
 }
 
 impl Dtype {
     /// The type that `descr` names; `advice` enters the error where it is none that can be read.
-    pub(super) fn parse(descr: &str, advice: &'static str) -> Result<Self, NpyProblem> {
+    pub(crate) fn parse(descr: &str, advice: &'static str) -> Result<Self, NpyProblem> {
         let dtype = shown(descr);
         let &[order, kind, ref size @ ..] = descr.as_bytes() else {
             return Err(NpyProblem::UnsupportedDtype { dtype, advice });
@@ -37,7 +37,7 @@ impl Dtype {
 }
 
 /// `descr` without what a terminal would act upon, and not at any length.
-pub(super) fn shown(descr: &str) -> String {
+pub(crate) fn shown(descr: &str) -> String {
     let harmless = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     let mut shown: String = descr.chars().take(SHOWN).map(harmless).collect();
     if descr.chars().nth(SHOWN).is_some() {

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::path::Path;
 
-use super::dtype::{Dtype, shown};
-use super::error::{NpyError, NpyProblem};
-use super::file;
-use super::header::Header;
+use crate::dtype::{Dtype, shown};
+use crate::error::{NpyError, NpyProblem};
+use crate::file;
+use crate::header::Header;
 
 const ADVICE: &str = "labels are integers, booleans or fixed-width strings: save them with \
                       np.save(path, array.astype(np.int64)), or with .astype(str) for names";
@@ -44,9 +44,9 @@ pub fn parse_labels(bytes: &[u8], rows: usize) -> Result<Labels, NpyProblem> {
     let item = Item::parse(&header.fields.descr)?;
     // A vector is the same in C and in Fortran order.
     let &[labels] = header.fields.shape.as_slice() else {
-        return Err(NpyProblem::WrongRank {
+        return Err(NpyProblem::WrongShape {
             shape: header.shape(),
-            expected: "one dimension, (samples,)",
+            expected: "one dimension, (samples,)".to_owned(),
         });
     };
     if labels != rows as u64 {

@@ -8,10 +8,10 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use memmap2::Mmap;
 
-use super::dtype::{Dtype, shown};
-use super::error::{NpyError, NpyProblem};
-use super::file;
-use super::header::Header;
+use crate::dtype::{Dtype, shown};
+use crate::error::{NpyError, NpyProblem};
+use crate::file;
+use crate::header::Header;
 
 const ADVICE: &str =
     "features are <f4 or <f2: save them with np.save(path, array.astype(np.float32))";
@@ -43,28 +43,34 @@ pub enum FloatType {
 
 /// Where the rows of a file lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Layout {
-    pub(crate) rows: u64,
-    pub(crate) dimension: u64,
+pub struct Layout {
+    /// Samples, at least one.
+    pub rows: u64,
+    /// Numbers of a row, at least one.
+    pub dimension: u64,
     /// Its numbers are f16; f32 otherwise.
-    pub(crate) halves: bool,
+    pub halves: bool,
     /// Where the first row begins, in bytes.
-    pub(crate) start: u64,
+    pub start: u64,
 }
 
 impl Layout {
     /// No header is longer.
-    pub(crate) const HEAD_BYTES: u64 = 16 << 10;
+    pub const HEAD_BYTES: u64 = 16 << 10;
 
     /// The layout of a file that begins with `head`, its first [`HEAD_BYTES`](Self::HEAD_BYTES) or all of it, and has
     /// `length` bytes.
-    pub(crate) fn parse(head: &[u8], length: u64) -> Result<Self, NpyProblem> {
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the file from being such a matrix; see [`NpyProblem`].
+    pub fn parse(head: &[u8], length: u64) -> Result<Self, NpyProblem> {
         let header = Header::parse(head)?;
-        let dtype = FloatType::parse(&header.fields.descr)?;
+        let dtype = FloatType::parse(&header.fields.descr, ADVICE)?;
         let &[rows, dimension] = header.fields.shape.as_slice() else {
-            return Err(NpyProblem::WrongRank {
+            return Err(NpyProblem::WrongShape {
                 shape: header.shape(),
-                expected: "two dimensions, (samples, dimension)",
+                expected: "two dimensions, (samples, dimension)".to_owned(),
             });
         };
         if rows == 0 || dimension == 0 {
@@ -82,16 +88,18 @@ impl Layout {
         })
     }
 
-    /// The length of a row. The file holds all rows, so it fits.
-    pub(crate) fn row_bytes(&self) -> u64 {
+    /// The length of a row, in bytes. The file holds all rows, so it fits.
+    #[must_use]
+    pub fn row_bytes(&self) -> u64 {
         self.dimension * if self.halves { 2 } else { 4 }
     }
 }
 
 /// Rows of f16 as the f32 that they are, both little-endian.
-pub(crate) fn widen(bytes: &[u8]) -> Vec<u8> {
-    let mut singles = Vec::new();
-    let singles = halves(bytes, &mut singles);
+#[must_use]
+pub fn widen(bytes: &[u8]) -> Vec<u8> {
+    let mut singles = vec![0.0; bytes.len() / 2];
+    fill_halves(bytes, &mut singles);
     singles.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
@@ -194,8 +202,9 @@ impl fmt::Debug for Features {
 }
 
 impl FloatType {
-    fn parse(descr: &str) -> Result<Self, NpyProblem> {
-        match Dtype::parse(descr, ADVICE)? {
+    /// The type that `descr` names; `advice` enters the error where it is another.
+    pub(crate) fn parse(descr: &str, advice: &'static str) -> Result<Self, NpyProblem> {
+        match Dtype::parse(descr, advice)? {
             Dtype {
                 kind: b'f',
                 size: 4,
@@ -206,13 +215,13 @@ impl FloatType {
             } => Ok(Self::F16),
             Dtype { .. } => Err(NpyProblem::UnsupportedDtype {
                 dtype: shown(descr),
-                advice: ADVICE,
+                advice,
             }),
         }
     }
 
     /// The size of one number.
-    fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::F16 => 2,
@@ -235,25 +244,36 @@ fn singles<'a>(bytes: &'a [u8], buffer: &'a mut Vec<f32>) -> &'a [f32] {
     {
         return values;
     }
-    let (values, _) = bytes.as_chunks();
-    buffer.clear();
-    buffer.extend(values.iter().map(|&value| f32::from_le_bytes(value)));
+    buffer.resize(bytes.len() / 4, 0.0);
+    fill_singles(bytes, buffer);
     buffer
+}
+
+fn halves<'a>(bytes: &[u8], buffer: &'a mut Vec<f32>) -> &'a [f32] {
+    buffer.resize(bytes.len() / 2, 0.0);
+    fill_halves(bytes, buffer);
+    buffer
+}
+
+/// Little-endian f32 at any alignment; `out` has room for all.
+pub(crate) fn fill_singles(bytes: &[u8], out: &mut [f32]) {
+    let (values, _) = bytes.as_chunks();
+    for (out, &value) in out.iter_mut().zip(values) {
+        *out = f32::from_le_bytes(value);
+    }
 }
 
 /// By way of a small array: that is right for any alignment and byte order, and costs little beside the conversion,
 /// which `half` gives to the processor where it can.
-fn halves<'a>(bytes: &[u8], buffer: &'a mut Vec<f32>) -> &'a [f32] {
+pub(crate) fn fill_halves(bytes: &[u8], out: &mut [f32]) {
     let (values, _) = bytes.as_chunks();
-    buffer.resize(values.len(), 0.0);
     let mut aligned = [f16::ZERO; CHUNK];
-    for (values, out) in values.chunks(CHUNK).zip(buffer.chunks_mut(CHUNK)) {
+    for (values, out) in values.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
         for (half, &value) in aligned.iter_mut().zip(values) {
             *half = f16::from_le_bytes(value);
         }
         aligned[..out.len()].convert_to_f32_slice(out);
     }
-    buffer
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::npy::testing::npy;
+use crate::testing::npy;
 
 fn labels(descr: &str, rows: usize, data: &[u8]) -> Result<Labels, NpyProblem> {
     parse_labels(&npy(1, descr, &format!("({rows},)"), data), rows)

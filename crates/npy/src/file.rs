@@ -6,10 +6,10 @@ use std::path::Path;
 
 use memmap2::Mmap;
 
-use super::error::NpyProblem;
+use crate::error::NpyProblem;
 
 /// Maps the file at `path`, to be read from front to back.
-pub(super) fn map(path: &Path) -> Result<Mmap, NpyProblem> {
+pub(crate) fn map(path: &Path) -> Result<Mmap, NpyProblem> {
     // Looked at before it is opened: opening a pipe waits for its writer.
     if !fs::metadata(path).map_err(refusal)?.is_file() {
         return Err(NpyProblem::NotAFile);

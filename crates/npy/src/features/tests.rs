@@ -3,7 +3,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::npy::testing::{npy, with_header};
+use crate::testing::{npy, with_header};
 
 fn problem(bytes: Vec<u8>) -> String {
     Features::from_bytes(bytes).unwrap_err().to_string()

@@ -114,13 +114,13 @@ pub enum NpyProblem {
     /// Columns lie one after the other, not rows.
     #[error("in Fortran order; save it with np.save(path, np.ascontiguousarray(array))")]
     FortranOrder,
-    /// Too few or too many dimensions.
+    /// Too few or too many dimensions, or of other lengths.
     #[error("the shape is {shape}, expected {expected}")]
-    WrongRank {
+    WrongShape {
         /// The array's.
         shape: String,
-        /// The shape in words.
-        expected: &'static str,
+        /// The shape, or its dimensions in words.
+        expected: String,
     },
     /// No rows or no columns.
     #[error("nothing in it: the shape is {shape}")]
@@ -158,7 +158,7 @@ pub enum NpyProblem {
 
 impl NpyProblem {
     /// For `map_err`: the problem, with the file that has it.
-    pub(super) fn of(path: &Path) -> impl FnOnce(Self) -> NpyError {
+    pub(crate) fn of(path: &Path) -> impl FnOnce(Self) -> NpyError {
         let path = path.to_path_buf();
         move |problem| NpyError { path, problem }
     }

@@ -1,22 +1,22 @@
 //! The Python literal that a header is: a dictionary of `descr`, `fortran_order` and `shape`.
 
-use super::error::NpyProblem;
+use crate::error::NpyProblem;
 
 /// The most dimensions of a NumPy array (`NPY_MAXDIMS`).
 const MAX_DIMENSIONS: usize = 64;
 
 /// The dictionary's values.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fields {
+pub(crate) struct Fields {
     /// The type string without its quotes; a structured or nested type as Python writes it.
-    pub(super) descr: String,
-    pub(super) fortran_order: bool,
-    pub(super) shape: Vec<u64>,
+    pub(crate) descr: String,
+    pub(crate) fortran_order: bool,
+    pub(crate) shape: Vec<u64>,
 }
 
 /// The fields of the header `text`, which begins at byte `offset` of the file. Keys may come in any order; each
 /// must be there once, as NumPy demands.
-pub(super) fn parse(text: &[u8], offset: usize) -> Result<Fields, NpyProblem> {
+pub(crate) fn parse(text: &[u8], offset: usize) -> Result<Fields, NpyProblem> {
     let mut cursor = Cursor {
         text,
         at: 0,

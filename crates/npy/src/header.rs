@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::error::NpyProblem;
-use super::literal::{self, Fields};
+use crate::error::NpyProblem;
+use crate::literal::{self, Fields};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -11,10 +11,13 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// plain array's header has about 120.
 const MAX_HEADER_BYTES: u32 = 10_000;
 
+/// Data begin at a multiple of this, as NumPy wants it.
+const ALIGNMENT: usize = 64;
+
 /// A file's header, not yet compared with the length of the file.
 #[derive(Debug)]
-pub(super) struct Header {
-    pub(super) fields: Fields,
+pub(crate) struct Header {
+    pub(crate) fields: Fields,
     /// The first byte of the data.
     start: usize,
 }
@@ -22,7 +25,7 @@ pub(super) struct Header {
 impl Header {
     /// The header of a file that has these `bytes`: six of magic, two of version, the header's length in two bytes
     /// (version 1.0) or four, the header.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, NpyProblem> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, NpyProblem> {
         let rest = after_magic(bytes)?;
         let truncated = |expected| NpyProblem::TruncatedHeader {
             expected,
@@ -50,7 +53,7 @@ impl Header {
     }
 
     /// The data's place in a file of `found` bytes, of which it must be the whole rest. An item has `item` bytes.
-    pub(super) fn data(&self, item: u64, found: u64) -> Result<Range<u64>, NpyProblem> {
+    pub(crate) fn data(&self, item: u64, found: u64) -> Result<Range<u64>, NpyProblem> {
         let shape = || self.shape();
         let mut lengths = self.fields.shape.iter();
         let end = lengths
@@ -73,13 +76,41 @@ impl Header {
     }
 
     /// The shape as Python writes it.
-    pub(super) fn shape(&self) -> String {
-        match self.fields.shape.as_slice() {
-            [length] => format!("({length},)"),
-            lengths => {
-                let lengths: Vec<String> = lengths.iter().map(u64::to_string).collect();
-                format!("({})", lengths.join(", "))
-            }
+    pub(crate) fn shape(&self) -> String {
+        python_tuple(&self.fields.shape)
+    }
+}
+
+/// Whether a file that begins with these `bytes` is one of the format's.
+#[must_use]
+pub fn begins_npy(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
+/// All that stands before the data of an array in C order, as NumPy writes it: version 1.0, a multiple of 64 bytes
+/// long. `descr` is the type string, such as `<f4`; at most 64 dimensions.
+#[must_use]
+pub fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
+    let shape = python_tuple(shape);
+    let fields = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    let before = MAGIC.len() + 4;
+    let end = (before + fields.len() + 1).next_multiple_of(ALIGNMENT);
+    let mut bytes = [MAGIC, &[1, 0]].concat();
+    // Of 64 dimensions it is below 2 KiB.
+    bytes.extend(((end - before) as u16).to_le_bytes());
+    bytes.extend(fields.as_bytes());
+    bytes.resize(end - 1, b' ');
+    bytes.push(b'\n');
+    bytes
+}
+
+/// As Python writes a tuple of these.
+pub(crate) fn python_tuple(lengths: &[impl ToString]) -> String {
+    match lengths {
+        [length] => format!("({},)", length.to_string()),
+        lengths => {
+            let lengths: Vec<String> = lengths.iter().map(ToString::to_string).collect();
+            format!("({})", lengths.join(", "))
         }
     }
 }
@@ -96,7 +127,7 @@ fn after_magic(bytes: &[u8]) -> Result<&[u8], NpyProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::npy::testing::npy;
+    use crate::testing::npy;
 
     fn problem(bytes: &[u8]) -> String {
         Header::parse(bytes).unwrap_err().to_string()
@@ -112,6 +143,23 @@ mod tests {
             assert_eq!(bytes[data.start - 1], b'\n');
             assert_eq!(bytes[data], [7; 24]);
         }
+    }
+
+    #[test]
+    fn headers_are_written_as_numpy_writes_them() {
+        let bytes = header("<f4", &[3]);
+        assert_eq!(bytes.len(), 128);
+        assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
+        let text = std::str::from_utf8(&bytes[10..]).unwrap();
+        assert!(text.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), } "));
+        assert!(text.ends_with(" \n"));
+        let matrix = header("<f2", &[2, 5]);
+        let read = Header::parse(&matrix).unwrap();
+        assert_eq!(
+            (read.fields.descr.as_str(), read.shape()),
+            ("<f2", "(2, 5)".to_owned())
+        );
+        assert_eq!(read.data(2, 148).unwrap(), 128..148);
     }
 
     #[test]

@@ -16,6 +16,7 @@
 //! | `command_line` | the commands a pipeline runs, with their exit codes |
 //! | `submit_wait` | waiting for a job: over restarts, with a time limit, for GitHub |
 //! | `push` | samples that live in the client's process |
+//! | `tensors` | samples that are the model's input already |
 //! | `push_command` | sending samples from this machine, and jobs on them |
 //! | `versions` | aliases, export and import, data folders checked and cleaned |
 //! | `extract` | images to features without a server |
@@ -59,4 +60,5 @@ mod settings;
 mod shutdown;
 mod sources;
 mod submit_wait;
+mod tensors;
 mod versions;

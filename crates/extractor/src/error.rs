@@ -200,7 +200,7 @@ pub enum ExtractorError {
 #[non_exhaustive]
 pub enum ImageError {
     /// The first bytes are those of no format known here.
-    #[error("not a JPEG, PNG, WebP, BMP, TIFF, PNM or GIF image")]
+    #[error("not a JPEG, PNG, WebP, BMP, TIFF, PNM or GIF image, nor a .npy tensor")]
     UnknownFormat,
     /// Broken, truncated, or of a kind its decoder does not support.
     #[error("cannot be decoded: {reason}")]
@@ -212,6 +212,12 @@ pub enum ImageError {
     #[error("too large: {reason}")]
     TooLarge {
         /// Which limit.
+        reason: String,
+    },
+    /// A `.npy` file, but not of the model's input.
+    #[error("not the input of this model: {reason}")]
+    NotInput {
+        /// What is wrong with it.
         reason: String,
     },
     /// The resampler refuses its size.

@@ -1,6 +1,6 @@
 //! Images to features: decode, preprocess, ONNX Runtime.
 //!
-//! An [`Extractor`] turns encoded images into one row of features each, the model's own vectors,
+//! An [`Extractor`] turns encoded images, or tensors in `.npy` files, into one row of features each, the model's own vectors,
 //! not yet normalised. The features of an image depend on its bytes and the model only: never on
 //! the other images of the call, nor on the number of threads.
 //!
@@ -9,6 +9,7 @@
 //! - [`hub`]: fetching models by name, once
 //! - `decode`: encoded bytes to RGB pixels, within limits
 //! - `preprocess`: encoded images to the model's input, as torchvision does it
+//! - `tensor`: samples that are the model's input already
 //! - `vectorize`: plain loops for the machine's widest vectors
 //! - `library`: finding and loading ONNX Runtime's shared library
 //! - `options`: where and how a graph runs
@@ -32,6 +33,7 @@ mod output;
 mod preprocess;
 mod session;
 mod stream;
+mod tensor;
 mod vectorize;
 
 pub use error::{ExtractorError, ImageError};

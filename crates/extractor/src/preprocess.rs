@@ -1,4 +1,5 @@
-//! Encoded images to a model's input, as torchvision does it on Pillow images.
+//! Encoded images to a model's input, as torchvision does it on Pillow images. A `.npy` file is that input
+//! already; see [`crate::tensor`].
 //!
 //! `Resize` (shorter side, antialiased), `CenterCrop`, `ToTensor`, `Normalize`, in that order. From
 //! the same pixels come the same bits as torchvision's, so only decoders can differ, and of these
@@ -10,6 +11,7 @@ mod resample;
 use crate::ImageError;
 use crate::decode::{self, Rgb, Scaled};
 use crate::model::{Interpolation, Layout, ModelEntry};
+use crate::tensor;
 use crate::vectorize::vectorize;
 use axis::{Axis, AxisKey};
 use resample::{Buffers, Pixel};
@@ -78,7 +80,8 @@ impl Preprocessor {
     }
 
     /// Fills `pixels` with one encoded image: (3, crop, crop), or (crop, crop, 3) where the model's
-    /// layout says so. After an error its content is unspecified.
+    /// layout says so. A `.npy` file of shape (3, crop, crop) is taken as it is, neither resized nor
+    /// normalised. After an error the content of `pixels` is unspecified.
     ///
     /// # Panics
     /// If `pixels` has not [`Self::len`] values.
@@ -93,6 +96,9 @@ impl Preprocessor {
             self.len(),
             "pixels has the length of one image"
         );
+        if curriculum_npy::begins_npy(encoded) {
+            return tensor::read(encoded, self.side(), self.layout, pixels);
+        }
         let Scratch {
             decoded,
             buffers,

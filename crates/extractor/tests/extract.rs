@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use curriculum_extractor::{
-    DEFAULT_MODEL, ExecutionProvider, Extractor, ExtractorError, ImageError, Model, Options,
+    DEFAULT_MODEL, ExecutionProvider, Extractor, ExtractorError, ImageError, Layout, Model,
+    Options, Preprocessor, Scratch,
 };
+use half::f16;
 use image::{ImageFormat, Rgb, RgbImage};
 
 fn fixture(name: &str) -> PathBuf {
@@ -244,6 +246,95 @@ fn features_that_are_not_finite_are_failures() {
     assert_eq!(failures[0].position, 1);
     assert_eq!(failures[0].reason, ImageError::NotFinite.to_string());
     assert_eq!(features[4..], [0.0; 4]);
+}
+
+/// What the model's preprocessing makes of an image, as a `.npy` file of f32 and one of f16.
+fn tensors(model: &Model, image: &[u8]) -> [Vec<u8>; 2] {
+    let mut entry = model.entry().clone();
+    entry.layout = Layout::Nchw;
+    let preprocessor = Preprocessor::new(&entry);
+    let mut values = vec![0.0; preprocessor.len()];
+    preprocessor
+        .run(image, &mut Scratch::default(), &mut values)
+        .unwrap();
+    let side = entry.preprocessing.crop as usize;
+    let file =
+        |descr, data: Vec<u8>| [curriculum_npy::header(descr, &[3, side, side]), data].concat();
+    let halves = values.iter().map(|value| f16::from_f32(*value));
+    [
+        file(
+            "<f4",
+            values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+        ),
+        file("<f2", halves.flat_map(f16::to_le_bytes).collect()),
+    ]
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn a_tensor_has_the_features_of_the_image_that_preprocessing_made_it_of() {
+    let images = pictures(9);
+    for model in [
+        Model::embedded(DEFAULT_MODEL).unwrap(),
+        model("half"),
+        model("fixed_batch"),
+    ] {
+        let mut extractor = Extractor::open(&model, &options(4, 1)).unwrap();
+        let whole = extract(&mut extractor, &images);
+        let files: Vec<[Vec<u8>; 2]> = images.iter().map(|image| tensors(&model, image)).collect();
+        let [singles, halves] = [0, 1].map(|dtype| {
+            let files: Vec<Vec<u8>> = files.iter().map(|files| files[dtype].clone()).collect();
+            extract(&mut extractor, &files)
+        });
+        assert_eq!(singles, whole, "{}", model.entry().name);
+        let dimension = extractor.dimension();
+        for (half, whole) in halves.chunks(dimension).zip(whole.chunks(dimension)) {
+            let cosine = cosine(half, whole);
+            assert!(cosine > 0.9999, "{}: {cosine}", model.entry().name);
+        }
+    }
+}
+
+#[test]
+fn tensors_that_do_not_fit_the_model_fail_alone() {
+    let model = model("linear");
+    let [good, _] = tensors(&model, &pictures(1)[0]);
+    let data = &good[128..];
+    let file =
+        |shape: &[usize], data: &[u8]| [&curriculum_npy::header("<f4", shape), data].concat();
+    let not_finite = [&good[..132], &f32::NAN.to_le_bytes()[..], &good[136..]].concat();
+    let files = [
+        good.clone(),
+        file(&[8, 8, 3], data),
+        file(&[1, 3, 8, 8], data),
+        not_finite,
+        good[..good.len() - 1].to_vec(),
+        b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}".to_vec(),
+    ];
+    let mut extractor = Extractor::open(&model, &options(2, 1)).unwrap();
+    let mut features = vec![f32::NAN; files.len() * 4];
+    let failures = extractor.extract(&files, &mut features).unwrap();
+    let reasons = [
+        "the shape is (8, 8, 3), expected (3, 8, 8)",
+        "the shape is (1, 3, 8, 8), expected (3, 8, 8)",
+        "not a finite number",
+        "truncated: 895 bytes, 896 expected for the shape (3, 8, 8)",
+        "a header of 4294967295 bytes; the limit is 10000",
+    ];
+    assert_eq!(failures.len(), reasons.len(), "{failures:?}");
+    for ((failure, reason), position) in failures.iter().zip(reasons).zip(1..) {
+        assert_eq!(failure.position, position);
+        assert!(failure.reason.contains(reason), "{}", failure.reason);
+        assert!(failure.reason.starts_with("not the input of this model: "));
+    }
+    assert_eq!(features[..4], extract(&mut extractor, &pictures(1)));
 }
 
 #[test]

@@ -231,9 +231,9 @@ pub enum ManifestError {
         /// The longest line that is read, in bytes.
         limit: u64,
     },
-    /// A row points at a file that does not have the extension of an image.
+    /// A row points at a file that has the extension of neither an image nor a tensor.
     #[error(
-        "{place}: line {line}: `{}` does not have the extension of an image",
+        "{place}: line {line}: `{}` does not have the extension of an image or a .npy tensor",
         redacted(file)
     )]
     UnsupportedExtension {

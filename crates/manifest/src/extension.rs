@@ -1,4 +1,4 @@
-//! Which file names are images.
+//! Which file names are samples.
 
 /// The extensions of images, in lower case and without their dot: torchvision's `IMG_EXTENSIONS`.
 ///
@@ -20,13 +20,16 @@ pub(crate) fn names_image(name: &str) -> bool {
         .is_some_and(|(_, suffix)| is_image(suffix))
 }
 
-/// Whether what lies at `path`, a path or a URL, is named as an image; a URL may go on with a query.
-pub(crate) fn names_image_at(path: &str) -> bool {
+/// Whether what a row says lies at `path`, a path or a URL, is named as a sample: an image, or a tensor, a `.npy` file,
+/// which only rows can mean, as in a folder it may be anything. A URL may go on with a query.
+pub(crate) fn names_sample_at(path: &str) -> bool {
     let is_url = path.starts_with("http://") || path.starts_with("https://");
-    match path.split_once('?') {
-        Some((path, _)) if is_url => names_image(path),
-        Some(_) | None => names_image(path),
-    }
+    let path = match path.split_once('?') {
+        Some((path, _)) if is_url => path,
+        Some(_) | None => path,
+    };
+    let is_tensor = |(_, suffix): (&str, &str)| suffix.eq_ignore_ascii_case("npy");
+    names_image(path) || path.rsplit_once('.').is_some_and(is_tensor)
 }
 
 #[cfg(test)]
@@ -49,6 +52,21 @@ mod tests {
             "a.jpgx",
         ] {
             assert!(!names_image(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn rows_name_images_and_tensors_behind_any_query() {
+        for path in [
+            "a.jpg",
+            "a.NPY",
+            "https://host/a.npy?key=b.txt",
+            "http://host/a.png?x",
+        ] {
+            assert!(names_sample_at(path), "{path}");
+        }
+        for path in ["npy", "a.npz", "https://host/a?b.npy", "a.npy?x"] {
+            assert!(!names_sample_at(path), "{path}");
         }
     }
 }

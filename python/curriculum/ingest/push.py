@@ -69,7 +69,8 @@ def push_images(
 ) -> str:
     """Sends image files, each up to 32 MiB, which the server's model turns into features; else as `push_features`.
 
-    `batches` yields (ids, labels or None, list of the files' bytes).
+    `batches` yields (ids, labels or None, list of the files' bytes). A `.npy` file of shape (3, S, S), f16 or f32 in C
+    order, is fed to the model as it is, without resizing or normalising; S is the side of the model's input in pixels.
     """
     parts = (part for batch in batches for part in messages.images(batch))
     with connected(address, options) as connection:

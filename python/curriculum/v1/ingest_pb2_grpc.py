@@ -156,7 +156,8 @@ class IngestServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PushImages(self, request_iterator, context):
-        """As PushFeatures, for image files.
+        """As PushFeatures, for image files, and for tensors that the client's own transform made of them:
+        ImageSample says what each may be.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

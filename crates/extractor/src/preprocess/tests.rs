@@ -86,6 +86,32 @@ fn agrees_with_torchvision() {
 }
 
 #[test]
+fn what_preprocessing_makes_is_taken_back_bit_for_bit() {
+    for layout in [Layout::Nchw, Layout::Nhwc] {
+        let preprocessor = Preprocessor {
+            layout,
+            ..preprocessor(Interpolation::Bicubic)
+        };
+        let mut encoded = Cursor::new(Vec::new());
+        let image = picture(97, 61);
+        image.write_to(&mut encoded, ImageFormat::Pnm).unwrap();
+        let (mut made, mut taken) = (vec![0.0; preprocessor.len()], vec![0.0; preprocessor.len()]);
+        let scratch = &mut Scratch::default();
+        preprocessor
+            .run(encoded.get_ref(), scratch, &mut made)
+            .unwrap();
+        // The file has the channels first whatever the model's layout is.
+        let values = run(&image, Interpolation::Bicubic);
+        let values = values.iter().flat_map(|value| value.to_le_bytes());
+        let side = CROP as usize;
+        let header = curriculum_npy::header("<f4", &[CHANNELS, side, side]);
+        let file: Vec<u8> = header.into_iter().chain(values).collect();
+        preprocessor.run(&file, scratch, &mut taken).unwrap();
+        assert_eq!(made, taken);
+    }
+}
+
+#[test]
 fn halves_round_to_even() {
     let offsets = [
         (16, 0),

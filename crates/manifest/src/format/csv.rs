@@ -10,7 +10,7 @@ use std::rc::Rc;
 use csv::{ByteRecord, ReaderBuilder};
 
 use crate::error::ManifestError;
-use crate::extension::names_image_at;
+use crate::extension::names_sample_at;
 use crate::index::{Entry, Spot};
 use crate::listing::Listing;
 use crate::place::Place;
@@ -60,7 +60,7 @@ pub(crate) fn list(
         if id.is_empty() {
             return Err(rows.bad(line, "the id is empty"));
         }
-        if !names_image_at(path) {
+        if !names_sample_at(path) {
             return Err(ManifestError::UnsupportedExtension {
                 place: place.to_string(),
                 line,

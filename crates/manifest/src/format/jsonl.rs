@@ -13,7 +13,7 @@ use std::io::BufReader;
 use self::row::{Names, Row};
 use super::lines::Lines;
 use crate::error::ManifestError;
-use crate::extension::names_image_at;
+use crate::extension::names_sample_at;
 use crate::index::{Entry, Spot};
 use crate::label::json_reason;
 use crate::listing::Listing;
@@ -57,7 +57,7 @@ pub(crate) fn list(place: &Place, listing: &mut Listing<'_>) -> Result<(), Manif
         let row = parse(text, &names).map_err(bad)?;
         let spot = row.spot(vectors).map_err(bad)?;
         let is_whole = matches!(spot, Spot::Id | Spot::Path(_));
-        if is_whole && vectors.is_none() && !names_image_at(&row.path) {
+        if is_whole && vectors.is_none() && !names_sample_at(&row.path) {
             return Err(ManifestError::UnsupportedExtension {
                 place: place.to_string(),
                 line,

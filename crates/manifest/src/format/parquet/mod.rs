@@ -34,7 +34,7 @@ use self::plan::{CLUSTERS, Content, Plan};
 pub(crate) use self::table::{Part, Tables};
 use crate::access::Object;
 use crate::error::ManifestError;
-use crate::extension::names_image_at;
+use crate::extension::names_sample_at;
 use crate::index::{Entry, Spot};
 use crate::listing::Listing;
 use crate::place::Place;
@@ -273,16 +273,16 @@ impl Table<'_> {
         let spot = match self.plan.content {
             Content::Path(_) => {
                 let path = path.ok_or_else(|| bad("no path"))?;
-                if !names_image_at(path) {
+                if !names_sample_at(path) {
                     return Err(bad(&format!(
-                        "`{path}` does not have the extension of an image"
+                        "`{path}` does not have the extension of an image or a .npy tensor"
                     )));
                 }
                 Spot::Path(path)
             }
             Content::Image { bytes, .. } => match path {
                 // As Hugging Face stores images that stay where they are.
-                Some(path) if self.is_null(group, bytes) && names_image_at(path) => {
+                Some(path) if self.is_null(group, bytes) && names_sample_at(path) => {
                     Spot::Path(path)
                 }
                 Some(_) | None => Spot::Row { group, row },

@@ -50,8 +50,9 @@ def create_curriculum_learning_with_dino(
 ) -> Result:
     """As `create_curriculum_learning`, with a DINO model that the server runs.
 
-    Samples are tensors (3, 224, 224). `dino_model`: dino_vits16, dino_vits8, dino_vitb16 or dino_vitb8. `device` has no
-    effect: the server runs the model on the device that it was started with.
+    Samples are floating-point tensors (3, 224, 224), which the model is given as they are. `dino_model`: dino_vits16,
+    dino_vits8, dino_vitb16 or dino_vitb8. `device` has no effect: the server runs the model on the device that it was
+    started with.
     """
     return _create(
         ServerDino(dino_model),

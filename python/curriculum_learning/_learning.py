@@ -111,7 +111,7 @@ class CurriculumLearning:
         extractor = self.feature_extractor
         with Session(self.server, extractor.model if isinstance(extractor, ServerDino) else None) as session:
             if isinstance(extractor, ServerDino):
-                source = session.push_images(extractor.images(loader), texts)
+                source = session.push_images(extractor.tensors(loader), texts)
                 self.features_ = None
             else:
                 source = session.push_features(self._features(loader, device), texts)

@@ -75,7 +75,7 @@ class Session:
         return ingest.push_features(self._address, self._push, named)
 
     def push_images(self, batches: Iterable[list[bytes]], labels: list[str] | None) -> str:
-        """Sends image files, and returns the source to fit. ValueError when labels are not one per image."""
+        """Sends files of images or tensors, and returns the source to fit. ValueError when labels are not one each."""
         return ingest.push_images(self._address, self._push, self._named(batches, labels))
 
     def fit(self, name: str, source: str, parameters: Parameters) -> Fitted:

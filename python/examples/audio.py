@@ -2,7 +2,7 @@
 
     python audio.py --samples 64
 
-Spectrograms are no 8-bit images, so they are rounded on their way to the server, and a warning says by how much.
+The model in the server is given the spectrograms as they are, in f16: no image could hold them.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -44,7 +45,8 @@ def test_vision(server: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_audio(server: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.warns(UserWarning, match="no 8-bit images"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         audio.main(["--samples", "8", "--device", "cpu", "--server", server])
     output = capsys.readouterr().out
     assert "difficulties of 8 spectrograms" in output and iterations(output) == [0, 1000, 2000, 3999, 4000]

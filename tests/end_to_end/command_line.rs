@@ -120,7 +120,7 @@ async fn every_parameter_of_a_job_is_shown_again() {
     let server = TestServer::start(&home).await;
     let source = small(&home);
     let flags = "--clusters auto:4,2,4 --min-cluster-size 70 --normalization cluster-rank --score cosine \
-                 --seed 7 --initial-effective-percentage 0.1 --warmup-iterations 50 --pacing cosine \
+                 --feature-normalization none --seed 7 --initial-effective-percentage 0.1 --warmup-iterations 50 --pacing cosine \
                  --min-temperature 0.01 --max-temperature 9 --max-effective-ratio 0.3 --draws 60";
     let command = [
         "submit",
@@ -144,6 +144,7 @@ async fn every_parameter_of_a_job_is_shown_again() {
         "min_cluster_size": 70,
         "normalization": "cluster-rank",
         "score": "cosine",
+        "feature_normalization": "none",
         "initial_effective_fraction": 0.1,
         "warmup_iterations": 50,
         "pacing": "cosine",
@@ -168,6 +169,7 @@ async fn every_parameter_of_a_job_is_shown_again() {
         "chosen",
         warning,
         "cosine, cluster-rank",
+        "features as they are",
     ] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
@@ -182,6 +184,7 @@ async fn every_parameter_of_a_job_is_shown_again() {
         (&json["by_label"], &json["min_cluster_size"]),
         (&true.into(), &1.into())
     );
+    assert_eq!(json["feature_normalization"], "standard");
     let label = json["clusters"][0]["label"].as_str().unwrap();
     assert!(!label.is_empty() && curriculum(inspect).await.stdout.contains(label));
 }

@@ -1,8 +1,8 @@
 //! Features and images to difficulties without a server, against the reference.
 
 use curriculum_tests::{Home, command::curriculum_in, data};
-use ndarray::{Array1, Array2};
-use ndarray_npy::{NpzReader, ReadableElement, write_npy};
+use ndarray::{Array1, Array2, Axis};
+use ndarray_npy::{NpzReader, ReadableElement, read_npy, write_npy};
 use nix::{
     sys::signal::{self, Signal},
     unistd::Pid,
@@ -181,6 +181,22 @@ async fn other_scores_and_normalizations_are_what_they_say() {
     let plain = run("").await;
     for other in &scored {
         assert!(*other != plain && other.iter().all(|d| (0.0..=1.0).contains(d)));
+    }
+}
+
+#[tokio::test]
+async fn features_can_be_left_as_they_are() {
+    let home = Home::new();
+    write_golden(&home);
+    let flags = "x.npy --clusters 1 --feature-normalization none --out f.npz";
+    fit(&home, flags).await;
+    let distance: Array1<f32> = vector(&home.path("f.npz"), "distance");
+    let features: Array2<f32> = read_npy(home.path("x.npy")).unwrap();
+    let mean = features.mean_axis(Axis(0)).unwrap();
+    assert_eq!(distance.len(), features.nrows());
+    for (row, distance) in features.rows().into_iter().zip(&distance) {
+        let expected = (&row - &mean).mapv(|x| x * x).sum().sqrt();
+        assert!((expected - distance).abs() < 1e-4 * expected);
     }
 }
 

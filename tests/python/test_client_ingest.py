@@ -193,6 +193,7 @@ def test_large_batches_are_split() -> None:
     ("parameters", "problem"),
     [
         ({"pacing": "slow"}, "linear"),
+        ({"feature_normalization": "maybe"}, "standard, none"),
         ({"clusters": "many"}, "clusters"),
         ({"cluster": 3}, "unknown parameters: cluster"),
         ({"clusters": 1 << 32}, "clusters 4294967296: "),

@@ -51,6 +51,13 @@ pub(crate) fn run(
             ))
             .into()
         }
+        FitError::TooLarge { row } => {
+            let place = dataset.describe(row);
+            BadInput(format!(
+                "{place}: its features are too large to be clustered as they are"
+            ))
+            .into()
+        }
         FitError::Source(error) => anyhow::anyhow!("cannot read the features: {error}"),
         other @ (FitError::Classes { .. } | FitError::Clustering(_) | FitError::NotExtensible) => {
             BadInput(format!("{}: {other}", dataset.name())).into()

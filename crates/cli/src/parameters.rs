@@ -12,7 +12,9 @@ mod model;
 mod order;
 mod schedule;
 
-pub(crate) use clustering::{ClusteringArgs, normalization_name, score_name};
+pub(crate) use clustering::{
+    ClusteringArgs, feature_normalization_name, normalization_name, score_name,
+};
 pub(crate) use model::ModelArgs;
 pub(crate) use order::OrderArgs;
 pub(crate) use schedule::{ScheduleArgs, pacing_name};
@@ -86,7 +88,7 @@ mod tests {
     #[test]
     fn every_flag_has_its_field() {
         let flags = "--clusters auto:9,2 --by-label --min-cluster-size 3 --normalization none \
-                     --score cosine --seed 7 --max-failed-fraction 0.5 \
+                     --score cosine --feature-normalization none --seed 7 --max-failed-fraction 0.5 \
                      --initial-effective-percentage 0.25 --warmup-iterations 10 --pacing root \
                      --min-temperature 0.1 --max-temperature 2 --max-effective-ratio 0.5 --draws 99";
         let flags: Vec<&str> = flags.split_whitespace().collect();
@@ -112,6 +114,7 @@ mod tests {
             min_cluster_size: Some(3),
             normalization: v1::Normalization::None.into(),
             score: v1::Score::Cosine.into(),
+            feature_normalization: v1::FeatureNormalization::None.into(),
         };
         assert_eq!(parsed(&flags), expected);
     }

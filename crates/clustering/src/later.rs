@@ -24,7 +24,7 @@ pub struct Finished<'a> {
 /// class. A row without an open cluster gets `u32::MAX` and an infinite distance.
 ///
 /// # Errors
-/// Rows of another width than the centroids, that are not finite, or not readable.
+/// Rows of another width than the centroids, that are not finite, too large, or not readable.
 pub fn assign_later(
     source: &dyn Source,
     finished: Finished<'_>,
@@ -77,16 +77,16 @@ impl Finished<'_> {
         let values: Vec<f32> = values.collect();
         let subset = Subset { source, members };
         let stack = Stack::ungrouped(source.width(), [values.as_slice()]);
-        let mut members = members.iter();
-        pass(&subset, &stack, Want::DISTANCES, |block| {
+        let mut rows = members.iter();
+        let passed = pass(&subset, &stack, Want::DISTANCES, |block| {
             let found = block.nearest.iter().zip(block.squares);
-            for ((&nearest, &square), &row) in found.zip(members.by_ref()) {
+            for ((&nearest, &square), &row) in found.zip(rows.by_ref()) {
                 clusters[row] = candidates[nearest as usize] as u32;
                 distances[row] = square.sqrt() as f32;
             }
             Ok(())
-        })?;
-        Ok(())
+        });
+        passed.map(|_| ()).map_err(|error| error.of_rows(members))
     }
 }
 

@@ -6,6 +6,8 @@
 //! (1983): one read of the data suffices, and the result depends on the block boundaries and their
 //! order, never on threads. The loops are compiled for each instruction set, with the same bits.
 //! Infinite and NaN features are the caller's to find.
+//!
+//! [`FeatureNormalization::None`] leaves features as they are.
 
 mod kernels;
 
@@ -16,6 +18,16 @@ const EPSILON: f64 = 1e-6;
 
 /// Rows that are read twice.
 const GROUP: usize = 64;
+
+/// What becomes of features before they are clustered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FeatureNormalization {
+    /// Z-score per dimension over the dataset, then unit rows.
+    #[default]
+    Standard,
+    /// Nothing: they are comparable as they are.
+    None,
+}
 
 /// Running mean and squared deviation per dimension.
 #[derive(Clone, Debug)]
@@ -73,6 +85,14 @@ impl Moments {
             *deviation += other_deviation + delta * delta * cross;
         }
         self.count = total;
+    }
+
+    /// Root mean square of the rows' Euclidean distances to their mean, over n − 1; 0 for fewer than
+    /// two rows.
+    #[must_use]
+    pub fn spread(&self) -> f64 {
+        let degrees = (self.count.max(2) - 1) as f64;
+        (self.squared_deviation.iter().sum::<f64>() / degrees).sqrt()
     }
 
     /// Ends the pass.

@@ -71,6 +71,12 @@ pub enum FitError {
         /// Its first such column.
         column: usize,
     },
+    /// Features so large, and not normalised, that distances would not fit single precision.
+    #[error("the features of row {row} are too large to be clustered as they are")]
+    TooLarge {
+        /// One such row, counted from 0.
+        row: usize,
+    },
     /// There is not one class per row.
     #[error("{given} classes were given for {rows} rows")]
     Classes {
@@ -98,6 +104,7 @@ impl From<ClusteringError> for FitError {
         match error {
             ClusteringError::Cancelled => Self::Cancelled,
             ClusteringError::Source(error) => Self::Source(error),
+            ClusteringError::TooLarge { row } => Self::TooLarge { row },
             other => Self::Clustering(other),
         }
     }

@@ -1,7 +1,7 @@
 //! The method on a source of raw features: the one path of a job and of a command on a file.
 //!
-//! Normalise (z-score per dimension, then unit rows), cluster, score, and turn scores into
-//! difficulty. The features are never copied: statistics come from one read, and every later read
+//! Normalise (z-score per dimension, then unit rows) unless asked not to, cluster, score, and turn
+//! scores into difficulty. The features are never copied: statistics come from one read, and every later read
 //! normalises its block on the way. Same features, classes and options give the same bytes for any
 //! number of threads. Work runs in rayon's current pool.
 //!
@@ -22,7 +22,7 @@ use classes::Classes;
 pub use classes::Warning;
 use curriculum::{
     difficulty::{Normalization, Range},
-    features::Normalizer,
+    features::{FeatureNormalization, Normalizer},
 };
 use curriculum_clustering::{Clusters, Score, Source};
 pub use extension::{Base, Extension, extend};
@@ -46,6 +46,8 @@ pub struct Options {
     pub normalization: Normalization,
     /// What makes a sample hard.
     pub score: Score,
+    /// What becomes of the features before they are clustered.
+    pub feature_normalization: FeatureNormalization,
 }
 
 /// A fitted dataset of N samples and K clusters over D dimensions.
@@ -53,11 +55,11 @@ pub struct Options {
 pub struct Fit {
     /// By sample, 0 is easiest; in [0, 1] unless nothing was normalised.
     pub difficulty: Vec<f32>,
-    /// By sample: Euclidean distance of its normalised features to its centroid.
+    /// By sample: Euclidean distance of its features, normalised if asked for, to its centroid.
     pub distance: Vec<f32>,
     /// By sample: number of its cluster, below K.
     pub cluster: Vec<u32>,
-    /// Shape (K, D), of normalised features. A cluster may have lost its samples to another.
+    /// Shape (K, D), of the same features. A cluster may have lost its samples to another.
     pub centroids: Array2<f32>,
     /// Class of each cluster; empty without classes.
     pub cluster_classes: Vec<u32>,
@@ -68,8 +70,8 @@ pub struct Fit {
     /// Number of clusters and index of every candidate that was tried, ascending; with classes, on
     /// all samples together.
     pub curve: Vec<(usize, f64)>,
-    /// Mean and deviation of the features.
-    pub normalizer: Normalizer,
+    /// Mean and deviation of the features; `None` where they were left as they are.
+    pub normalizer: Option<Normalizer>,
     /// Range of the scores of each cluster's, or with classes each class's, native members.
     pub ranges: Vec<Range>,
     /// What the user should know.
@@ -139,7 +141,7 @@ pub fn fit(
     };
     let mut seconds = Seconds::default();
     let started = Instant::now();
-    let normalized = Normalized::new(source, &mut watch)?;
+    let normalized = Normalized::new(source, options.feature_normalization, &mut watch)?;
     seconds.statistics = started.elapsed().as_secs_f64();
 
     let started = Instant::now();
@@ -214,6 +216,7 @@ impl Default for Options {
             min_cluster_size: 5,
             normalization: Normalization::default(),
             score: Score::Distance,
+            feature_normalization: FeatureNormalization::Standard,
         }
     }
 }

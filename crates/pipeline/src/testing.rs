@@ -1,6 +1,6 @@
 //! Records for unit tests.
 
-use curriculum::{Pacing, difficulty::Normalization};
+use curriculum::{Pacing, difficulty::Normalization, features::FeatureNormalization};
 use curriculum_store::{
     Clusters, Digest, Identity, JobRecord, JobState, Parameters, SampleKind, ScheduleRecord, Score,
     Stage,
@@ -39,6 +39,7 @@ pub(crate) fn record(sequence: u64, priority: i32) -> JobRecord {
             min_cluster_size: 1,
             normalization: Normalization::None,
             score: Score::Distance,
+            feature_normalization: FeatureNormalization::Standard,
             schedule,
         },
         priority,

@@ -1,6 +1,6 @@
 //! The parameters of a job, as they are stored. Their JSON is part of what names a version.
 
-use curriculum::{Pacing, difficulty::Normalization};
+use curriculum::{Pacing, difficulty::Normalization, features::FeatureNormalization};
 use serde::{Deserialize, Serialize};
 
 /// Parameters of a job, defaults filled in.
@@ -21,6 +21,14 @@ pub struct Parameters {
     pub normalization: Normalization,
     /// What makes a sample hard.
     pub score: Score,
+    /// What becomes of features before they are clustered. The default is not written: versions that
+    /// are older than this field keep their ids.
+    #[serde(
+        with = "FeatureNormalizationName",
+        default,
+        skip_serializing_if = "is_standard"
+    )]
+    pub feature_normalization: FeatureNormalization,
     /// The schedule that weights follow.
     pub schedule: ScheduleRecord,
 }
@@ -102,6 +110,18 @@ enum NormalizationName {
     None,
 }
 
+/// The stored names of [`FeatureNormalization`].
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FeatureNormalization", rename_all = "snake_case")]
+enum FeatureNormalizationName {
+    Standard,
+    None,
+}
+
+fn is_standard(normalization: &FeatureNormalization) -> bool {
+    *normalization == FeatureNormalization::Standard
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -116,6 +136,7 @@ pub(crate) mod tests {
             min_cluster_size: 7,
             normalization: Normalization::ClusterRank,
             score: Score::Neighbours,
+            feature_normalization: FeatureNormalization::None,
             schedule: ScheduleRecord {
                 initial: 0.1 + 0.2,
                 warmup: 10,
@@ -136,12 +157,26 @@ pub(crate) mod tests {
         assert_eq!(serde_json::to_string(&read).unwrap(), stored);
     }
 
+    /// As before there was the field: neither ids nor stored records change.
+    #[test]
+    fn features_that_are_normalised_need_no_word() {
+        let standard = Parameters {
+            feature_normalization: FeatureNormalization::Standard,
+            ..parameters()
+        };
+        let stored = serde_json::to_string(&standard).unwrap();
+        assert!(!stored.contains("feature_normalization"), "{stored}");
+        let read: Parameters = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read, standard);
+    }
+
     /// Stored data and the ids of versions hang on these.
     #[test]
     fn names_are_those_of_the_schema() {
         let stored = serde_json::to_value(parameters()).unwrap();
         assert_eq!(stored["normalization"], "cluster_rank");
         assert_eq!(stored["score"], "neighbours");
+        assert_eq!(stored["feature_normalization"], "none");
         assert_eq!(stored["clusters"]["one_of"][1], 5);
         for pacing in Pacing::ALL {
             let mut parameters = parameters();

@@ -27,6 +27,8 @@ class Parameters(TypedDict, total=False):
     """cluster_min_max, cluster_rank, global_min_max or none."""
     score: str
     """distance, cosine or neighbours."""
+    feature_normalization: str
+    """standard, or none to cluster features as they are."""
     initial_effective_fraction: float
     warmup_iterations: int
     pacing: str
@@ -57,7 +59,12 @@ _SCHEDULE = (
     "draws",
 )
 _PLAIN = ("seed", "max_failed_fraction", "by_label", "min_cluster_size")
-_WORDS = {"normalization": types.Normalization, "score": types.Score, "pacing": types.Pacing}
+_WORDS = {
+    "normalization": types.Normalization,
+    "score": types.Score,
+    "feature_normalization": types.FeatureNormalization,
+    "pacing": types.Pacing,
+}
 
 
 def request(curriculum: str, source: str, **submission: Unpack[Submission]) -> pb.SubmitJobRequest:

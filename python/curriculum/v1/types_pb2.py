@@ -14,21 +14,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63urriculum/v1/types.proto\x12\rcurriculum.v1\"\x80\x01\n\x08\x43lusters\x12\x0f\n\x05\x66ixed\x18\x01 \x01(\rH\x00\x12+\n\x04\x61uto\x18\x02 \x01(\x0b\x32\x1b.curriculum.v1.ClusterRangeH\x00\x12,\n\x06one_of\x18\x03 \x01(\x0b\x32\x1a.curriculum.v1.ClusterListH\x00\x42\x08\n\x06\x63hoice\"(\n\x0c\x43lusterRange\x12\x0b\n\x03min\x18\x01 \x01(\r\x12\x0b\n\x03max\x18\x02 \x01(\r\"\x1f\n\x0b\x43lusterList\x12\x10\n\x08\x63lusters\x18\x01 \x03(\r\"\xf1\x02\n\x08Schedule\x12\'\n\x1ainitial_effective_fraction\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11warmup_iterations\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12%\n\x06pacing\x18\x03 \x01(\x0e\x32\x15.curriculum.v1.Pacing\x12\x1c\n\x0fmin_temperature\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x1c\n\x0fmax_temperature\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12#\n\x16max_effective_fraction\x18\x06 \x01(\x01H\x04\x88\x01\x01\x12\x12\n\x05\x64raws\x18\x07 \x01(\x04H\x05\x88\x01\x01\x42\x1d\n\x1b_initial_effective_fractionB\x14\n\x12_warmup_iterationsB\x12\n\x10_min_temperatureB\x12\n\x10_max_temperatureB\x19\n\x17_max_effective_fractionB\x08\n\x06_draws\"\xca\x02\n\nParameters\x12)\n\x08\x63lusters\x18\x01 \x01(\x0b\x32\x17.curriculum.v1.Clusters\x12\x0c\n\x04seed\x18\x02 \x01(\x04\x12 \n\x13max_failed_fraction\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12)\n\x08schedule\x18\x04 \x01(\x0b\x32\x17.curriculum.v1.Schedule\x12\x10\n\x08\x62y_label\x18\x05 \x01(\x08\x12\x1d\n\x10min_cluster_size\x18\x06 \x01(\rH\x01\x88\x01\x01\x12\x33\n\rnormalization\x18\x07 \x01(\x0e\x32\x1c.curriculum.v1.Normalization\x12#\n\x05score\x18\x08 \x01(\x0e\x32\x14.curriculum.v1.ScoreB\x16\n\x14_max_failed_fractionB\x13\n\x11_min_cluster_size*r\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x14\n\x10ORDER_EASY_FIRST\x10\x01\x12\x14\n\x10ORDER_HARD_FIRST\x10\x02\x12\x12\n\x0eORDER_REVERSED\x10\x03\x12\x12\n\x0eORDER_SHUFFLED\x10\x04*\xdb\x01\n\x06Pacing\x12\x16\n\x12PACING_UNSPECIFIED\x10\x00\x12\x11\n\rPACING_LINEAR\x10\x01\x12\x14\n\x10PACING_QUADRATIC\x10\x02\x12\x0f\n\x0bPACING_ROOT\x10\x03\x12\x11\n\rPACING_COSINE\x10\x04\x12\x16\n\x12PACING_EXPONENTIAL\x10\x05\x12\x16\n\x12PACING_LOGARITHMIC\x10\x06\x12\x0f\n\x0bPACING_STEP\x10\x07\x12\x14\n\x10PACING_GEOMETRIC\x10\x08\x12\x15\n\x11PACING_COMPETENCE\x10\t*\xab\x01\n\rNormalization\x12\x1d\n\x19NORMALIZATION_UNSPECIFIED\x10\x00\x12!\n\x1dNORMALIZATION_CLUSTER_MIN_MAX\x10\x01\x12\x1e\n\x1aNORMALIZATION_CLUSTER_RANK\x10\x02\x12 \n\x1cNORMALIZATION_GLOBAL_MIN_MAX\x10\x03\x12\x16\n\x12NORMALIZATION_NONE\x10\x04*Z\n\x05Score\x12\x15\n\x11SCORE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSCORE_DISTANCE\x10\x01\x12\x10\n\x0cSCORE_COSINE\x10\x02\x12\x14\n\x10SCORE_NEIGHBOURS\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63urriculum/v1/types.proto\x12\rcurriculum.v1\"\x80\x01\n\x08\x43lusters\x12\x0f\n\x05\x66ixed\x18\x01 \x01(\rH\x00\x12+\n\x04\x61uto\x18\x02 \x01(\x0b\x32\x1b.curriculum.v1.ClusterRangeH\x00\x12,\n\x06one_of\x18\x03 \x01(\x0b\x32\x1a.curriculum.v1.ClusterListH\x00\x42\x08\n\x06\x63hoice\"(\n\x0c\x43lusterRange\x12\x0b\n\x03min\x18\x01 \x01(\r\x12\x0b\n\x03max\x18\x02 \x01(\r\"\x1f\n\x0b\x43lusterList\x12\x10\n\x08\x63lusters\x18\x01 \x03(\r\"\xf1\x02\n\x08Schedule\x12\'\n\x1ainitial_effective_fraction\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11warmup_iterations\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12%\n\x06pacing\x18\x03 \x01(\x0e\x32\x15.curriculum.v1.Pacing\x12\x1c\n\x0fmin_temperature\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x1c\n\x0fmax_temperature\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12#\n\x16max_effective_fraction\x18\x06 \x01(\x01H\x04\x88\x01\x01\x12\x12\n\x05\x64raws\x18\x07 \x01(\x04H\x05\x88\x01\x01\x42\x1d\n\x1b_initial_effective_fractionB\x14\n\x12_warmup_iterationsB\x12\n\x10_min_temperatureB\x12\n\x10_max_temperatureB\x19\n\x17_max_effective_fractionB\x08\n\x06_draws\"\x8e\x03\n\nParameters\x12)\n\x08\x63lusters\x18\x01 \x01(\x0b\x32\x17.curriculum.v1.Clusters\x12\x0c\n\x04seed\x18\x02 \x01(\x04\x12 \n\x13max_failed_fraction\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12)\n\x08schedule\x18\x04 \x01(\x0b\x32\x17.curriculum.v1.Schedule\x12\x10\n\x08\x62y_label\x18\x05 \x01(\x08\x12\x1d\n\x10min_cluster_size\x18\x06 \x01(\rH\x01\x88\x01\x01\x12\x33\n\rnormalization\x18\x07 \x01(\x0e\x32\x1c.curriculum.v1.Normalization\x12#\n\x05score\x18\x08 \x01(\x0e\x32\x14.curriculum.v1.Score\x12\x42\n\x15\x66\x65\x61ture_normalization\x18\t \x01(\x0e\x32#.curriculum.v1.FeatureNormalizationB\x16\n\x14_max_failed_fractionB\x13\n\x11_min_cluster_size*r\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x14\n\x10ORDER_EASY_FIRST\x10\x01\x12\x14\n\x10ORDER_HARD_FIRST\x10\x02\x12\x12\n\x0eORDER_REVERSED\x10\x03\x12\x12\n\x0eORDER_SHUFFLED\x10\x04*\xdb\x01\n\x06Pacing\x12\x16\n\x12PACING_UNSPECIFIED\x10\x00\x12\x11\n\rPACING_LINEAR\x10\x01\x12\x14\n\x10PACING_QUADRATIC\x10\x02\x12\x0f\n\x0bPACING_ROOT\x10\x03\x12\x11\n\rPACING_COSINE\x10\x04\x12\x16\n\x12PACING_EXPONENTIAL\x10\x05\x12\x16\n\x12PACING_LOGARITHMIC\x10\x06\x12\x0f\n\x0bPACING_STEP\x10\x07\x12\x14\n\x10PACING_GEOMETRIC\x10\x08\x12\x15\n\x11PACING_COMPETENCE\x10\t*\xab\x01\n\rNormalization\x12\x1d\n\x19NORMALIZATION_UNSPECIFIED\x10\x00\x12!\n\x1dNORMALIZATION_CLUSTER_MIN_MAX\x10\x01\x12\x1e\n\x1aNORMALIZATION_CLUSTER_RANK\x10\x02\x12 \n\x1cNORMALIZATION_GLOBAL_MIN_MAX\x10\x03\x12\x16\n\x12NORMALIZATION_NONE\x10\x04*Z\n\x05Score\x12\x15\n\x11SCORE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSCORE_DISTANCE\x10\x01\x12\x10\n\x0cSCORE_COSINE\x10\x02\x12\x14\n\x10SCORE_NEIGHBOURS\x10\x03*\x81\x01\n\x14\x46\x65\x61tureNormalization\x12%\n!FEATURE_NORMALIZATION_UNSPECIFIED\x10\x00\x12\"\n\x1e\x46\x45\x41TURE_NORMALIZATION_STANDARD\x10\x01\x12\x1e\n\x1a\x46\x45\x41TURE_NORMALIZATION_NONE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'curriculum.v1.types_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_ORDER']._serialized_start=955
-  _globals['_ORDER']._serialized_end=1069
-  _globals['_PACING']._serialized_start=1072
-  _globals['_PACING']._serialized_end=1291
-  _globals['_NORMALIZATION']._serialized_start=1294
-  _globals['_NORMALIZATION']._serialized_end=1465
-  _globals['_SCORE']._serialized_start=1467
-  _globals['_SCORE']._serialized_end=1557
+  _globals['_ORDER']._serialized_start=1023
+  _globals['_ORDER']._serialized_end=1137
+  _globals['_PACING']._serialized_start=1140
+  _globals['_PACING']._serialized_end=1359
+  _globals['_NORMALIZATION']._serialized_start=1362
+  _globals['_NORMALIZATION']._serialized_end=1533
+  _globals['_SCORE']._serialized_start=1535
+  _globals['_SCORE']._serialized_end=1625
+  _globals['_FEATURENORMALIZATION']._serialized_start=1628
+  _globals['_FEATURENORMALIZATION']._serialized_end=1757
   _globals['_CLUSTERS']._serialized_start=45
   _globals['_CLUSTERS']._serialized_end=173
   _globals['_CLUSTERRANGE']._serialized_start=175
@@ -38,5 +40,5 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_SCHEDULE']._serialized_start=251
   _globals['_SCHEDULE']._serialized_end=620
   _globals['_PARAMETERS']._serialized_start=623
-  _globals['_PARAMETERS']._serialized_end=953
+  _globals['_PARAMETERS']._serialized_end=1021
 # @@protoc_insertion_point(module_scope)

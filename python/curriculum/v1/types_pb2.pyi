@@ -41,6 +41,12 @@ class Score(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SCORE_DISTANCE: _ClassVar[Score]
     SCORE_COSINE: _ClassVar[Score]
     SCORE_NEIGHBOURS: _ClassVar[Score]
+
+class FeatureNormalization(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FEATURE_NORMALIZATION_UNSPECIFIED: _ClassVar[FeatureNormalization]
+    FEATURE_NORMALIZATION_STANDARD: _ClassVar[FeatureNormalization]
+    FEATURE_NORMALIZATION_NONE: _ClassVar[FeatureNormalization]
 ORDER_UNSPECIFIED: Order
 ORDER_EASY_FIRST: Order
 ORDER_HARD_FIRST: Order
@@ -65,6 +71,9 @@ SCORE_UNSPECIFIED: Score
 SCORE_DISTANCE: Score
 SCORE_COSINE: Score
 SCORE_NEIGHBOURS: Score
+FEATURE_NORMALIZATION_UNSPECIFIED: FeatureNormalization
+FEATURE_NORMALIZATION_STANDARD: FeatureNormalization
+FEATURE_NORMALIZATION_NONE: FeatureNormalization
 
 class Clusters(_message.Message):
     __slots__ = ("fixed", "auto", "one_of")
@@ -109,7 +118,7 @@ class Schedule(_message.Message):
     def __init__(self, initial_effective_fraction: _Optional[float] = ..., warmup_iterations: _Optional[int] = ..., pacing: _Optional[_Union[Pacing, str]] = ..., min_temperature: _Optional[float] = ..., max_temperature: _Optional[float] = ..., max_effective_fraction: _Optional[float] = ..., draws: _Optional[int] = ...) -> None: ...
 
 class Parameters(_message.Message):
-    __slots__ = ("clusters", "seed", "max_failed_fraction", "schedule", "by_label", "min_cluster_size", "normalization", "score")
+    __slots__ = ("clusters", "seed", "max_failed_fraction", "schedule", "by_label", "min_cluster_size", "normalization", "score", "feature_normalization")
     CLUSTERS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     MAX_FAILED_FRACTION_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +127,7 @@ class Parameters(_message.Message):
     MIN_CLUSTER_SIZE_FIELD_NUMBER: _ClassVar[int]
     NORMALIZATION_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
+    FEATURE_NORMALIZATION_FIELD_NUMBER: _ClassVar[int]
     clusters: Clusters
     seed: int
     max_failed_fraction: float
@@ -126,4 +136,5 @@ class Parameters(_message.Message):
     min_cluster_size: int
     normalization: Normalization
     score: Score
-    def __init__(self, clusters: _Optional[_Union[Clusters, _Mapping]] = ..., seed: _Optional[int] = ..., max_failed_fraction: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., by_label: bool = ..., min_cluster_size: _Optional[int] = ..., normalization: _Optional[_Union[Normalization, str]] = ..., score: _Optional[_Union[Score, str]] = ...) -> None: ...
+    feature_normalization: FeatureNormalization
+    def __init__(self, clusters: _Optional[_Union[Clusters, _Mapping]] = ..., seed: _Optional[int] = ..., max_failed_fraction: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., by_label: bool = ..., min_cluster_size: _Optional[int] = ..., normalization: _Optional[_Union[Normalization, str]] = ..., score: _Optional[_Union[Score, str]] = ..., feature_normalization: _Optional[_Union[FeatureNormalization, str]] = ...) -> None: ...

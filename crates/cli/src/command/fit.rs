@@ -18,8 +18,8 @@ use std::{
 ///
 /// INPUT is a .npy file of features, one row per sample (float32 or float16, C order), or images: an
 /// image folder (one sub-folder per class), a WebDataset .tar, or a .jsonl manifest. Features are
-/// normalised, clustered, and a sample's distance to its centroid becomes its difficulty, 0 for a
-/// prototype and 1 for the hardest. Same input, flags and seed give the same bytes, for any number of
+/// normalised unless asked not to, clustered, and a sample's distance to its centroid becomes its
+/// difficulty, 0 for a prototype and 1 for the hardest. Same input, flags and seed give the same bytes, for any number of
 /// threads. A .npy file stays on disk and must not change meanwhile.
 ///
 /// OUT gets the arrays difficulty f32[N], distance f32[N], cluster u32[N] and centroids f32[K,D], in

@@ -4,7 +4,7 @@ mod drift;
 
 use crate::{
     client::ServerArgs,
-    parameters::{normalization_name, pacing_name, score_name},
+    parameters::{feature_normalization_name, normalization_name, pacing_name, score_name},
     report::{self, Facts, ImageSource, clipped, method, temperature},
     table::{chart, curve, grouped, number, print, table},
     weights::status_name,
@@ -246,8 +246,12 @@ fn difficulty(parameters: &v1::Parameters) -> String {
             parameters.min_cluster_size.unwrap_or_default()
         ),
     };
+    let features = match parameters.feature_normalization() {
+        v1::FeatureNormalization::None => ", features as they are",
+        v1::FeatureNormalization::Unspecified | v1::FeatureNormalization::Standard => "",
+    };
     format!(
-        "{}, {}, {scope}",
+        "{}, {}, {scope}{features}",
         score_name(parameters.score()),
         normalization_name(parameters.normalization())
     )
@@ -341,6 +345,7 @@ fn as_json(curriculum: &str, version: &v1::Version, summary: &v1::Summary) -> se
         "min_cluster_size": parameters.min_cluster_size,
         "normalization": normalization_name(parameters.normalization()),
         "score": score_name(parameters.score()),
+        "feature_normalization": feature_normalization_name(parameters.feature_normalization()),
         "initial_effective_fraction": schedule.initial_effective_fraction,
         "warmup_iterations": schedule.warmup_iterations,
         "pacing": pacing_name(schedule.pacing()),

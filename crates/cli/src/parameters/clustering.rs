@@ -1,7 +1,7 @@
 //! Clusters and difficulty.
 
 use clap::ValueEnum;
-use curriculum::difficulty::Normalization;
+use curriculum::{difficulty::Normalization, features::FeatureNormalization};
 use curriculum_clustering::{Clusters, Score};
 use curriculum_pipeline::fit::Options;
 use curriculum_proto::v1::{self, clusters::Choice};
@@ -35,6 +35,9 @@ pub(crate) struct ClusteringArgs {
     /// What makes a sample hard [default: distance].
     #[arg(long, value_enum)]
     score: Option<ScoreArg>,
+    /// What becomes of features before they are clustered [default: standard].
+    #[arg(long, value_enum)]
+    feature_normalization: Option<FeatureNormalizationArg>,
     /// Seed of every random choice.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
@@ -62,6 +65,14 @@ enum ScoreArg {
     Cosine,
     /// Mean distance to the 20 nearest neighbours in the cluster.
     Neighbours,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FeatureNormalizationArg {
+    /// Mean 0 and deviation 1 in every dimension over the dataset, then every vector to length 1.
+    Standard,
+    /// Nothing: they are normalised already, or their scales and lengths mean something.
+    None,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +111,9 @@ impl ClusteringArgs {
                 .normalization
                 .map_or(default.normalization, |n| n.into()),
             score: self.score.map_or(default.score, |score| score.into()),
+            feature_normalization: self
+                .feature_normalization
+                .map_or(default.feature_normalization, |n| n.into()),
         }
     }
 
@@ -118,6 +132,9 @@ impl ClusteringArgs {
         };
         let normalization = self.normalization.map(v1::Normalization::from);
         let score = self.score.map(v1::Score::from);
+        let features = self
+            .feature_normalization
+            .map(v1::FeatureNormalization::from);
         v1::Parameters {
             clusters: Some(v1::Clusters { choice }),
             seed: self.seed,
@@ -125,6 +142,7 @@ impl ClusteringArgs {
             min_cluster_size: self.min_cluster_size,
             normalization: normalization.unwrap_or_default().into(),
             score: score.unwrap_or_default().into(),
+            feature_normalization: features.unwrap_or_default().into(),
             ..v1::Parameters::default()
         }
     }
@@ -148,6 +166,15 @@ pub(crate) fn score_name(score: v1::Score) -> &'static str {
         v1::Score::Distance => "distance",
         v1::Score::Cosine => "cosine",
         v1::Score::Neighbours => "neighbours",
+    }
+}
+
+/// As in the flag.
+pub(crate) fn feature_normalization_name(normalization: v1::FeatureNormalization) -> &'static str {
+    match normalization {
+        v1::FeatureNormalization::Unspecified => "-",
+        v1::FeatureNormalization::Standard => "standard",
+        v1::FeatureNormalization::None => "none",
     }
 }
 
@@ -189,6 +216,24 @@ impl From<ScoreArg> for v1::Score {
             ScoreArg::Distance => Self::Distance,
             ScoreArg::Cosine => Self::Cosine,
             ScoreArg::Neighbours => Self::Neighbours,
+        }
+    }
+}
+
+impl From<FeatureNormalizationArg> for FeatureNormalization {
+    fn from(normalization: FeatureNormalizationArg) -> Self {
+        match normalization {
+            FeatureNormalizationArg::Standard => Self::Standard,
+            FeatureNormalizationArg::None => Self::None,
+        }
+    }
+}
+
+impl From<FeatureNormalizationArg> for v1::FeatureNormalization {
+    fn from(normalization: FeatureNormalizationArg) -> Self {
+        match normalization {
+            FeatureNormalizationArg::Standard => Self::Standard,
+            FeatureNormalizationArg::None => Self::None,
         }
     }
 }
@@ -248,6 +293,10 @@ mod tests {
         }
         for flag in ScoreArg::value_variants() {
             let name = score_name((*flag).into());
+            assert_eq!(flag.to_possible_value().unwrap().get_name(), name);
+        }
+        for flag in FeatureNormalizationArg::value_variants() {
+            let name = feature_normalization_name((*flag).into());
             assert_eq!(flag.to_possible_value().unwrap().get_name(), name);
         }
     }

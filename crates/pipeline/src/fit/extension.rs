@@ -16,8 +16,8 @@ use std::ops::ControlFlow;
 /// A fit, as far as an extension needs it.
 #[derive(Clone, Debug)]
 pub struct Base {
-    /// Mean and deviation of the fitted features.
-    pub normalizer: Normalizer,
+    /// Mean and deviation of the fitted features; `None` if they were not normalised.
+    pub normalizer: Option<Normalizer>,
     /// Shape (K, D).
     pub centroids: Array2<f32>,
     /// By cluster: whether it kept samples. Those that lost theirs, for being too small, take none.
@@ -121,6 +121,7 @@ impl Base {
 mod tests {
     use super::*;
     use crate::fit::{Fit, Options, fit};
+    use curriculum::features::FeatureNormalization;
     use curriculum_clustering::Clusters;
 
     /// Three blobs, and one sample alone in a direction of its own.
@@ -158,11 +159,17 @@ mod tests {
                 Normalization::GlobalMinMax,
                 Normalization::None,
             ] {
-                for classes in [None, Some(classes.as_slice())] {
+                for (classes, feature_normalization) in [
+                    (None, FeatureNormalization::Standard),
+                    (None, FeatureNormalization::None),
+                    (Some(classes.as_slice()), FeatureNormalization::Standard),
+                    (Some(classes.as_slice()), FeatureNormalization::None),
+                ] {
                     let options = Options {
                         clusters: Clusters::Fixed(4),
                         score,
                         normalization,
+                        feature_normalization,
                         ..Options::default()
                     };
                     let fitted = fit(&rows.view(), classes, &options, go_on).unwrap();

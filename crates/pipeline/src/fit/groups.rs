@@ -21,6 +21,13 @@ pub(super) struct Groups {
     warnings: Vec<Warning>,
 }
 
+/// How little centroids may move, for rows of this spread. The default is meant for unit rows: a fit of
+/// rows a million times as small would end where it began.
+fn tolerance(spread: f64) -> f32 {
+    let tolerance = f64::from(ClusteringOptions::default().tolerance) * spread;
+    (tolerance as f32).clamp(f32::MIN_POSITIVE, f32::MAX)
+}
+
 impl Groups {
     pub(super) fn find(
         source: &Normalized<'_>,
@@ -31,6 +38,7 @@ impl Groups {
         let k_means = ClusteringOptions {
             clusters: options.clusters.clone(),
             seed: options.seed,
+            tolerance: tolerance(source.spread()),
             ..ClusteringOptions::default()
         };
         let observer = &mut watch.clustering();
@@ -125,7 +133,7 @@ impl Groups {
     pub(super) fn into_fit(
         self,
         (difficulty, ranges): (Vec<f32>, Vec<Range>),
-        normalizer: Normalizer,
+        normalizer: Option<Normalizer>,
         classes: Option<&Classes>,
         seconds: Seconds,
     ) -> Fit {

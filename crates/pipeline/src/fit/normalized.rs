@@ -1,8 +1,8 @@
-//! Statistics of a source, and the source of its normalised rows.
+//! Statistics of a source, and the source of its normalised rows, or of the rows as they are.
 
 use super::Watch;
 use crate::FitError;
-use curriculum::features::{Moments, Normalizer};
+use curriculum::features::{FeatureNormalization, Moments, Normalizer};
 use curriculum_clustering::{BLOCK_ROWS, Source, SourceError};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -18,37 +18,57 @@ const WAVE: usize = 256;
 /// k-means no more than a normalised copy would.
 pub(super) struct Normalized<'a> {
     source: &'a dyn Source,
-    normalizer: Normalizer,
+    /// `None`: rows are handed out as they are.
+    normalizer: Option<Normalizer>,
+    spread: f64,
     /// Memory for raw blocks, one for each read at work. Held only to take or return one.
     buffers: Mutex<Vec<Vec<f32>>>,
 }
 
 impl<'a> Normalized<'a> {
-    /// With statistics of other rows; all of the source are read to see that they are finite.
+    /// With statistics of other rows, if these were normalised; all of the source are read to see that
+    /// they are finite.
     pub(super) fn with(
         source: &'a dyn Source,
-        normalizer: Normalizer,
+        normalizer: Option<Normalizer>,
         watch: &mut Watch<'_, '_>,
     ) -> Result<Self, FitError> {
-        moments(source, watch)?;
-        Ok(Self {
-            source,
-            normalizer,
-            buffers: Mutex::default(),
-        })
-    }
-
-    pub(super) fn into_normalizer(self) -> Normalizer {
-        self.normalizer
+        let spread = moments(source, watch)?.spread();
+        Ok(Self::of(source, normalizer, spread))
     }
 
     /// Reads the source for its statistics.
-    pub(super) fn new(source: &'a dyn Source, watch: &mut Watch<'_, '_>) -> Result<Self, FitError> {
-        Ok(Self {
+    pub(super) fn new(
+        source: &'a dyn Source,
+        normalization: FeatureNormalization,
+        watch: &mut Watch<'_, '_>,
+    ) -> Result<Self, FitError> {
+        let moments = moments(source, watch)?;
+        let spread = moments.spread();
+        let normalizer = match normalization {
+            FeatureNormalization::Standard => Some(moments.finish()),
+            FeatureNormalization::None => None,
+        };
+        Ok(Self::of(source, normalizer, spread))
+    }
+
+    fn of(source: &'a dyn Source, normalizer: Option<Normalizer>, spread: f64) -> Self {
+        Self {
             source,
-            normalizer: moments(source, watch)?.finish(),
+            // Normalised rows have length 1, and their mean is near zero.
+            spread: normalizer.as_ref().map_or(spread, |_| 1.0),
+            normalizer,
             buffers: Mutex::default(),
-        })
+        }
+    }
+
+    pub(super) fn into_normalizer(self) -> Option<Normalizer> {
+        self.normalizer
+    }
+
+    /// Root mean square of the rows' distances to their mean.
+    pub(super) fn spread(&self) -> f64 {
+        self.spread
     }
 
     /// A panic cannot leave a list of buffers inconsistent, so poison is ignored.
@@ -71,12 +91,15 @@ impl Source for Normalized<'_> {
         range: Range<usize>,
         buffer: &'b mut Vec<f32>,
     ) -> Result<&'b [f32], SourceError> {
+        let Some(normalizer) = &self.normalizer else {
+            return self.source.block(range, buffer);
+        };
         let width = self.width();
         let mut raw_buffer = self.buffers().pop().unwrap_or_default();
         let raw = self.source.block(range.clone(), &mut raw_buffer)?;
         buffer.resize(range.len() * width, 0.0);
         for (raw, out) in raw.chunks_exact(width).zip(buffer.chunks_exact_mut(width)) {
-            self.normalizer.apply_into(raw, out);
+            normalizer.apply_into(raw, out);
         }
         self.buffers().push(raw_buffer);
         Ok(buffer)
@@ -178,7 +201,8 @@ mod tests {
             step: Step::Statistics,
             by_class: false,
         };
-        let normalized = Normalized::new(&view, &mut watch).unwrap();
+        let normalized =
+            Normalized::new(&view, FeatureNormalization::Standard, &mut watch).unwrap();
         let mut moments = Moments::new(3);
         for block in rows.as_slice().unwrap().chunks(3 * BLOCK_ROWS) {
             moments.push_block(block.chunks_exact(3));

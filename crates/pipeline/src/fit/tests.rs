@@ -88,6 +88,126 @@ fn normalisations_and_scores_by_hand() {
     assert_near(&fitted.distance, &[1.2, 0.8, 0.8, SIDE, SIDE]);
 }
 
+fn raw(clusters: usize) -> Options {
+    Options {
+        feature_normalization: FeatureNormalization::None,
+        ..fixed(clusters)
+    }
+}
+
+#[test]
+fn features_that_are_left_as_they_are_by_hand() {
+    let fitted = run(aview2(&CROSS), None, &raw(1));
+    assert_near(&fitted.distance, &[2.0, 1.0, 1.0, 1.0, 1.0]);
+    assert_near(&fitted.difficulty, &[1.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_near(fitted.centroids.as_slice().unwrap(), &[0.0, 0.0]);
+    assert_eq!(fitted.normalizer, None);
+    let rows = [CROSS, TURNED].concat();
+    let classes = [[9; 5], [4; 5]].concat();
+    let by_class = run(aview2(&rows), Some(&classes), &raw(1));
+    let class = [1.0, 0.0, 0.0, 0.0, 0.0];
+    assert_near(&by_class.difficulty, &[class, class].concat());
+}
+
+#[test]
+fn clusters_of_features_as_they_are_are_those_of_the_raw_rows() {
+    let rows = blobs(600);
+    let mut moments = curriculum::features::Moments::new(4);
+    moments.push_block(rows.as_slice().unwrap().chunks_exact(4));
+    let options = curriculum_clustering::Options {
+        clusters: Clusters::Fixed(5),
+        tolerance: 1e-4 * moments.spread() as f32,
+        ..Default::default()
+    };
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let raw_rows = curriculum_clustering::cluster(&rows.view(), &options, go_on).unwrap();
+    let options = Options {
+        min_cluster_size: 1,
+        ..raw(5)
+    };
+    let fitted = run(rows.view(), None, &options);
+    assert_eq!(fitted.cluster, raw_rows.assignments);
+    assert_eq!(fitted.distance, raw_rows.distances);
+    assert_eq!(fitted.centroids, raw_rows.centroids);
+    assert_eq!(fitted.davies_bouldin, raw_rows.davies_bouldin);
+    // Of three directions on scales a thousand apart, normalised rows have other clusters.
+    assert_ne!(run(rows.view(), None, &fixed(5)).cluster, fitted.cluster);
+}
+
+#[test]
+fn the_unit_of_features_as_they_are_does_not_matter() {
+    let rows = blobs(900);
+    let options = Options {
+        clusters: Clusters::Auto { min: 2, max: 6 },
+        ..raw(1)
+    };
+    let reference = run(rows.view(), None, &options);
+    // Powers of two, so that no digit is rounded differently.
+    for unit in [2f32.powi(-30), 2f32.powi(40)] {
+        let scaled = run((&rows * unit).view(), None, &options);
+        assert_eq!(scaled.cluster, reference.cluster);
+        assert_eq!(scaled.difficulty, reference.difficulty);
+    }
+}
+
+#[test]
+fn features_normalised_before_are_fitted_as_if_normalised_here() {
+    let rows = blobs(600);
+    let reference = run(rows.view(), None, &fixed(3));
+    let normalizer = reference.normalizer.as_ref().unwrap();
+    let mut normalised = rows.clone();
+    let values = normalised.as_slice_mut().unwrap();
+    values
+        .chunks_exact_mut(4)
+        .for_each(|row| normalizer.apply(row));
+    let fitted = run(normalised.view(), None, &raw(3));
+    assert_eq!(fitted.cluster, reference.cluster);
+    assert_eq!(fitted.difficulty, reference.difficulty);
+}
+
+#[test]
+fn features_too_large_to_be_left_as_they_are_are_named() {
+    let mut rows = blobs(300);
+    rows[[123, 1]] = -2e38;
+    let classes: Vec<u32> = (0..300).map(|row| row % 2).collect();
+    for classes in [None, Some(&classes[..])] {
+        let error = fit(&rows.view(), classes, &raw(2), &mut |_| {
+            ControlFlow::Continue(())
+        });
+        assert!(
+            matches!(error, Err(FitError::TooLarge { row: 123 })),
+            "{error:?}"
+        );
+        run(rows.view(), classes, &fixed(2));
+    }
+    let mut base = super::extension::Base {
+        normalizer: None,
+        centroids: Array2::zeros((2, 4)),
+        open: vec![true; 2],
+        classes: vec![0, 1],
+        normalization: Normalization::None,
+        ranges: vec![curriculum::difficulty::Range::new(None); 2],
+        score: Score::Distance,
+    };
+    for classes in [None, Some(&classes[..])] {
+        let error = extend(&rows.view(), &base, classes, &mut |_| {
+            ControlFlow::Continue(())
+        });
+        assert!(
+            matches!(error, Err(FitError::TooLarge { row: 123 })),
+            "{error:?}"
+        );
+    }
+    base.normalizer = run(blobs(300).view(), None, &fixed(2)).normalizer;
+    extend(
+        &rows.view(),
+        &base,
+        None,
+        &mut |_| ControlFlow::Continue(()),
+    )
+    .unwrap();
+}
+
 #[test]
 fn classes_are_clustered_and_scored_apart() {
     let rows = [CROSS, TURNED].concat();

@@ -1,7 +1,10 @@
 //! Parameters: their ranges, and the defaults for what is left out.
 
 use crate::PipelineError;
-use curriculum::{CurriculumError, Pacing, Schedule, ScheduleOptions, difficulty::Normalization};
+use curriculum::{
+    CurriculumError, Pacing, Schedule, ScheduleOptions, difficulty::Normalization,
+    features::FeatureNormalization,
+};
 use curriculum_store::{Clusters, Parameters, SampleKind, ScheduleRecord, Score};
 
 const DEFAULT_CLUSTERS: Clusters = Clusters::Auto { min: 2, max: 20 };
@@ -28,6 +31,8 @@ pub struct RequestedParameters {
     pub normalization: Normalization,
     /// What makes a sample hard.
     pub score: Score,
+    /// What becomes of features before they are clustered.
+    pub feature_normalization: FeatureNormalization,
     /// The schedule that weights follow.
     pub schedule: RequestedSchedule,
 }
@@ -73,6 +78,7 @@ impl RequestedParameters {
             min_cluster_size: min_cluster_size.max(1),
             normalization: self.normalization,
             score: self.score,
+            feature_normalization: self.feature_normalization,
             schedule: self.schedule.check(samples)?,
         })
     }
@@ -95,6 +101,11 @@ impl RequestedParameters {
             ))
         } else if self.score == Score::Neighbours {
             Some(("parameters.score", "neighbours are not known"))
+        } else if self.feature_normalization != FeatureNormalization::default() {
+            Some((
+                "parameters.feature_normalization",
+                "their features are not known",
+            ))
         } else {
             None
         };
@@ -109,6 +120,7 @@ impl RequestedParameters {
             min_cluster_size: 1,
             normalization: self.normalization,
             score: self.score,
+            feature_normalization: self.feature_normalization,
             schedule: self.schedule.check(samples)?,
         })
     }
@@ -126,6 +138,8 @@ impl RequestedParameters {
         let normalization = self.normalization != defaults.normalization
             && self.normalization != base.normalization;
         let score = self.score != defaults.score && self.score != base.score;
+        let features = self.feature_normalization != defaults.feature_normalization
+            && self.feature_normalization != base.feature_normalization;
         let size = self.min_cluster_size.map(|size| size.max(1));
         let differing = [
             (
@@ -140,6 +154,7 @@ impl RequestedParameters {
             ),
             ("parameters.normalization", normalization),
             ("parameters.score", score),
+            ("parameters.feature_normalization", features),
         ];
         if let Some((field, _)) = differing.into_iter().find(|(_, differs)| *differs) {
             let reason = "an extension keeps that of its base version: leave it out, or refit";

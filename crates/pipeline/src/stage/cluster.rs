@@ -22,6 +22,9 @@ use curriculum_store::{
 use labels::Labels;
 use std::ops::ControlFlow;
 
+/// Of features that are not normalised: normalised ones have length 1.
+const TOO_LARGE: &str = "its features are too large to be clustered as they are";
+
 pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
     let (_, version) = cx.identity()?;
     let space = cx.space()?;
@@ -135,6 +138,7 @@ fn options(parameters: &Parameters) -> fit::Options {
         min_cluster_size: u64::from(parameters.min_cluster_size),
         normalization: parameters.normalization,
         score: score_of(parameters.score),
+        feature_normalization: parameters.feature_normalization,
     }
 }
 
@@ -144,18 +148,26 @@ fn failure(cx: &Context<'_>, source: &PackSource<'_>, error: FitError) -> StageE
         FitError::Cancelled => StageError::Interrupted,
         FitError::Source(error) => row_error(error),
         FitError::NotFinite { row, .. } => {
-            let index = source.sample(row) as u64;
-            let samples = cx.store.some_samples(cx.job.listing, index..index + 1);
-            let sample = samples.unwrap_or_default().into_iter().next();
-            let id = sample.map_or_else(String::new, |sample| sample.id);
-            StageError::Failed(format!(
-                "sample {index} (`{id}`): its features are not finite"
-            ))
+            sample_failure(cx, source, row, "its features are not finite")
         }
+        FitError::TooLarge { row } => sample_failure(cx, source, row, TOO_LARGE),
         other @ (FitError::Classes { .. } | FitError::Clustering(_) | FitError::NotExtensible) => {
             StageError::Failed(other.to_string())
         }
     }
+}
+
+fn sample_failure(
+    cx: &Context<'_>,
+    source: &PackSource<'_>,
+    row: usize,
+    reason: &str,
+) -> StageError {
+    let index = source.sample(row) as u64;
+    let samples = cx.store.some_samples(cx.job.listing, index..index + 1);
+    let sample = samples.unwrap_or_default().into_iter().next();
+    let id = sample.map_or_else(String::new, |sample| sample.id);
+    StageError::Failed(format!("sample {index} (`{id}`): {reason}"))
 }
 
 fn record(fitted: &Fit, labels: Option<&Labels>) -> ClusteringRecord {
@@ -166,6 +178,7 @@ fn record(fitted: &Fit, labels: Option<&Labels>) -> ClusteringRecord {
     };
     let classes = fitted.cluster_classes.iter();
     let warnings = fitted.warnings.iter();
+    let normalizer = fitted.normalizer.as_ref();
     ClusteringRecord {
         clusters: fitted.centroids.nrows() as u32,
         dimension: fitted.centroids.ncols() as u32,
@@ -175,8 +188,8 @@ fn record(fitted: &Fit, labels: Option<&Labels>) -> ClusteringRecord {
         labels: classes.map(|class| name(*class).to_owned()).collect(),
         warnings: warnings.map(|w: &Warning| w.describe(name)).collect(),
         basis: Some(Basis {
-            mean: fitted.normalizer.mean().to_vec(),
-            scale: fitted.normalizer.scale().to_vec(),
+            mean: normalizer.map_or_else(Vec::new, |normalizer| normalizer.mean().to_vec()),
+            scale: normalizer.map_or_else(Vec::new, |normalizer| normalizer.scale().to_vec()),
             ranges: fitted.ranges.iter().copied().map(stored_range).collect(),
         }),
         drift: None,

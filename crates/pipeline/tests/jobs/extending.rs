@@ -1,7 +1,7 @@
 //! New samples in the clusters of a version, and versions from data that needs no model.
 
 use crate::support::*;
-use curriculum::difficulty::Normalization;
+use curriculum::{difficulty::Normalization, features::FeatureNormalization};
 use curriculum_manifest::{Columns, Source};
 use curriculum_pipeline::{PipelineError, Request};
 use curriculum_store::{Clusters, Column, Digest, DriftRecord, JobRecord, JobState, Score, Store};
@@ -58,13 +58,26 @@ fn the_same_samples_keep_their_bits() {
     let (source, _files) = source_with(|i| i == 3 || i == 300);
     let (store, _folder) = store();
     let pipeline = pipeline(&store, CountingExtractor::default());
-    for (score, normalization) in [
-        (Score::Distance, Normalization::ClusterMinMax),
-        (Score::Cosine, Normalization::GlobalMinMax),
-        (Score::Distance, Normalization::None),
+    for (score, normalization, features) in [
+        (
+            Score::Distance,
+            Normalization::ClusterMinMax,
+            FeatureNormalization::Standard,
+        ),
+        (
+            Score::Cosine,
+            Normalization::GlobalMinMax,
+            FeatureNormalization::None,
+        ),
+        (
+            Score::Distance,
+            Normalization::None,
+            FeatureNormalization::None,
+        ),
     ] {
         for by_label in [false, true] {
             let mut fit = request(&source);
+            fit.parameters.feature_normalization = features;
             fit.parameters.score = score;
             fit.parameters.normalization = normalization;
             fit.parameters.by_label = by_label;
@@ -208,6 +221,9 @@ fn what_cannot_be_extended_is_refused_by_its_field() {
     let mut other = extension(&source, &base);
     other.parameters.clusters = Some(Clusters::Fixed(9));
     assert_eq!(refused(&other).0, "parameters.clusters");
+    let mut other = extension(&source, &base);
+    other.parameters.feature_normalization = FeatureNormalization::None;
+    assert_eq!(refused(&other).0, "parameters.feature_normalization");
     let grown = grown(&source, "", &line("x", "1.png", "unheard of"));
     let (field, reason) = refused(&extension(&grown, &base));
     assert_eq!(field, "extend");
@@ -247,6 +263,30 @@ fn vectors(folder: &Path) -> Source {
         columns: Columns::default(),
         ..Source::default()
     }
+}
+
+#[test]
+fn features_too_large_to_be_left_as_they_are_fail_the_job_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _folder) = store();
+    let pipeline = pipeline(&store, CountingExtractor::default());
+    let mut request = Request {
+        source: vectors(folder.path()),
+        ..request(Path::new("unused"))
+    };
+    let path = folder.path().join("vectors.bin");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[12 * 41..][..4].copy_from_slice(&3e38f32.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    request.parameters.feature_normalization = FeatureNormalization::None;
+    let job = run(&pipeline, &request);
+    let JobState::Failed { reason, .. } = &job.state else {
+        panic!("{:?}", job.state);
+    };
+    let expected = "sample 41 (`v41`): its features are too large to be clustered as they are";
+    assert_eq!(reason, expected);
+    request.parameters.feature_normalization = FeatureNormalization::Standard;
+    assert_eq!(run(&pipeline, &request).state, JobState::Succeeded);
 }
 
 #[test]

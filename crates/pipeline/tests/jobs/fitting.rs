@@ -1,7 +1,7 @@
 //! Parameters reach the method, and a job's outcome is that of the method on the same features.
 
 use crate::support::*;
-use curriculum::difficulty::Normalization;
+use curriculum::{difficulty::Normalization, features::FeatureNormalization};
 use curriculum_clustering::Clusters as KMeansClusters;
 use curriculum_extractor::{Read, Sink};
 use curriculum_pipeline::{FeatureExtractor, PipelineError, Request, fit};
@@ -63,24 +63,37 @@ fn a_job_is_the_method_on_its_features() {
     request.parameters.min_cluster_size = Some(20);
     request.parameters.normalization = Normalization::ClusterRank;
     request.parameters.score = Score::Neighbours;
-    let job = run(&pipeline, &request);
-    assert_eq!(job.state, JobState::Succeeded);
+    let versions = [FeatureNormalization::Standard, FeatureNormalization::None].map(|features| {
+        request.parameters.feature_normalization = features;
+        let job = run(&pipeline, &request);
+        assert_eq!(job.state, JobState::Succeeded);
+        check_against_the_method(&store, &job, features);
+        job.version
+    });
+    assert_ne!(versions[0], versions[1]);
+}
 
+fn check_against_the_method(
+    store: &Arc<Store>,
+    job: &JobRecord,
+    feature_normalization: FeatureNormalization,
+) {
     let options = fit::Options {
         clusters: KMeansClusters::OneOf(vec![3, 4]),
         seed: 5,
         min_cluster_size: 20,
         normalization: Normalization::ClusterRank,
         score: curriculum_clustering::Score::Neighbours,
+        feature_normalization,
     };
     let rows = features();
     let observer = &mut |_| ControlFlow::Continue(());
     let fitted = fit::fit(&rows.view(), None, &options, observer).unwrap();
     let (difficulty, distance) = (
-        floats(&store, &job, Column::Difficulty),
-        floats(&store, &job, Column::Distance),
+        floats(store, job, Column::Difficulty),
+        floats(store, job, Column::Distance),
     );
-    let cluster = clusters(&store, &job);
+    let cluster = clusters(store, job);
     let mut row = 0;
     for index in 0..SAMPLES {
         if BROKEN.contains(&index) {

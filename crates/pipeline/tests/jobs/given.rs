@@ -1,6 +1,7 @@
 //! Finished clusterings go straight to difficulty; what else decides which version is made and kept.
 
 use crate::support::*;
+use curriculum::features::FeatureNormalization;
 use curriculum_manifest::Source;
 use curriculum_pipeline::{Pipeline, PipelineError, PipelineOptions, Request};
 use curriculum_store::{Clusters, Column, Identity, JobRecord, JobState, Score, Store};
@@ -113,6 +114,15 @@ fn finished_clusters_go_straight_to_difficulty_and_can_be_extended() {
         pipeline.submit(&fitted),
         Err(PipelineError::Invalid {
             field: "parameters.clusters",
+            ..
+        })
+    ));
+    let mut raw = nemo(&path);
+    raw.parameters.feature_normalization = FeatureNormalization::None;
+    assert!(matches!(
+        pipeline.submit(&raw),
+        Err(PipelineError::Invalid {
+            field: "parameters.feature_normalization",
             ..
         })
     ));

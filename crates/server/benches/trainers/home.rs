@@ -1,6 +1,8 @@
 //! A server with one published version.
 
-use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
+use curriculum::{
+    Pacing, Sketch, difficulty::Normalization, effective, features::FeatureNormalization,
+};
 use curriculum_proto::v1::curriculum_service_client::CurriculumServiceClient;
 use curriculum_server::{Config, Listeners, Overrides, config::HttpAddr, serve};
 use curriculum_store::{
@@ -75,6 +77,7 @@ fn version(id: Digest, samples: u64) -> VersionRecord {
             min_cluster_size: 1,
             normalization: Normalization::default(),
             score: Score::default(),
+            feature_normalization: FeatureNormalization::Standard,
             schedule: ScheduleRecord {
                 initial: 0.125,
                 warmup: WARMUP,

@@ -1,7 +1,7 @@
 //! The parameters of a job. Ranges are the pipeline's to check; here only the form is.
 
 use super::{Result, unknown_number};
-use curriculum::{Pacing, difficulty::Normalization};
+use curriculum::{Pacing, difficulty::Normalization, features::FeatureNormalization};
 use curriculum_pipeline::{RequestedParameters, RequestedSchedule};
 use curriculum_proto::v1;
 use curriculum_store::{Clusters, Score};
@@ -18,6 +18,7 @@ pub(super) fn parameters(parameters: v1::Parameters) -> Result<RequestedParamete
         min_cluster_size: parameters.min_cluster_size,
         normalization: normalization(parameters.normalization)?,
         score: score(parameters.score)?,
+        feature_normalization: feature_normalization(parameters.feature_normalization)?,
         schedule: schedule(parameters.schedule.unwrap_or_default())?,
     })
 }
@@ -48,6 +49,16 @@ fn score(value: i32) -> Result<Score> {
         Ok(v1::Score::Cosine) => Ok(Score::Cosine),
         Ok(v1::Score::Neighbours) => Ok(Score::Neighbours),
         Err(_) => Err(unknown_number("parameters.score", value)),
+    }
+}
+
+fn feature_normalization(value: i32) -> Result<FeatureNormalization> {
+    match v1::FeatureNormalization::try_from(value) {
+        Ok(v1::FeatureNormalization::Unspecified | v1::FeatureNormalization::Standard) => {
+            Ok(FeatureNormalization::Standard)
+        }
+        Ok(v1::FeatureNormalization::None) => Ok(FeatureNormalization::None),
+        Err(_) => Err(unknown_number("parameters.feature_normalization", value)),
     }
 }
 
@@ -86,9 +97,13 @@ mod tests {
     #[test]
     fn unknown_numbers_name_their_field() {
         type Change = fn(&mut v1::Parameters);
-        let cases: [(Change, &str); 3] = [
+        let cases: [(Change, &str); 4] = [
             (|p| p.normalization = 99, "parameters.normalization"),
             (|p| p.score = -1, "parameters.score"),
+            (
+                |p| p.feature_normalization = 3,
+                "parameters.feature_normalization",
+            ),
             (
                 |p| p.schedule.get_or_insert_default().pacing = 10,
                 "parameters.schedule.pacing",
@@ -109,6 +124,8 @@ mod tests {
         let parameters = parameters(v1::Parameters::default()).unwrap();
         assert_eq!(parameters.normalization, Normalization::ClusterMinMax);
         assert_eq!(parameters.score, Score::Distance);
+        let features = parameters.feature_normalization;
+        assert_eq!(features, FeatureNormalization::Standard);
         assert_eq!(parameters.schedule.pacing, Pacing::Linear);
         assert!(parameters.clusters.is_none() && !parameters.by_label);
     }

@@ -6,7 +6,9 @@ mod weights;
 
 use super::curriculum::Curricula;
 use crate::{config::Storage, live::LiveExtractor, published::Published};
-use curriculum::{Pacing, Sketch, difficulty::Normalization, effective};
+use curriculum::{
+    Pacing, Sketch, difficulty::Normalization, effective, features::FeatureNormalization,
+};
 use curriculum_extractor::ExecutionProvider;
 use curriculum_pipeline::{Pipeline, PipelineOptions};
 use curriculum_proto::v1::{
@@ -50,6 +52,7 @@ fn parameters(samples: u64) -> Parameters {
         min_cluster_size: 1,
         normalization: Normalization::ClusterMinMax,
         score: Score::Distance,
+        feature_normalization: FeatureNormalization::Standard,
         schedule: ScheduleRecord {
             initial: 0.2,
             warmup: 1_000,

@@ -1,6 +1,6 @@
 //! The parameters of a job, defaults filled in.
 
-use curriculum::{Pacing, difficulty::Normalization};
+use curriculum::{Pacing, difficulty::Normalization, features::FeatureNormalization};
 use curriculum_proto::v1;
 use curriculum_store::{Clusters, Parameters, ScheduleRecord, Score};
 
@@ -14,6 +14,7 @@ pub(super) fn parameters(parameters: Parameters) -> v1::Parameters {
         min_cluster_size: Some(parameters.min_cluster_size),
         normalization: normalization(parameters.normalization).into(),
         score: score(parameters.score).into(),
+        feature_normalization: feature_normalization(parameters.feature_normalization).into(),
     }
 }
 
@@ -45,6 +46,13 @@ fn score(score: Score) -> v1::Score {
         Score::Distance => v1::Score::Distance,
         Score::Cosine => v1::Score::Cosine,
         Score::Neighbours => v1::Score::Neighbours,
+    }
+}
+
+fn feature_normalization(normalization: FeatureNormalization) -> v1::FeatureNormalization {
+    match normalization {
+        FeatureNormalization::Standard => v1::FeatureNormalization::Standard,
+        FeatureNormalization::None => v1::FeatureNormalization::None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! A version of any number of samples.
 
-use curriculum::{Pacing, Sketch, difficulty::Normalization, sketch::Point};
+use curriculum::{
+    Pacing, Sketch, difficulty::Normalization, features::FeatureNormalization, sketch::Point,
+};
 use curriculum_store::{
     ClusterRecord, ClusteringRecord, Clusters, Column, Digest, Parameters, ScheduleRecord, Score,
     Store, SummaryRecord, VersionRecord,
@@ -84,6 +86,7 @@ fn version(samples: u64) -> VersionRecord {
             min_cluster_size: 5,
             normalization: Normalization::ClusterMinMax,
             score: Score::Distance,
+            feature_normalization: FeatureNormalization::Standard,
             schedule: ScheduleRecord {
                 initial: 0.2,
                 warmup: 1000,

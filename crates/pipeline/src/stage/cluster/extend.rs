@@ -15,7 +15,7 @@ use crate::{
 };
 use curriculum::{
     difficulty::{FAILED, Range, Yardstick},
-    features::Normalizer,
+    features::{FeatureNormalization, Normalizer},
 };
 use curriculum_store::{
     Basis, ClusteringRecord, Column, Digest, SampleKind, Store, StoreError, VersionRecord,
@@ -117,7 +117,14 @@ fn fitted_base(
     let (clusters, dimension) = (clustering.clusters as usize, clustering.dimension as usize);
     let values = (clusters * dimension) as u64;
     let centroids = floats(cx.store, base.id, Column::Centroids, values)?;
-    let normalizer = Normalizer::from_parts(basis.mean.clone(), basis.scale.clone());
+    let normalizer = match base.parameters.feature_normalization {
+        FeatureNormalization::None => None,
+        FeatureNormalization::Standard => {
+            let normalizer = Normalizer::from_parts(basis.mean.clone(), basis.scale.clone());
+            let normalizer = normalizer.filter(|normalizer| normalizer.mean().len() == dimension);
+            Some(normalizer.ok_or_else(damaged)?)
+        }
+    };
     let number = |label: &String| names.iter().position(|name| name == label);
     let classes = clustering
         .labels
@@ -125,9 +132,7 @@ fn fitted_base(
         .map(number)
         .map(|n| n.unwrap_or_default() as u32);
     Ok(Base {
-        normalizer: normalizer
-            .filter(|normalizer| normalizer.mean().len() == dimension)
-            .ok_or_else(damaged)?,
+        normalizer,
         centroids: Array2::from_shape_vec((clusters, dimension), centroids)
             .map_err(|_| damaged())?,
         open: base

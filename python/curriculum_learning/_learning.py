@@ -23,6 +23,9 @@ from curriculum_learning._server import Session
 
 CPU = torch.device("cpu")
 
+# Up to so many samples the server's k-means sees all of them in every iteration; above, mini-batches.
+FULL_KMEANS_SAMPLES = 10_000
+
 
 class CurriculumLearning:
     """The original's interface; features go to a Curriculum Server, which clusters them.
@@ -34,7 +37,8 @@ class CurriculumLearning:
       `cluster_range`, both ends included, with the lowest Davies-Bouldin index is taken.
     - `use_labels` clusters inside each class, if there are labels.
     - `normalize_weights=False` leaves distances as they are, instead of relating them to their cluster or class.
-    - `use_minibatch_kmeans` has no effect: the server takes mini-batches above 10,000 samples.
+    - `use_minibatch_kmeans=False` is what happens up to 10,000 samples, with True too. Above, the server takes
+      mini-batches whatever is said, and a warning says so.
     - `initial_effective_percentage` (0.1 to 1) of the samples are drawn at first; the share grows linearly to
       `max_effective_ratio` (0.1 to 1, by default 1 - 1/e, that of uniform draws) at `warmup_iterations`.
     - `server` is HOST:PORT; by default CURRICULUM__SERVER of the environment, else a local one for the time of the fit.
@@ -115,6 +119,7 @@ class CurriculumLearning:
                 self.features_ = None
             else:
                 source = session.push_features(self._features(loader, device), texts)
+            self._warn_of_batches(session.samples)
             fitted = session.fit(self.name, source, parameters)
         self.version_ = fitted.version
         self.optimal_clusters_ = fitted.clusters
@@ -186,19 +191,23 @@ class CurriculumLearning:
 
     def _parameters(self) -> Parameters:
         classes = len(np.unique(self.labels_)) if self.use_labels and self.labels_ is not None else None
-        searched = self.n_clusters is None or self.auto_select_clusters
         least, most = self.cluster_range
         if classes is not None:
             most = min(most, classes)
         return Parameters(
-            clusters=(min(least, most), most) if searched else self.n_clusters,
+            clusters=(min(least, most), most) if self._searched() else self.n_clusters,
             by_label=classes is not None,
             normalized=self.normalize_weights,
+            raw=not self._normalized_by_server(),
             seed=secrets.randbits(32) if self.random_state is None else self.random_state,
             start=self.initial_effective_percentage,
             ceiling=self.max_effective_ratio,
             warmup=self.warmup_iterations,
         )
+
+    def _searched(self) -> bool:
+        """Whether the server chooses the number of clusters."""
+        return self.n_clusters is None or self.auto_select_clusters
 
     def _texts(self) -> list[str] | None:
         """Labels for the server, which needs them to cluster inside classes."""
@@ -208,21 +217,45 @@ class CurriculumLearning:
             raise ValueError(f"labels are one per sample, not of shape {self.labels_.shape}")
         return [str(label) for label in self.labels_]
 
+    def _streamed(self) -> PretrainedModelExtractor | None:
+        """The extractor, if its vectors may be sent a batch at a time: unless a subclass has its own way."""
+        extractor = self.feature_extractor
+        if not isinstance(extractor, PretrainedModelExtractor):
+            return None
+        own = type(extractor).extract_features is not PretrainedModelExtractor.extract_features
+        return None if own else extractor
+
+    def _normalized_by_server(self) -> bool:
+        """Only where the extractor would normalise, and the server does so in its place."""
+        streamed = self._streamed()
+        return isinstance(self.feature_extractor, ServerDino) or (streamed is not None and streamed.normalize_features)
+
     def _features(self, loader: DataLoader[Any], device: Device) -> Iterator[torch.Tensor]:
         """Rows as the server should have them, kept in `features_` as the extractor gives them."""
-        extractor = self.feature_extractor
-        own = type(extractor).extract_features is not PretrainedModelExtractor.extract_features
-        if isinstance(extractor, PretrainedModelExtractor) and not own:
+        streamed = self._streamed()
+        if streamed is not None:
             kept = []
-            for batch in counted(extractor.raw_batches(loader, device), "features", loader):
+            for batch in counted(streamed.raw_batches(loader, device), "features", loader):
                 kept.append(batch)
                 yield batch
-            # The server normalises by itself.
             features = torch.cat(kept)
-            self.features_ = normalize(features) if extractor.normalize_features else features
+            self.features_ = normalize(features) if streamed.normalize_features else features
         else:
-            self.features_ = torch.as_tensor(extractor.extract_features(loader, device)).float().cpu()
+            self.features_ = torch.as_tensor(self.feature_extractor.extract_features(loader, device)).float().cpu()
             yield self.features_
+
+    def _warn_of_batches(self, samples: int) -> None:
+        """Of a wish for full k-means that the server does not grant."""
+        fitted = samples
+        if self.use_labels and self.labels_ is not None and not self._searched():
+            # k-means runs inside each class alone.
+            fitted = int(np.unique(self.labels_, return_counts=True)[1].max())
+        if not self.use_minibatch_kmeans and fitted > FULL_KMEANS_SAMPLES:
+            warnings.warn(
+                f"use_minibatch_kmeans=False: above {FULL_KMEANS_SAMPLES:,} samples, here {fitted:,}, the server takes "
+                "mini-batches all the same",
+                stacklevel=3,
+            )
 
 
 def _check_share(name: str, value: float) -> None:

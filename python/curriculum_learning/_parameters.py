@@ -15,6 +15,8 @@ class Parameters:
     by_label: bool
     normalized: bool
     """Relate distances to their cluster, or class, by minimum and maximum; else leave them as they are."""
+    raw: bool
+    """Cluster the features as they are, instead of normalising them before."""
     seed: int
     start: float
     """Effective share at iteration 0."""
@@ -38,6 +40,7 @@ class Parameters:
             "by_label": self.by_label,
             "min_cluster_size": 1,
             "normalization": "cluster_min_max" if self.normalized else "none",
+            "feature_normalization": "none" if self.raw else "standard",
             "seed": self.seed,
             "warmup_iterations": self.warmup if ramp else 0,
         }

@@ -69,6 +69,11 @@ class Session:
         """Ends the local server."""
         self._open.close()
 
+    @property
+    def samples(self) -> int:
+        """Sent so far."""
+        return self._samples
+
     def push_features(self, batches: Iterable[Tensor], labels: list[str] | None) -> str:
         """Sends rows (B, D), and returns the source to fit. ValueError when labels are not one per row."""
         named = ((ids, texts, rows.numpy()) for ids, texts, rows in self._named(batches, labels))

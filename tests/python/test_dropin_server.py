@@ -206,11 +206,35 @@ class Doubled(FeatureExtractor):
         return torch.cat([2 * batch for batch in data_loader])
 
 
-def test_an_extractor_of_ones_own_is_asked(server: str, fitted: CurriculumLearning) -> None:
-    found = CurriculumLearning(Doubled(), 8, auto_select_clusters=False, server=server).fit(FEATURES)
+def distances_to_the_mean(vectors: np.ndarray) -> np.ndarray:
+    """Those of one cluster, as difficulties."""
+    distances = np.linalg.norm(vectors - vectors.mean(0), axis=1)
+    return (distances - distances.min()) / np.ptp(distances)
+
+
+def test_features_that_are_not_normalised_are_clustered_as_they_are(server: str) -> None:
+    # On scales that normalisation would even out, and away from the origin.
+    vectors = (FEATURES * torch.logspace(-2, 2, 32) + 5).double().numpy()
+    dataset = torch.tensor(vectors).float()
+    extractor = identity_extractor(normalize_features=False)
+    found = CurriculumLearning(extractor, 1, auto_select_clusters=False, server=server).fit(dataset)
+    np.testing.assert_allclose(found.weights_, distances_to_the_mean(vectors), atol=DIFFICULTY)
+    torch.testing.assert_close(found.features_, dataset)
+    normalised = learning(server, n_clusters=1).fit(dataset)
+    assert np.abs(normalised.weights_ - found.weights_).max() > 0.1
+
+
+def test_features_normalised_before_have_the_originals_difficulties(server: str) -> None:
+    normalised = identity_extractor().extract_features(DataLoader(FEATURES, batch_size=256), "cpu")
+    extractor = identity_extractor(normalize_features=False)
+    found = CurriculumLearning(extractor, 8, auto_select_clusters=False, server=server).fit(normalised)
+    np.testing.assert_allclose(found.weights_, GOLDEN["difficulty_unsupervised"], atol=DIFFICULTY)
+
+
+def test_an_extractor_of_ones_own_is_asked_and_nothing_is_normalised(server: str) -> None:
+    found = CurriculumLearning(Doubled(), 1, auto_select_clusters=False, server=server).fit(FEATURES)
     torch.testing.assert_close(found.features_, 2 * FEATURES)
-    # The server normalises, so that the scale does not matter.
-    np.testing.assert_allclose(found.weights_, fitted.weights_, atol=DIFFICULTY)
+    np.testing.assert_allclose(found.weights_, distances_to_the_mean(2.0 * GOLDEN["features"]), atol=DIFFICULTY)
 
 
 class Halved(PretrainedModelExtractor):
@@ -277,6 +301,20 @@ def test_progress_is_shown_without_tqdm(
     monkeypatch.setitem(__import__("sys").modules, "tqdm", None)
     learning(server).fit(FEATURES)
     assert "features: 12 of 12 batches" in capfd.readouterr().err
+
+
+def test_a_wish_for_full_k_means_that_is_not_granted_is_warned_of(server: str) -> None:
+    options = {"n_clusters": 2, "use_minibatch_kmeans": False}
+    vectors = torch.randn(10_001, 2, generator=torch.Generator().manual_seed(0))
+    classes = np.arange(10_001) % 2
+    with pytest.warns(UserWarning, match="use_minibatch_kmeans=False: above 10,000 samples, here 10,001"):
+        learning(server, **options).fit(vectors)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # Here it is what happens, or not asked for.
+        learning(server, **options).fit(vectors[:-1])
+        learning(server, **options, use_labels=True).fit(vectors, classes)
+        learning(server, **options | {"use_minibatch_kmeans": True}).fit(vectors)
 
 
 def test_seeds_choose_among_optima(server: str) -> None:

@@ -16,7 +16,7 @@ DEBUG_BUILD := $(CARGO) build --workspace --bins --tests
 # The four IDX files of Fashion-MNIST, as Debian's package `dataset-fashion-mnist` installs them.
 FASHION_MNIST ?= /usr/share/datasets/fashion-mnist
 
-.PHONY: help build demo test test-long test-python lint bench onnxruntime clean
+.PHONY: help build demo test test-long test-python lint bench soak onnxruntime clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -56,6 +56,10 @@ bench: build $(VENV)/.bench ## speed and accuracy, beside numpy, scikit-learn, f
 	$(VENV)/bin/python tests/bench/extraction.py $(TARGET)/release/curriculum
 	PYTHONPATH=python $(VENV)/bin/python tests/bench/latency.py $(TARGET)/release/curriculum
 	PYTHONPATH=python $(VENV)/bin/python tests/bench/python_client.py $(TARGET)/release/curriculum
+	PYTHONPATH=python $(VENV)/bin/python tests/bench/overload.py $(TARGET)/release/curriculum
+
+soak: build $(VENV)/.bench ## ten minutes of mixed load: memory, descriptors and calls, and target/soak.svg
+	PYTHONPATH=python $(VENV)/bin/python tests/bench/soak.py $(TARGET)/release/curriculum --seconds 600 --out $(TARGET)/soak.svg
 
 $(VENV)/.lint: tests/python/lint.txt
 	$(PYTHON) -m venv $(VENV)

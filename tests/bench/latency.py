@@ -8,10 +8,8 @@ ViT-S/16 on photographs. Needs what python/tools/requirements.txt names, Pillow 
 """
 
 import argparse
-import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -22,30 +20,13 @@ from curriculum.v1 import curriculum_pb2 as reading
 from curriculum.v1 import ingest_pb2 as messages
 from curriculum.v1.curriculum_pb2_grpc import CurriculumServiceStub
 from curriculum.v1.ingest_pb2_grpc import IngestServiceStub
+from serving import serving
 
 CURRICULUM = "latency"
-READY = "listening on http://"
 # Images: enough to publish something.
 PUBLISHED = 12
 WARM_UP_CALLS = 200
 START_SECONDS = 120
-
-
-@contextmanager
-def serving(binary, folder, model):
-    """The address of a server."""
-    command = [binary, "serve", "--grpc-addr", "127.0.0.1:0", "--data-dir", folder / "data", "--model", model]
-    with (
-        (folder / "server.log").open("w") as log,
-        subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=log, text=True) as process,
-    ):
-        try:
-            line = process.stdout.readline().strip()
-            if not line.startswith(READY):
-                raise SystemExit((folder / "server.log").read_text())
-            yield line.removeprefix(READY)
-        finally:
-            process.terminate()
 
 
 class Client:
@@ -126,8 +107,8 @@ def main():
         folder = Path(name)
         few = inputs.write_photographs(folder / "few", PUBLISHED)
         many = inputs.write_photographs(folder / "many", arguments.photographs)
-        with serving(arguments.binary, folder, inputs.export_vits16(folder)) as address:
-            client = Client(address)
+        with serving(arguments.binary, folder, "--model", inputs.export_vits16(folder)) as server:
+            client = Client(server.address)
             wait_until(client.ended, client.submit(few))
             idle, loaded = measure(client, many, arguments.calls, arguments.pause / 1e3)
     print(f"{'GetSchedule, ms':<20} {'p50':>8} {'p99':>8} {'max':>8}")

@@ -9,7 +9,6 @@ drops them. The sampler's wait is what a training loop loses per step when a ste
 
 import argparse
 import multiprocessing
-import subprocess
 import tempfile
 import time
 from concurrent import futures
@@ -22,30 +21,13 @@ import torch
 
 from curriculum import Curriculum, ingest
 from curriculum.torch import CurriculumBatchSampler
+from serving import serving
 
 SAMPLES = 1_281_167
 CURRICULUM = "bench"
 WARMUP_ITERATIONS = 100_000
 MESSAGE = 1 << 20
 BATCH = 4096
-READY = "listening on http://"
-
-
-@contextmanager
-def serving(binary, folder):
-    """The address of a server."""
-    command = [binary, "serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "off", "--data-dir", folder / "data"]
-    with (
-        (folder / "server.log").open("w") as log,
-        subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=log, text=True) as process,
-    ):
-        try:
-            line = process.stdout.readline().strip()
-            if not line.startswith(READY):
-                raise SystemExit((folder / "server.log").read_text())
-            yield line.removeprefix(READY)
-        finally:
-            process.terminate()
 
 
 def publish(address, folder):
@@ -167,9 +149,9 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with serving(arguments.binary, folder) as address, raw_channel() as channel:
-            publish(address, folder)
-            with Curriculum.connect(address, CURRICULUM) as curriculum:
+        with serving(arguments.binary, folder) as server, raw_channel() as channel:
+            publish(server.address, folder)
+            with Curriculum.connect(server.address, CURRICULUM) as curriculum:
                 print(f"{f'{SAMPLES:,} samples; ms':<52} {'p50':>9} {'p99':>9} {'x raw':>9}")
                 measure_weights(curriculum, channel, arguments.calls)
                 measure_indices(curriculum, channel, 20 * arguments.calls)

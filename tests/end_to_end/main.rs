@@ -28,6 +28,7 @@
 //! | `models` | models by name: listed, pulled from a hub, looked into |
 //! | `metrics` | what a server says about the model it runs |
 //! | `probes` | the side port and health: while it starts, and without a model |
+//! | `scrape` | what `/metrics` says, against its list and the calls made |
 //! | `published` | a version, to be compared |
 //! | `architecture` | which crate may depend on what |
 
@@ -56,6 +57,7 @@ mod push_command;
 mod replicas;
 mod resume;
 mod sampling;
+mod scrape;
 mod settings;
 mod shutdown;
 mod sources;

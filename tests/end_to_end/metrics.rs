@@ -47,9 +47,8 @@ async fn the_live_provider_is_on_the_wire_and_in_the_metrics() {
     for line in [
         "curriculum_execution_provider{provider=\"cpu\",model=\"dino_fashion\"} 1".to_owned(),
         format!("curriculum_graph_nodes{{provider=\"{CPU}\"}} {count}"),
-        "curriculum_extracted_samples_total{outcome=\"extracted\"} 20".to_owned(),
-        "curriculum_extraction_seconds_count{stage=\"session\"} 1".to_owned(),
-        "curriculum_extraction_seconds_count{stage=\"load\"} 1".to_owned(),
+        "curriculum_ingest_samples_total{status=\"extracted\"} 20".to_owned(),
+        "curriculum_batch_samples_sum 20".to_owned(),
     ] {
         assert!(
             answer.body.lines().any(|found| found == line),

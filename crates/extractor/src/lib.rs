@@ -11,6 +11,7 @@
 //! - `preprocess`: encoded images to the model's input, as torchvision does it
 //! - `tensor`: samples that are the model's input already
 //! - `vectorize`: plain loops for the machine's widest vectors
+//! - [`metrics`]: names of what is counted
 //! - `library`: finding and loading ONNX Runtime's shared library
 //! - `options`: where and how a graph runs
 //! - `session`: the loaded graph
@@ -26,6 +27,7 @@ mod error;
 mod extractor;
 pub mod hub;
 mod library;
+pub mod metrics;
 mod model;
 mod onnx;
 mod options;

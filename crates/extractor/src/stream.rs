@@ -18,8 +18,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use metrics::histogram;
 use rayon::ThreadPool;
 
+use crate::metrics::{BATCH_SAMPLES, BATCH_SECONDS};
 use crate::preprocess::{Preprocessor, Scratch};
 use crate::session::{Pixels, Session};
 use crate::{ExtractorError, ImageError};
@@ -288,6 +290,9 @@ fn trace(batch: &Batch) {
     let failed = batch.failures.iter().flatten().count();
     let load_us = batch.spent.load.as_micros() as u64;
     let session_us = batch.spent.session.as_micros() as u64;
+    histogram!(BATCH_SECONDS, "step" => "load").record(batch.spent.load);
+    histogram!(BATCH_SECONDS, "step" => "session").record(batch.spent.session);
+    histogram!(BATCH_SAMPLES).record(batch.samples.len() as f64);
     tracing::debug!(
         images = batch.samples.len(),
         failed,

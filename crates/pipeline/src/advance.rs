@@ -3,6 +3,7 @@
 use crate::{
     CommitPoint,
     extraction::FeatureExtractor,
+    metrics::STAGE_SECONDS,
     progress::Reporter,
     queue::{Lane, Work},
     request::version_id,
@@ -10,6 +11,7 @@ use crate::{
     worker::Shared,
 };
 use curriculum_store::{JobRecord, Stage, Store, StoreError};
+use metrics::histogram;
 use std::time::Instant;
 
 /// What a job needs besides its record.
@@ -51,7 +53,9 @@ pub(crate) fn advance(
             manifest: &mut place.opened,
             job,
         });
-        *job.seconds.entry(next).or_default() += started.elapsed().as_secs_f64();
+        let seconds = started.elapsed().as_secs_f64();
+        histogram!(STAGE_SECONDS, "stage" => stage::name(next)).record(seconds);
+        *job.seconds.entry(next).or_default() += seconds;
         outcome.map_err(|error| (next, error))?;
         let hook = &place.shared.options.hook;
         hook.reached(CommitPoint::Data(next));

@@ -6,13 +6,6 @@ pub(crate) use parse::{Parser, parsed_assignments, parsed_features};
 
 use curriculum_extractor::{Extractor, ExtractorError, Model, Options, Read, Sink};
 use curriculum_store::Digest;
-use metrics::{counter, histogram};
-
-/// Metric: a histogram with a value for each run of extraction and `stage`, `session` or `load`.
-pub const EXTRACTION_SECONDS: &str = "curriculum_extraction_seconds";
-
-/// Metric: samples that were extracted or failed, by `outcome`.
-pub const EXTRACTED_SAMPLES: &str = "curriculum_extracted_samples_total";
 
 /// Turns encoded images into features. The real one runs a model; tests count calls.
 pub trait FeatureExtractor: Send {
@@ -88,18 +81,8 @@ impl FeatureExtractor for OnnxExtractor {
         read: &Read<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<(), String> {
-        let extracted = counter!(EXTRACTED_SAMPLES, "outcome" => "extracted");
-        let failed = counter!(EXTRACTED_SAMPLES, "outcome" => "failed");
-        let timing = self.extractor.run(samples, read, &mut |index, row| {
-            match row {
-                Ok(_) => extracted.increment(1),
-                Err(_) => failed.increment(1),
-            }
-            sink(index, row)
-        });
+        let timing = self.extractor.run(samples, read, sink);
         let timing = timing.map_err(|error| error.to_string())?;
-        histogram!(EXTRACTION_SECONDS, "stage" => "session").record(timing.session.as_secs_f64());
-        histogram!(EXTRACTION_SECONDS, "stage" => "load").record(timing.load.as_secs_f64());
         tracing::info!(
             session_s = timing.session.as_secs_f64(),
             load_s = timing.load.as_secs_f64(),

@@ -148,6 +148,7 @@ pub fn fit(
     watch.step = Step::Cluster;
     let mut groups = Groups::find(&normalized, classes.as_ref(), options, &mut watch)?;
     seconds.cluster = started.elapsed().as_secs_f64();
+    groups.count();
 
     let started = Instant::now();
     watch.step = Step::Score;

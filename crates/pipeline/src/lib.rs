@@ -26,6 +26,7 @@
 //! | [`pipeline`] | the handle: submit, watch, cancel, stop |
 //! | `queue`, `worker` | which jobs wait or run, in which lane; the threads that run them |
 //! | [`request`] | what a caller asks for, checked and with defaults filled in |
+//! | [`metrics`] | names of what jobs count |
 //! | `model` | the model that jobs are checked against, also while there is none |
 //! | `advance` | the loop over stages |
 //! | `background` | the priority of jobs beside that of requests |
@@ -45,6 +46,7 @@ pub mod error;
 pub mod extraction;
 mod features;
 pub mod fit;
+pub mod metrics;
 mod model;
 mod packs;
 pub mod pipeline;

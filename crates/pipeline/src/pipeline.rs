@@ -6,7 +6,7 @@ use crate::{
     FeatureExtractor, Hook, JobView, PipelineError, Request, SampleError,
     model::{LoadedModel, Model},
     queue::{Lane, Queue},
-    worker::{Shared, now_ms, put_job},
+    worker::{Shared, count_ended, now_ms, put_job},
 };
 use curriculum_manifest::{Access, Manifest};
 use curriculum_store::{Digest, JobRecord, JobState, Store, StoreError};
@@ -106,12 +106,8 @@ impl Pipeline {
 
     fn open_lane(&self, lane: Lane) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
-        let name = match lane {
-            Lane::Extraction => "extraction",
-            Lane::Clustering => "clustering",
-        };
         let thread = thread::Builder::new()
-            .name(name.to_owned())
+            .name(lane.as_str().to_owned())
             .spawn(move || shared.work(lane));
         let thread = thread.map_err(|source| StoreError::Io {
             action: "start a thread for",
@@ -330,6 +326,7 @@ impl Pipeline {
         record.ended_at_ms = Some(now_ms());
         put_job(&self.shared.store, &record)?;
         queue.end(&record);
+        count_ended(&record.state);
         tracing::info!(job = %id, "job cancelled");
         Ok(JobView::of(record))
     }

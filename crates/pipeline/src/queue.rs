@@ -4,9 +4,10 @@
 //! extracted. A job passes from the first to the second; in each the most urgent goes first, and of
 //! equals the oldest.
 
-use crate::{FeatureExtractor, JobView, progress::Board, stage::Opened};
+use crate::{FeatureExtractor, JobView, metrics::JOBS, progress::Board, stage::Opened};
 use curriculum_manifest::Manifest;
 use curriculum_store::{Digest, JobRecord, SampleKind, Stage};
+use metrics::gauge;
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, HashMap},
@@ -27,6 +28,14 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
+    /// In one word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Extraction => "extraction",
+            Self::Clustering => "clustering",
+        }
+    }
+
     /// The lane of the stage that follows `stage`.
     pub(crate) fn after(stage: Stage) -> Self {
         match stage {
@@ -67,6 +76,8 @@ struct Active {
     interrupt: Arc<AtomicBool>,
     /// Set while it waits.
     place: Option<Place>,
+    /// Where it waits or runs.
+    lane: Lane,
     /// What its submission listed.
     manifest: Option<Manifest>,
 }
@@ -106,10 +117,24 @@ impl Queue {
             views: Arc::new(watch::channel(JobView::of(job)).0),
             interrupt: Arc::new(AtomicBool::new(false)),
             place: Some(place),
+            lane: place.lane,
             manifest,
         };
         self.active.insert(place.id, active);
         self.waiting.insert(place);
+        self.measure();
+    }
+
+    /// Tells the recorder, if there is one, how many jobs there are.
+    fn measure(&self) {
+        for lane in [Lane::Extraction, Lane::Clustering] {
+            let jobs = self.active.values().filter(|job| job.lane == lane);
+            let (waiting, running): (Vec<_>, Vec<_>) = jobs.partition(|job| job.place.is_some());
+            for (state, jobs) in [("waiting", waiting), ("running", running)] {
+                let gauge = gauge!(JOBS, "lane" => lane.as_str(), "state" => state);
+                gauge.set(jobs.len() as f64);
+            }
+        }
     }
 
     /// The next job of a lane; without a model, one that needs none.
@@ -119,13 +144,15 @@ impl Queue {
         self.waiting.remove(&place);
         let active = self.active.get_mut(&place.id)?;
         active.place = None;
-        Some(Work {
+        let work = Work {
             id: place.id,
             run: active.run,
             board: Board::new(&active.views),
             interrupt: Arc::clone(&active.interrupt),
             opened: Opened::handed_on(active.manifest.take()),
-        })
+        };
+        self.measure();
+        Some(work)
     }
 
     /// Whether the work is still wanted: its job was neither cancelled nor has it ended.
@@ -138,10 +165,11 @@ impl Queue {
     pub(crate) fn hand_over(&mut self, job: &JobRecord) {
         let place = Place::of(job);
         if let Some(active) = self.active.get_mut(&job.id) {
-            active.place = Some(place);
+            (active.place, active.lane) = (Some(place), place.lane);
             active.views.send_modify(|view| view.stand(job));
             self.waiting.insert(place);
         }
+        self.measure();
     }
 
     /// Moves a job that waits to where its new priority belongs.
@@ -170,12 +198,14 @@ impl Queue {
             }
             active.views.send_modify(|view| view.stand(job));
         }
+        self.measure();
     }
 
     /// Takes out what a lane lost the record of.
     pub(crate) fn forget(&mut self, work: &Work) {
         if self.is_current(work) {
             self.active.remove(&work.id);
+            self.measure();
         }
     }
 

@@ -84,6 +84,18 @@ pub(crate) fn after(stage: Stage) -> Option<(Stage, Run)> {
     }
 }
 
+/// What is done to reach a stage, in one word.
+pub(crate) fn name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Submitted => "submit",
+        Stage::Enumerated => "enumerate",
+        Stage::Extracted => "extract",
+        Stage::Clustered => "cluster",
+        Stage::Scored => "score",
+        Stage::Published => "publish",
+    }
+}
+
 impl Context<'_> {
     /// Returns early when the job was cancelled or the server stops.
     fn check_interrupt(&self) -> Result<(), StageError> {

@@ -4,12 +4,14 @@ use crate::{
     FeatureExtractor,
     advance::{Outcome, Workplace, advance},
     background::lower_priority,
+    metrics::JOBS_ENDED,
     model::Model,
     pipeline::PipelineOptions,
     queue::{Lane, Queue, Work},
     stage::{Opened, StageError},
 };
 use curriculum_store::{JobRecord, JobState, SampleKind, Stage, Store, StoreError};
+use metrics::counter;
 use rayon::ThreadPoolBuilder;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -159,6 +161,7 @@ impl Shared {
         match left {
             Left::Ended(state) => {
                 tracing::info!(job = %job.id, ?state, "job ended");
+                count_ended(&state);
                 (job.state, job.ended_at_ms) = (state, Some(now_ms()));
                 put_job(&self.store, &job)?;
                 queue.end(&job);
@@ -233,6 +236,17 @@ fn failed(stage: Stage, reason: String) -> Left {
 pub(crate) fn put_job(store: &Store, job: &JobRecord) -> Result<(), StoreError> {
     store.put_job(job)?;
     store.flush()
+}
+
+/// Counts a job that is no longer in the queue.
+pub(crate) fn count_ended(state: &JobState) {
+    let state = match state {
+        JobState::Succeeded => "succeeded",
+        JobState::Failed { .. } => "failed",
+        JobState::Cancelled => "cancelled",
+        JobState::Queued | JobState::Running => return,
+    };
+    counter!(JOBS_ENDED, "state" => state).increment(1);
 }
 
 /// Milliseconds since 1970 UTC.

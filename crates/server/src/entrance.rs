@@ -1,5 +1,6 @@
 //! What answers calls: health and reflection from the first moment, the services once they are open.
 
+use crate::metrics::Rejection;
 use futures_util::future::{Either, Ready, ready};
 use std::{
     convert::Infallible,
@@ -60,6 +61,7 @@ impl Service<Request<Body>> for Entrance {
                 Either::Left(self.early.call(request))
             }
             None => {
+                Rejection::Starting.count();
                 let status = Status::unavailable("the server is starting");
                 Either::Right(ready(Ok(status.into_http())))
             }

@@ -1,8 +1,10 @@
 //! The whole middleware stack, top to bottom.
 
+mod count;
 mod deadline;
 
-use crate::config::Grpc;
+use crate::{config::Grpc, metrics::Rejection};
+use count::CountLayer;
 use deadline::DeadlineLayer;
 use std::time::Duration;
 use tonic::Status;
@@ -10,7 +12,7 @@ use tower::{
     BoxError, ServiceBuilder,
     layer::util::{Identity, Stack as Over},
     limit::GlobalConcurrencyLimitLayer,
-    load_shed::LoadShedLayer,
+    load_shed::{LoadShedLayer, error::Overloaded},
     timeout::error::Elapsed,
     util::MapErrLayer,
 };
@@ -21,16 +23,17 @@ use tower_http::{
 
 type Trace = TraceLayer<SharedClassifier<GrpcErrorsAsFailures>>;
 type NameErrors = MapErrLayer<fn(BoxError) -> BoxError>;
-type Limit =
-    Over<GlobalConcurrencyLimitLayer, Over<LoadShedLayer, Over<NameErrors, Over<Trace, Identity>>>>;
+type Seen = Over<NameErrors, Over<Trace, Over<CountLayer, Identity>>>;
+type Limit = Over<GlobalConcurrencyLimitLayer, Over<LoadShedLayer, Seen>>;
 
 /// The layers a request passes, first to last.
 pub(crate) type Stack = ServiceBuilder<Over<DeadlineLayer, Limit>>;
 
-/// A span with method, status and time; errors of the layers below as statuses; refusal at once when
+/// Counts; a span with method, status and time; errors of the layers below as statuses; refusal at once when
 /// too many requests are at work; the deadline for the first message of an answer.
 pub(crate) fn stack(grpc: &Grpc) -> Stack {
     ServiceBuilder::new()
+        .layer(CountLayer::new())
         .layer(TraceLayer::new_for_grpc())
         .layer(MapErrLayer::new(name_error as fn(BoxError) -> BoxError))
         .layer(LoadShedLayer::new())
@@ -48,6 +51,9 @@ fn name_error(error: BoxError) -> BoxError {
     if error.is::<Elapsed>() {
         Status::deadline_exceeded("the server's time limit for a request has passed").into()
     } else {
+        if error.is::<Overloaded>() {
+            Rejection::Overloaded.count();
+        }
         error
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Only the server's own steps move it. A call that fails, however it fails, changes nothing here.
 
+use crate::metrics::{MODEL_READY, READY};
+use metrics::gauge;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -56,22 +58,31 @@ impl Lifecycle {
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
-        self.0.send_modify(|standing| standing.phase = phase);
+        self.change(|standing| standing.phase = phase);
     }
 
     /// From [`Phase::Starting`] on to serving; no other phase changes.
     pub(crate) fn caught_up(&self) {
-        self.0.send_if_modified(|standing| {
-            let starting = standing.phase == Phase::Starting;
-            if starting {
+        self.change(|standing| {
+            if standing.phase == Phase::Starting {
                 standing.phase = Phase::Serving;
             }
-            starting
         });
     }
 
     pub(crate) fn set_model(&self, model: ModelPhase) {
-        self.0.send_modify(|standing| standing.model = model);
+        self.change(|standing| standing.model = model);
+    }
+
+    /// What changes nothing wakes nobody.
+    fn change(&self, change: impl FnOnce(&mut Standing)) {
+        self.0.send_if_modified(|standing| {
+            let before = *standing;
+            change(standing);
+            gauge!(READY).set(f64::from(standing.reads()));
+            gauge!(MODEL_READY).set(f64::from(standing.model == ModelPhase::Ready));
+            *standing != before
+        });
     }
 
     pub(crate) fn now(&self) -> Standing {

@@ -22,6 +22,9 @@ pub(crate) use version::LoadedVersion;
 /// The difficulty of every sample; of a control order, as reassigned.
 pub(crate) struct Difficulty(Vec<f32>);
 
+/// What is kept, as it is counted.
+pub(crate) const KINDS: [&str; 5] = ["version", "difficulty", "sampler", "window", chunks::KIND];
+
 /// Finds versions by name and keeps what was recently used of them. Its methods block on the store,
 /// and compute where they load.
 pub(crate) struct Published {
@@ -287,24 +290,32 @@ impl Key {
 }
 
 impl Kept for LoadedVersion {
+    const KIND: &str = KINDS[0];
+
     fn bytes(&self) -> usize {
         LoadedVersion::bytes(self)
     }
 }
 
 impl Kept for Difficulty {
+    const KIND: &str = KINDS[1];
+
     fn bytes(&self) -> usize {
         size_of_val(self.0.as_slice())
     }
 }
 
 impl Kept for Window {
+    const KIND: &str = KINDS[3];
+
     fn bytes(&self) -> usize {
         size_of_val(self.0.as_slice())
     }
 }
 
 impl Kept for Sampler {
+    const KIND: &str = KINDS[2];
+
     fn bytes(&self) -> usize {
         Sampler::bytes(self)
     }

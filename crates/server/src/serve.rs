@@ -78,7 +78,7 @@ pub enum ServeError {
     /// Reflection could not be set up.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// No thread for the model.
+    /// No thread for the model or the meter.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
     /// Something panicked.
@@ -101,6 +101,7 @@ pub async fn serve(
     opened: impl FnOnce(),
 ) -> Result<(), ServeError> {
     let metrics = metrics::install()?;
+    let _upkeep = metrics::keep_up(metrics.clone());
     let lifecycle = Lifecycle::new();
     let side = Side::start(listeners.http, metrics, lifecycle.clone());
     let health = Health::of(&lifecycle).await;

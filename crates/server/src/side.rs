@@ -13,6 +13,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
+pub(crate) use routes::{GIT_COMMIT, RUST_VERSION, VERSION};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},

@@ -19,7 +19,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`store`] | opening a data folder, locking, flushing |
+//! | [`store`], `usage` | opening a data folder, locking, flushing; how much it holds |
 //! | [`record`], [`parameters`] | the records and their fields |
 //! | [`job`], [`version`], [`curricula`] | jobs; versions; names, aliases and retention |
 //! | [`catalogue`] | all curricula at once, for servers that serve copies |
@@ -49,6 +49,7 @@ mod room;
 pub mod sample;
 pub mod store;
 mod unsynced;
+mod usage;
 pub mod verify;
 pub mod version;
 
@@ -67,7 +68,7 @@ pub use record::{
     SummarySample, VersionRecord,
 };
 pub use sample::SAMPLES_PER_CHUNK;
-pub use store::{Store, StoreOptions};
+pub use store::{FLUSH_SECONDS, Store, StoreOptions};
 pub use verify::{Counted, Damage, Verification, VerifyProgress};
 
 /// What every fallible call here returns.

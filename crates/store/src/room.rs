@@ -36,7 +36,7 @@ impl Room {
     }
 
     /// Bytes that this process may still write.
-    fn free(&self) -> Result<u64> {
+    pub(crate) fn free(&self) -> Result<u64> {
         let stat = rustix::fs::statvfs(&self.root)
             .map_err(|errno| StoreError::io("ask for the room in", &self.root)(errno.into()))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

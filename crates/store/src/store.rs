@@ -8,6 +8,7 @@ use crate::{
     room::Room,
     unsynced::Unsynced,
 };
+use metrics::histogram;
 use std::{
     fs::{self, File, TryLockError},
     io,
@@ -17,8 +18,11 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// Metric: a histogram of the seconds that flushes take.
+pub const FLUSH_SECONDS: &str = "curriculum_store_flush_duration_seconds";
 
 /// Raised whenever a stored form changes incompatibly.
 const SCHEMA_VERSION: u32 = 3;
@@ -133,8 +137,11 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn flush(&self) -> Result<()> {
+        let begun = Instant::now();
         self.unsynced.sync()?;
-        self.flushed.flush(&self.db)
+        self.flushed.flush(&self.db)?;
+        histogram!(FLUSH_SECONDS).record(begun.elapsed());
+        Ok(())
     }
 
     /// A temporary file in a folder of the data folder that exists.

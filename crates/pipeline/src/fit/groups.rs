@@ -1,7 +1,10 @@
 //! Clusters, scores and difficulties.
 
 use super::{Fit, Options, Seconds, Warning, Watch, classes::Classes, normalized::Normalized};
-use crate::FitError;
+use crate::{
+    FitError,
+    metrics::{KMEANS_INERTIA, KMEANS_ITERATIONS},
+};
 use curriculum::{
     difficulty::{Range, Scores},
     features::Normalizer,
@@ -10,6 +13,7 @@ use curriculum_clustering::{
     ClassClustering, Clustering, Options as ClusteringOptions, Score, Source, cluster,
     cluster_classes, rehouse, score,
 };
+use metrics::{gauge, histogram};
 
 /// Clusters, and which samples are compared with which.
 pub(super) struct Groups {
@@ -61,6 +65,12 @@ impl Groups {
             warnings: classes.warn(&small).into_iter().collect(),
             small,
         })
+    }
+
+    /// Tells the recorder, if there is one, how k-means went.
+    pub(super) fn count(&self) {
+        histogram!(KMEANS_ITERATIONS).record(self.clustering.iterations as f64);
+        gauge!(KMEANS_INERTIA).set(self.clustering.inertia);
     }
 
     /// Difficulty by row, and the range of scores of each group.

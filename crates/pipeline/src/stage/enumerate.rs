@@ -7,7 +7,10 @@
 //! kept under another key.
 
 use super::{Context, StageError};
-use crate::{CommitPoint, SampleError, request::version_id, tolerance::Tolerance};
+use crate::{
+    CommitPoint, SampleError, metrics::samples as samples_of, request::version_id,
+    tolerance::Tolerance,
+};
 use curriculum_manifest::{ContentDigest, Manifest, ReadError, ReadErrorKind, Sample};
 use curriculum_store::{
     Digest, Identity, ReadFailure, SAMPLES_PER_CHUNK, SampleRecord, Store, StoreError,
@@ -34,6 +37,7 @@ pub(super) fn run(cx: &mut Context<'_>) -> Result<(), StageError> {
             note_failure(cx, index, sample, &mut tolerance)?;
         }
         cx.job.failed_count = tolerance.failed();
+        samples_of("enumerated", range.end - range.start);
         tolerance.check()?;
         cx.reporter.report(range.end, total, "hashing samples");
     }
@@ -278,6 +282,7 @@ fn note_failure(
         id: sample.id.clone(),
         reason: failure.reason.clone(),
     };
+    samples_of("failed", 1);
     cx.store.put_job_error(cx.job.id, index, &error.reason)?;
     tolerance.add(&error);
     cx.reporter.failed(error, tolerance.failed());

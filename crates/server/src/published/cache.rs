@@ -1,9 +1,14 @@
 //! Values of any kind under one bound of bytes.
 
-use crate::error::ServiceError;
+use crate::{
+    error::ServiceError,
+    metrics::{CACHE_BYTES, CACHE_REQUESTS},
+};
+use metrics::{counter, gauge};
 use moka::{policy::EvictionPolicy, sync::Cache as Moka};
 use std::{
     any::{Any, TypeId},
+    cell::Cell,
     hash::Hash,
     sync::{
         Arc,
@@ -13,6 +18,9 @@ use std::{
 
 /// What the cache can keep.
 pub(super) trait Kept: Any + Send + Sync {
+    /// How it is counted.
+    const KIND: &str;
+
     /// Bytes in memory.
     fn bytes(&self) -> usize;
 }
@@ -59,11 +67,20 @@ impl<K: Eq + Hash + Send + Sync + 'static> Cache<K> {
         load: impl Fn() -> Result<T, ServiceError>,
     ) -> Result<Arc<T>, ServiceError> {
         let key = (TypeId::of::<T>(), key);
+        let missed = Cell::new(false);
         let loaded = self.entries.try_get_with(key, || {
+            missed.set(true);
             let entry = Entry::new(load()?);
             self.check(entry.kibibytes);
             Ok(entry)
         });
+        look_up(T::KIND, missed.get());
+        if missed.get() {
+            // Else it would not know of the new entry yet.
+            self.entries.run_pending_tasks();
+            let bytes = self.entries.weighted_size() << 10;
+            gauge!(CACHE_BYTES, "cache" => "versions").set(bytes as f64);
+        }
         match loaded {
             Ok(entry) => match entry.value.downcast() {
                 Ok(value) => Ok(value),
@@ -94,6 +111,12 @@ impl<K> Cache<K> {
     }
 }
 
+/// Counts a look-up. Callers that wait for another's load found it there.
+pub(super) fn look_up(kind: &'static str, missed: bool) {
+    let outcome = if missed { "miss" } else { "hit" };
+    counter!(CACHE_REQUESTS, "kind" => kind, "outcome" => outcome).increment(1);
+}
+
 impl Entry {
     fn new<T: Kept>(value: T) -> Self {
         let kibibytes = u32::try_from(value.bytes().div_ceil(1024)).unwrap_or(u32::MAX);
@@ -110,12 +133,16 @@ mod tests {
     use std::sync::{Barrier, atomic::AtomicU32};
 
     impl Kept for Vec<u8> {
+        const KIND: &str = "test";
+
         fn bytes(&self) -> usize {
             self.len()
         }
     }
 
     impl Kept for String {
+        const KIND: &str = "test";
+
         fn bytes(&self) -> usize {
             self.len()
         }

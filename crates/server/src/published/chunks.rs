@@ -1,9 +1,18 @@
 //! Weights that were sent lately, as they travel: a thousand trainers ask for the same iteration at the
 //! same time, and one computes.
 
+use super::cache::look_up;
+use crate::metrics::CACHE_BYTES;
 use bytes::Bytes;
+use metrics::gauge;
 use moka::{policy::EvictionPolicy, sync::Cache};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    cell::Cell,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// How chunks are counted.
+pub(super) const KIND: &str = "weights";
 
 /// Buffers that wait to be used again, at most.
 const MAX_FREE: usize = 64;
@@ -50,7 +59,17 @@ impl Chunks {
 
     /// The chunk of `length` bytes. Concurrent callers of one that is not there `fill` it once.
     pub(crate) fn get(&self, of: ChunkOf, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
-        self.kept.get_with(of, || self.buffers.filled(length, fill))
+        let missed = Cell::new(false);
+        let chunk = self.kept.get_with(of, || {
+            missed.set(true);
+            self.buffers.filled(length, fill)
+        });
+        look_up(KIND, missed.get());
+        if missed.get() {
+            let bytes = self.kept.weighted_size();
+            gauge!(CACHE_BYTES, "cache" => "weights").set(bytes as f64);
+        }
+        chunk
     }
 }
 

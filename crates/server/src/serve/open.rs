@@ -5,6 +5,7 @@ use crate::{
     config::Config,
     lifecycle::{Lifecycle, ModelPhase},
     live::{self, Live},
+    metrics::meter,
     published::Published,
     replication::{self, Replication},
     service::{
@@ -85,6 +86,7 @@ impl Opened {
                     .map_err(ServeError::Thread)?;
             }
         }
+        meter::start(&store, Arc::clone(&live)).map_err(ServeError::Thread)?;
         let limits = PushLimits {
             max_samples: config.sources.max_samples,
             min_free_bytes: storage.min_free_bytes,

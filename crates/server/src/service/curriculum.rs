@@ -1,11 +1,11 @@
 //! `CurriculumService`: what to draw, and when.
 
 use super::{Messages, blocking, difficulty, sampling, versions, weights};
-use crate::{from_proto, live::Live, published::Published, to_proto};
+use crate::{from_proto, live::Live, metrics::answers, published::Published, to_proto};
 use curriculum_proto::v1::{
     self, curriculum_service_server::CurriculumService, get_difficulty_response,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use tokio_stream::{StreamExt, once};
 use tonic::{Request, Response, Status};
 
@@ -46,9 +46,11 @@ impl CurriculumService for Curricula {
         let server_instance = self.instance.clone();
         let published = Arc::clone(&self.published);
         let work = move || {
+            let begun = Instant::now();
             let version = published.load(&name, &version)?;
             let range = from_proto::range(request.range, version.samples())?;
             let entry = version.entry(order, iteration);
+            answers::show(&name, &entry);
             let weights = version.weights(order, entry.temperature).encoded(encoding);
             let encoding = to_proto::encoding(encoding);
             let etag = weights::etag(version.id, order, entry.temperature, &range, encoding);
@@ -73,6 +75,7 @@ impl CurriculumService for Curricula {
                     weights,
                     range,
                     published,
+                    spent: weights::Spent::since(begun),
                 }),
             };
             Ok(weights::messages(header, values))

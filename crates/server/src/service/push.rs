@@ -3,8 +3,10 @@
 
 use super::blocking;
 use crate::{error::ServiceError, from_proto::push::Part, to_proto};
+use curriculum_pipeline::metrics::INGEST_SAMPLES;
 use curriculum_proto::v1;
 use curriculum_store::push::{Push, Pushes};
+use metrics::counter;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
@@ -144,8 +146,12 @@ pub(super) async fn receive<M>(
         };
         match message.map(part).transpose()? {
             Some(Part::Samples(batch)) => {
-                let append =
-                    move |push: &mut Push| Ok(push.append(batch.offset, &batch.samples())?);
+                let append = move |push: &mut Push| {
+                    let samples = batch.samples();
+                    push.append(batch.offset, &samples)?;
+                    counter!(INGEST_SAMPLES, "status" => "pushed").increment(samples.len() as u64);
+                    Ok(())
+                };
                 push.with(append).await?;
             }
             Some(Part::End { samples }) => {

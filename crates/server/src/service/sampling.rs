@@ -3,6 +3,7 @@
 use crate::{
     error::ServiceError,
     from_proto::sampling::Sampling,
+    metrics::answers,
     published::{LoadedVersion, Published, WindowOf},
     to_proto,
 };
@@ -44,6 +45,9 @@ pub(super) fn answer(
     let entries: Vec<Entry> = iterations
         .map(|iteration| version.entry(sampling.order, iteration))
         .collect();
+    if let Some(last) = entries.last() {
+        answers::show(&sampling.curriculum, last);
+    }
     let mut indices = vec![0; sampling.per_iteration() * entries.len()];
     match sampling.window {
         0 => draw(published, &version, sampling, &entries, &mut indices)?,

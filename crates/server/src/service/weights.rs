@@ -1,11 +1,19 @@
 //! The messages of `GetWeights`, each computed when the connection asks for it: a slow client costs one.
 
 use super::Messages;
-use crate::published::{ChunkOf, Difficulty, Published};
+use crate::{
+    metrics::WEIGHTS_SECONDS,
+    published::{ChunkOf, Difficulty, Published},
+};
 use curriculum::{Order, weights::EncodedWeights};
 use curriculum_proto::v1::{self, get_weights_response::Part};
 use curriculum_store::Digest;
-use std::{ops::Range, sync::Arc};
+use metrics::histogram;
+use std::{
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio_stream::{StreamExt, once};
 use tonic::Status;
 
@@ -20,6 +28,27 @@ pub(super) struct Values {
     /// Lies within the samples.
     pub(super) range: Range<u64>,
     pub(super) published: Arc<Published>,
+    pub(super) spent: Spent,
+}
+
+/// What the values of an answer took so far; counted when the answer has ended.
+pub(super) struct Spent(Duration);
+
+impl Spent {
+    /// With what was done since then.
+    pub(super) fn since(begun: Instant) -> Self {
+        Self(begun.elapsed())
+    }
+
+    fn add(&mut self, begun: Instant) {
+        self.0 += begun.elapsed();
+    }
+}
+
+impl Drop for Spent {
+    fn drop(&mut self) {
+        histogram!(WEIGHTS_SECONDS).record(self.0);
+    }
 }
 
 /// The header alone, or with values.
@@ -39,9 +68,10 @@ pub(super) fn messages(
         weights,
         range,
         published,
+        mut spent,
     } = values;
     let chunk = move |range: Range<u64>| -> Result<_, Status> {
-        let start = range.start;
+        let (begun, start) = (Instant::now(), range.start);
         let difficulty = difficulty.range(range);
         let length = difficulty.len() * weights.encoding().bytes();
         let of = ChunkOf {
@@ -49,6 +79,7 @@ pub(super) fn messages(
             start,
         };
         let values = (published.chunks()).get(of, length, |bytes| weights.fill(difficulty, bytes));
+        spent.add(begun);
         Ok(v1::GetWeightsResponse {
             part: Some(Part::Chunk(v1::WeightsChunk { start, values })),
         })

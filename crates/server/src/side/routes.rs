@@ -2,6 +2,7 @@
 
 use crate::{
     lifecycle::{Lifecycle, ModelPhase, Phase},
+    metrics,
     service::curriculum::API_LEVEL,
 };
 use axum::{
@@ -24,13 +25,13 @@ pub(crate) const RUST_VERSION: &str = env!("CURRICULUM_RUST_VERSION");
 /// The server's version.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(super) fn router(metrics: PrometheusHandle, lifecycle: Lifecycle) -> Router {
+pub(super) fn router(handle: PrometheusHandle, lifecycle: Lifecycle) -> Router {
     let started = lifecycle.clone();
     Router::new()
         .route("/livez", get(async || (StatusCode::OK, "ok\n")))
         .route("/startupz", get(async move || startup(&started)))
         .route("/readyz", get(async move || readiness(&lifecycle)))
-        .route("/metrics", get(async move || text(&metrics)))
+        .route("/metrics", get(async move || text(&handle)))
         .route("/version", get(async || version()))
 }
 
@@ -63,8 +64,8 @@ fn readiness(lifecycle: &Lifecycle) -> (StatusCode, &'static str) {
     }
 }
 
-fn text(metrics: &PrometheusHandle) -> impl IntoResponse + use<> {
-    ([(header::CONTENT_TYPE, TEXT_FORMAT)], metrics.render())
+fn text(handle: &PrometheusHandle) -> impl IntoResponse + use<> {
+    ([(header::CONTENT_TYPE, TEXT_FORMAT)], metrics::text(handle))
 }
 
 fn version() -> impl IntoResponse + use<> {

@@ -2,7 +2,8 @@
 
 use super::{StageError, plan::Plan};
 use crate::{
-    CommitPoint, Hook, SampleError, packs::PACK, progress::Reporter, tolerance::Tolerance,
+    CommitPoint, Hook, SampleError, metrics::samples, packs::PACK, progress::Reporter,
+    tolerance::Tolerance,
 };
 use curriculum_store::{Digest, Pack, PackFailure, Store};
 use std::sync::atomic::AtomicBool;
@@ -40,13 +41,17 @@ impl Packer<'_, '_> {
         };
         let dimension = self.plan.dimension();
         match row {
-            Ok(row) if row.len() == dimension => self.open.features.extend_from_slice(row),
+            Ok(row) if row.len() == dimension => {
+                samples("extracted", 1);
+                self.open.features.extend_from_slice(row);
+            }
             Ok(row) => {
                 let given = row.len();
                 let reason = format!("the model gave {given} features instead of {dimension}");
                 return Err(StageError::Failed(reason));
             }
             Err(reason) => {
+                samples("failed", 1);
                 let length = self.open.features.len() + dimension;
                 self.open.features.resize(length, 0.0);
                 let row = self.open.digests.len() as u32;

@@ -1,7 +1,7 @@
 //! Which samples are to be extracted, found while others are at work.
 
 use super::StageError;
-use crate::features::Samples;
+use crate::{features::Samples, metrics};
 use curriculum_store::{Digest, FeatureSpace, StoreError};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -149,6 +149,7 @@ impl State {
     fn look_ahead(&mut self, samples: &Samples<'_>) -> Result<(), StoreError> {
         while self.to_do.is_empty() && self.next < samples.count {
             let some = samples.some(self.next)?;
+            let mut reused = 0;
             for (sample, found) in some {
                 let index = self.next;
                 self.next += 1;
@@ -162,9 +163,14 @@ impl State {
                         };
                         self.planned.insert(index, planned);
                     }
-                    Some(_) | None => self.done += 1,
+                    Some(_) => {
+                        reused += 1;
+                        self.done += 1;
+                    }
+                    None => self.done += 1,
                 }
             }
+            metrics::samples("reused", reused);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use curriculum_tests::{
     Home, Launch, PATIENCE, TestServer,
     calls::{submission, weights_of},
     command::curriculum,
-    data,
+    data, http,
     s3::S3,
 };
 use std::{
@@ -223,6 +223,36 @@ fn two_writers_do_not_share_a_folder() {
 }
 
 #[test]
+fn a_folder_of_its_own_does_not_become_a_copy() {
+    with_store(async |s3| {
+        let home = Home::new();
+        let writer = launch(&home, s3, WRITER).await;
+        let source = home.path("images.tar");
+        data::write_tar(&source, &data::images(80));
+        let version = writer.publish(submission("c", &source, 3)).await.version;
+        writer.kill().await;
+        let data = home.data();
+        let refused = curriculum([
+            "serve",
+            "--read-only",
+            "--versions",
+            "s3://other/place",
+            "--http-addr",
+            "off",
+            "--grpc-addr",
+            "127.0.0.1:0",
+            "--data-dir",
+            data.to_str().unwrap(),
+        ])
+        .await;
+        assert_ne!(refused.code, Some(0));
+        assert!(refused.stderr.contains("of its own"), "{refused:?}");
+        let writer = launch(&home, s3, WRITER).await;
+        serves(&writer, "c", &version).await;
+    });
+}
+
+#[test]
 fn a_damaged_version_keeps_back_its_own_curriculum_only() {
     with_store(async |s3| {
         let homes = [Home::new(), Home::new()];
@@ -253,7 +283,9 @@ fn a_damaged_version_keeps_back_its_own_curriculum_only() {
             .weights(weights_of("damaged", 0, Order::EasyFirst))
             .await;
         assert_eq!(missing.unwrap_err().code(), Code::NotFound);
-        until("the damage is logged", || replica.log().contains(&damaged)).await;
+        assert!(replica.log().contains(&damaged), "{}", replica.log());
+        let ready = replica.side_url("/readyz");
+        until("it is ready", || http::get(&ready).status == 200).await;
 
         bytes[middle] ^= 1;
         fs::write(objects.join(&damaged), &bytes).unwrap();

@@ -15,6 +15,7 @@ mod publisher;
 use crate::{
     config::{ConfigError, Versions},
     lifecycle::Lifecycle,
+    serve::ServeError,
 };
 use curriculum_manifest::{Access, AccessError, AccessOptions, SharedFolder};
 use curriculum_store::{Digest, Store, StoreError};
@@ -42,6 +43,8 @@ enum ReplicationError {
     Access(#[from] AccessError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the file of version {version} holds version {found}")]
+    Other { version: Digest, found: Digest },
     #[error("version {version}: {source}")]
     Version { version: Digest, source: StoreError },
     #[error(
@@ -68,12 +71,13 @@ struct Stop {
 /// As the settings say; `None` where versions stay here.
 ///
 /// # Errors
-/// When the folder cannot be used.
+/// When the folder cannot be used, or a data folder that is no copy would become one.
 pub(crate) fn start(
     settings: &Versions,
     store: &Arc<Store>,
     lifecycle: &Lifecycle,
-) -> Result<Option<Replication>, ConfigError> {
+) -> Result<Option<Replication>, ServeError> {
+    store.set_copy(settings.read_only)?;
     let Some(url) = &settings.url else {
         return Ok(None);
     };

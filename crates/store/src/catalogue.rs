@@ -22,6 +22,9 @@ const FORMAT: u32 = 1;
 /// Key of the data folder's own id.
 const IDENTITY: &[u8] = b"identity";
 
+/// Key that is there while the folder holds copies.
+const COPY: &[u8] = b"copy";
+
 /// Curricula by name, and whose they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalogue {
@@ -147,6 +150,47 @@ impl Store {
         self.drop_unreferenced(&before.versions)
     }
 
+    /// Removes all versions but those in `named` and those that curricula name, for a folder that no job
+    /// works on.
+    ///
+    /// # Errors
+    /// When a record is damaged or the database fails.
+    pub fn drop_strays(&self, named: &BTreeSet<Digest>) -> Result<()> {
+        let ids = self.versions.iter().keys();
+        for key in ids {
+            let Ok(id) = <[u8; 32]>::try_from(&*key?).map(Digest::from) else {
+                continue;
+            };
+            if !named.contains(&id) {
+                self.drop_unreferenced(&[id])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether this folder holds copies, which go as soon as they are not published any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] when it would become one and has curricula or jobs of its own.
+    pub fn set_copy(&self, copy: bool) -> Result<()> {
+        let database = self.database();
+        let was = database.contains_key(COPY)?;
+        if copy && !was && !(self.curricula()?.is_empty() && self.jobs()?.0.is_empty()) {
+            return Err(StoreError::Invalid(format!(
+                "the data folder {} has curricula or jobs of its own: a read-only server needs another",
+                self.root().display()
+            )));
+        }
+        match copy {
+            true => database.insert(COPY, b"")?,
+            false => database.remove(COPY)?,
+        };
+        match copy == was {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
     /// Tells this data folder from any other.
     fn identity(&self) -> Result<Digest> {
         if let Some(stored) = self.database().get(IDENTITY)? {
@@ -227,6 +271,28 @@ mod tests {
         store.forget("d").unwrap();
         assert_eq!(store.curriculum("d").unwrap(), None);
         assert!(store.version(digest(1)).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_nothing_names_is_dropped() {
+        let (store, _folder) = store(&[1, 2, 3]);
+        store.adopt("c", &record(&[1])).unwrap();
+        store.drop_strays(&[digest(2)].into()).unwrap();
+        let kept = [1, 2, 3].map(|n| store.version(digest(n)).unwrap().is_some());
+        assert_eq!(kept, [true, true, false]);
+    }
+
+    #[test]
+    fn a_folder_with_its_own_curricula_does_not_become_a_copy() {
+        let (store, _folder) = store(&[1]);
+        store.set_copy(true).unwrap();
+        store.adopt("c", &record(&[1])).unwrap();
+        store.set_copy(true).unwrap();
+        // Served as its own once, it is one.
+        store.set_copy(false).unwrap();
+        let refused = store.set_copy(true).unwrap_err();
+        assert!(matches!(refused, StoreError::Invalid(_)), "{refused}");
+        assert!(store.version(digest(1)).unwrap().is_some());
     }
 
     #[test]

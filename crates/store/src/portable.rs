@@ -36,7 +36,7 @@ pub struct Imported {
 }
 
 /// Key of the samples of an exported version.
-fn listing(version: Digest) -> Digest {
+pub(crate) fn listing(version: Digest) -> Digest {
     Digest::of_parts([b"exported".as_slice(), version.as_bytes()])
 }
 

@@ -1,6 +1,8 @@
 //! Versions: their records, sketches and outcomes of clustering.
 
-use crate::{ClusteringRecord, Digest, Result, Store, StoreError, VersionRecord, envelope};
+use crate::{
+    ClusteringRecord, Digest, Result, Store, StoreError, VersionRecord, envelope, files, portable,
+};
 use curriculum::{Sketch, sketch::Point};
 
 impl Store {
@@ -58,6 +60,8 @@ impl Store {
         self.sketches.remove(id.as_bytes())?;
         self.clusterings.remove(id.as_bytes())?;
         self.remove_columns(id)?;
+        // An imported version's samples are its own.
+        files::remove_folder(&self.sample_folder(portable::listing(id)))?;
         Ok(())
     }
 

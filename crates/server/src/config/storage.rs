@@ -13,7 +13,8 @@ pub struct Storage {
     /// Bytes of versions in use that are kept in memory, the newest use first: 8 a sample for draws, 4 for
     /// weights. Room for both of 10⁸ samples by default.
     pub cache_bytes: u64,
-    /// Bytes of weights that were sent lately: trainers that ask for the same iteration share them.
+    /// Bytes of weights that were sent lately: trainers that ask for the same iteration share them. Few
+    /// hundred kilobytes are the least that is of use.
     pub weights_cache_bytes: u64,
     /// Bytes of the disk that data leave free: jobs fail, and pushes are refused, before it is full.
     pub min_free_bytes: u64,

@@ -17,11 +17,22 @@ pub(super) const KIND: &str = "weights";
 /// Buffers that wait to be used again, at most.
 const MAX_FREE: usize = 64;
 
+/// Bytes of the smallest chunk that is kept: what is smaller is computed in no time, and would take more
+/// memory than its bytes.
+const LEAST: usize = 32 << 10;
+
 /// Chunks of answers within a bound of bytes. Small enough to stay in a processor's cache: memory that
 /// was written long ago takes longer to fill than the weights take to compute.
 pub(crate) struct Chunks {
-    kept: Cache<ChunkOf, Bytes>,
+    kept: Cache<ChunkOf, Chunk>,
     buffers: Arc<Buffers>,
+}
+
+/// A chunk, and the bytes of memory that it takes.
+#[derive(Clone)]
+struct Chunk {
+    bytes: Bytes,
+    memory: u32,
 }
 
 /// Which chunk.
@@ -48,7 +59,7 @@ impl Chunks {
     pub(crate) fn new(bytes: u64) -> Self {
         let kept = Cache::builder()
             .max_capacity(bytes)
-            .weigher(|_, chunk: &Bytes| u32::try_from(chunk.len()).unwrap_or(u32::MAX))
+            .weigher(|_, chunk: &Chunk| chunk.memory)
             .eviction_policy(EvictionPolicy::lru())
             .build();
         Self {
@@ -59,6 +70,11 @@ impl Chunks {
 
     /// The chunk of `length` bytes. Concurrent callers of one that is not there `fill` it once.
     pub(crate) fn get(&self, of: ChunkOf, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
+        if length < LEAST {
+            let mut bytes = vec![0; length];
+            fill(&mut bytes);
+            return bytes.into();
+        }
         let missed = Cell::new(false);
         let chunk = self.kept.get_with(of, || {
             missed.set(true);
@@ -69,19 +85,21 @@ impl Chunks {
             let bytes = self.kept.weighted_size();
             gauge!(CACHE_BYTES, "cache" => "weights").set(bytes as f64);
         }
-        chunk
+        chunk.bytes
     }
 }
 
 impl Buffers {
-    fn filled(self: &Arc<Self>, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
+    fn filled(self: &Arc<Self>, length: usize, fill: impl FnOnce(&mut [u8])) -> Chunk {
         let mut bytes = self.free().pop().unwrap_or_default();
         bytes.resize(length, 0);
         fill(&mut bytes);
-        Bytes::from_owner(Lent {
+        let memory = u32::try_from(bytes.capacity()).unwrap_or(u32::MAX);
+        let bytes = Bytes::from_owner(Lent {
             bytes,
             home: Arc::clone(self),
-        })
+        });
+        Chunk { bytes, memory }
     }
 
     /// A std mutex: nothing awaits under it.
@@ -124,6 +142,9 @@ mod tests {
         }
     }
 
+    /// Bytes of a chunk that is kept.
+    const LONG: usize = 2 * LEAST;
+
     #[test]
     fn equal_requests_at_the_same_time_compute_once() {
         let chunks = Chunks::new(1 << 20);
@@ -132,40 +153,63 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     together.wait();
-                    let chunk = chunks.get(of("a", 0), 100, |bytes| {
+                    let chunk = chunks.get(of("a", 0), LONG, |bytes| {
                         filled.fetch_add(1, Ordering::Relaxed);
                         bytes.fill(7);
                     });
-                    assert_eq!(&*chunk, [7; 100]);
+                    assert_eq!(&*chunk, [7; LONG]);
                 });
             }
         });
         assert_eq!(filled.into_inner(), 1);
         for other in [of("b", 0), of("a", 1)] {
-            assert_eq!(&*chunks.get(other, 3, |bytes| bytes.fill(1)), [1; 3]);
+            assert_eq!(&*chunks.get(other, LONG, |bytes| bytes.fill(1)), [1; LONG]);
         }
     }
 
     #[test]
     fn what_is_kept_and_what_is_spare_is_bounded() {
-        let chunks = Chunks::new(10_000);
+        let chunks = Chunks::new(20 * LONG as u64);
         let held: Vec<_> = (0..200)
-            .map(|start| chunks.get(of("a", start), 1_000, |bytes| bytes.fill(start as u8)))
+            .map(|start| chunks.get(of("a", start), LONG, |bytes| bytes.fill(start as u8)))
             .collect();
         for (start, chunk) in held.iter().enumerate() {
-            assert_eq!(**chunk, [start as u8; 1_000]);
+            assert_eq!(**chunk, [start as u8; LONG]);
         }
         chunks.kept.run_pending_tasks();
-        assert!(chunks.kept.weighted_size() <= 10_000);
+        assert!(chunks.kept.weighted_size() <= 20 * LONG as u64);
         drop(held);
         assert!(chunks.buffers.free().len() <= MAX_FREE);
+        // A shorter chunk in a longer buffer counts as the buffer.
+        let before = chunks.kept.weighted_size();
+        chunks.get(of("short", 0), LEAST, |bytes| bytes.fill(1));
+        chunks.kept.run_pending_tasks();
+        assert!(chunks.kept.weighted_size() <= 20 * LONG as u64);
+        assert_ne!(chunks.kept.weighted_size(), before + LEAST as u64);
+    }
+
+    #[test]
+    fn short_chunks_are_not_kept() {
+        let chunks = Chunks::new(1 << 20);
+        for start in 0..100 {
+            let chunk = chunks.get(of("a", start), 4, |bytes| bytes.fill(9));
+            assert_eq!(&*chunk, [9; 4]);
+        }
+        chunks.kept.run_pending_tasks();
+        assert_eq!(
+            (chunks.kept.entry_count(), chunks.buffers.free().len()),
+            (0, 0)
+        );
     }
 
     #[test]
     fn nothing_is_kept_without_room() {
         let chunks = Chunks::new(0);
         for _ in 0..3 {
-            assert_eq!(chunks.get(of("a", 0), 9, |bytes| bytes.fill(2)).len(), 9);
+            assert_eq!(
+                chunks.get(of("a", 0), LONG, |bytes| bytes.fill(2)).len(),
+                LONG
+            );
             chunks.kept.run_pending_tasks();
         }
         assert_eq!(chunks.kept.weighted_size(), 0);

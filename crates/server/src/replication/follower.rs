@@ -1,18 +1,30 @@
 //! The side of a server that serves copies.
 
+use super::{CATALOGUE, MAX_PAUSE, ReplicationError, Side, object};
 use crate::lifecycle::Lifecycle;
-
-use super::{CATALOGUE, ReplicationError, Side, object};
 use curriculum_manifest::{AccessError, SharedFolder};
-use curriculum_store::{Catalogue, CurriculumRecord, Store};
-use std::sync::Arc;
+use curriculum_store::{Catalogue, CurriculumRecord, Digest, Store};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub(super) struct Follower {
     store: Arc<Store>,
     folder: SharedFolder,
-    /// Of the catalogue that all is here of.
-    etag: Option<String>,
     lifecycle: Lifecycle,
+    /// The newest one, and its mark.
+    catalogue: Option<Catalogue>,
+    etag: Option<String>,
+    /// Versions that could not be had.
+    failed: BTreeMap<Digest, Failed>,
+}
+
+/// When a version is tried again.
+struct Failed {
+    pause: Duration,
+    next: Instant,
 }
 
 impl Follower {
@@ -20,27 +32,95 @@ impl Follower {
         Self {
             store,
             folder,
-            etag: None,
             lifecycle,
+            catalogue: None,
+            etag: None,
+            failed: BTreeMap::new(),
         }
     }
 
-    /// One curriculum as the catalogue has it.
-    fn adopt(&self, name: &str, record: &CurriculumRecord) -> Result<(), ReplicationError> {
+    /// Looks for another catalogue; whether there is anything to do.
+    fn look(&mut self) -> Result<bool, ReplicationError> {
+        match self.folder.read_unless(CATALOGUE, self.etag.as_deref())? {
+            Some(content) => {
+                let catalogue = Catalogue::parse(&content.bytes)?;
+                let named = catalogue.versions();
+                self.failed.retain(|version, _| named.contains(version));
+                self.catalogue = Some(catalogue);
+                self.etag = content.etag;
+                Ok(true)
+            }
+            None if self.catalogue.is_none() => Err(AccessError::NotFound {
+                place: format!("{}{CATALOGUE}", self.folder),
+            }
+            .into()),
+            None => Ok(!self.failed.is_empty()),
+        }
+    }
+
+    /// Makes the data folder what the catalogue says. A version that cannot be had keeps its own
+    /// curriculum back, and no other.
+    fn adopt(&mut self, catalogue: &Catalogue) -> Result<(), ReplicationError> {
+        for (name, record) in &catalogue.curricula {
+            if self.has(name, record)? {
+                self.store.adopt(name, record)?;
+            }
+        }
+        for (name, _) in self.store.curricula()? {
+            if !catalogue.curricula.contains_key(&name) {
+                tracing::info!(curriculum = name, "not published any more");
+                self.store.forget(&name)?;
+            }
+        }
+        Ok(self.store.drop_strays(&catalogue.versions())?)
+    }
+
+    /// Whether all versions of a curriculum are here, once those that were not have been fetched.
+    fn has(&mut self, name: &str, record: &CurriculumRecord) -> Result<bool, ReplicationError> {
+        let mut all = true;
         for version in &record.versions {
             if self.store.version(*version)?.is_some() {
                 continue;
             }
-            let mut object = self.folder.reader(&object(*version))?;
-            let taken = self.store.take_version(&mut object);
-            let taken = taken.map_err(|source| ReplicationError::Version {
-                version: *version,
-                source,
-            })?;
-            let samples = taken.version.summary.sample_count;
-            tracing::info!(curriculum = name, %version, samples, "version is here");
+            let waits = self.failed.get(version);
+            if waits.is_some_and(|failed| failed.next > Instant::now()) {
+                all = false;
+            } else if let Err(error) = self.fetch(name, *version) {
+                all = false;
+                self.fail(*version, &error);
+            } else {
+                self.failed.remove(version);
+            }
         }
-        Ok(self.store.adopt(name, record)?)
+        Ok(all)
+    }
+
+    fn fetch(&self, name: &str, version: Digest) -> Result<(), ReplicationError> {
+        let mut object = self.folder.reader(&object(version))?;
+        let taken = self.store.take_version(&mut object);
+        let taken = taken.map_err(|source| ReplicationError::Version { version, source })?;
+        if taken.version.id != version {
+            return Err(ReplicationError::Other {
+                version,
+                found: taken.version.id,
+            });
+        }
+        let samples = taken.version.summary.sample_count;
+        tracing::info!(curriculum = name, %version, samples, "version is here");
+        Ok(())
+    }
+
+    fn fail(&mut self, version: Digest, error: &ReplicationError) {
+        let before = self.failed.get(&version).map(|failed| failed.pause);
+        let pause = match before {
+            Some(pause) => (pause * 2).min(MAX_PAUSE),
+            None => {
+                tracing::warn!(%version, %error, "a version cannot be had, and is tried again");
+                Duration::from_secs(1)
+            }
+        };
+        let next = Instant::now() + pause;
+        self.failed.insert(version, Failed { pause, next });
     }
 }
 
@@ -49,41 +129,21 @@ impl Side for Follower {
         true
     }
 
-    /// A version that cannot be had keeps its own curriculum back, and no other.
     fn catch_up(&mut self) -> Result<(), ReplicationError> {
-        let known = self.etag.as_deref();
-        let Some(content) = self.folder.read_unless(CATALOGUE, known)? else {
-            return match known {
-                Some(_) => Ok(()),
-                None => Err(not_published(&self.folder)),
-            };
-        };
-        let catalogue = Catalogue::parse(&content.bytes)?;
-        let mut failure = None;
-        for (name, record) in &catalogue.curricula {
-            if let Err(error) = self.adopt(name, record) {
-                failure.get_or_insert(error);
-            }
+        let looked = self.look();
+        if looked.is_err() && !self.store.curricula()?.is_empty() {
+            // What is here is served on while the store is away.
+            self.lifecycle.caught_up();
         }
-        for (name, _) in self.store.curricula()? {
-            if !catalogue.curricula.contains_key(&name) {
-                self.store.forget(&name)?;
+        if looked? && let Some(catalogue) = self.catalogue.take() {
+            let adopted = self.adopt(&catalogue);
+            if adopted.is_err() {
+                self.etag = None;
             }
+            self.catalogue = Some(catalogue);
+            adopted?;
+            self.lifecycle.caught_up();
         }
-        match failure {
-            Some(error) => Err(error),
-            None => {
-                self.etag = content.etag;
-                self.lifecycle.caught_up();
-                Ok(())
-            }
-        }
+        Ok(())
     }
-}
-
-fn not_published(folder: &SharedFolder) -> ReplicationError {
-    AccessError::NotFound {
-        place: format!("{folder}{CATALOGUE}"),
-    }
-    .into()
 }

@@ -3,20 +3,13 @@
 use super::{CATALOGUE, ReplicationError, Side, object};
 use curriculum_manifest::SharedFolder;
 use curriculum_store::{Catalogue, Digest, Store};
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 pub(super) struct Publisher {
     store: Arc<Store>,
     folder: SharedFolder,
     /// The changes to curricula that the folder has, once it has any.
     published: Option<u64>,
-    /// What lies there, once that is known.
-    there: Option<There>,
-}
-
-struct There {
-    versions: BTreeSet<Digest>,
-    catalogue: Option<Catalogue>,
 }
 
 impl Publisher {
@@ -25,35 +18,55 @@ impl Publisher {
             store,
             folder,
             published: None,
-            there: None,
         }
     }
 
-    fn publish(&mut self) -> Result<(), ReplicationError> {
+    fn publish(&self) -> Result<(), ReplicationError> {
         let mut catalogue = self.store.catalogue()?;
-        let there = match &mut self.there {
-            Some(there) => there,
-            None => {
-                let found = look(&self.folder, catalogue.owner)?;
-                self.there.insert(found)
-            }
-        };
+        // Looked at each time: the folder may have been handed over to somebody else.
+        let there = self.look(catalogue.owner)?;
         let needed = catalogue.versions();
-        for version in &needed {
-            if !there.versions.contains(version) {
-                upload(&self.store, &self.folder, *version)?;
-                there.versions.insert(*version);
-            }
+        let (versions, mut removed) = match &there {
+            Some(there) => (there.versions(), there.removed.clone()),
+            None => Default::default(),
+        };
+        for version in needed.difference(&versions) {
+            self.upload(*version)?;
         }
-        catalogue.removed = &there.versions - &needed;
-        if there.catalogue.as_ref() != Some(&catalogue) {
+        removed.extend(versions);
+        catalogue.removed = &removed - &needed;
+        if there.as_ref() != Some(&catalogue) {
             self.folder.write(CATALOGUE, catalogue.to_json())?;
-            there.catalogue = Some(catalogue.clone());
+            // Another writer that began at the same moment is seen here, by one of both at least.
+            self.look(catalogue.owner)?;
         }
         for version in &catalogue.removed {
             self.folder.delete(&object(*version))?;
-            there.versions.remove(version);
         }
+        Ok(())
+    }
+
+    /// What was published here before.
+    fn look(&self, owner: Digest) -> Result<Option<Catalogue>, ReplicationError> {
+        let Some(content) = self.folder.read_unless(CATALOGUE, None)? else {
+            return Ok(None);
+        };
+        let catalogue = Catalogue::parse(&content.bytes)?;
+        match catalogue.owner == owner {
+            true => Ok(Some(catalogue)),
+            false => Err(ReplicationError::Taken {
+                place: self.folder.to_string(),
+            }),
+        }
+    }
+
+    fn upload(&self, version: Digest) -> Result<(), ReplicationError> {
+        let mut object = self.folder.upload(&object(version))?;
+        self.store
+            .export_version(version, &mut object)
+            .map_err(|source| ReplicationError::Version { version, source })?;
+        object.finish()?;
+        tracing::info!(%version, "published for other servers");
         Ok(())
     }
 }
@@ -66,43 +79,8 @@ impl Side for Publisher {
     fn catch_up(&mut self) -> Result<(), ReplicationError> {
         // Counted before it is read: what changes meanwhile is seen the next time.
         let changes = self.store.changes();
-        let published = self.publish();
-        if published.is_ok() {
-            self.published = Some(changes);
-        } else {
-            // Somebody else may have been at work there.
-            self.there = None;
-        }
-        published
+        self.publish()?;
+        self.published = Some(changes);
+        Ok(())
     }
-}
-
-/// What an earlier run left.
-fn look(folder: &SharedFolder, owner: Digest) -> Result<There, ReplicationError> {
-    let Some(content) = folder.read_unless(CATALOGUE, None)? else {
-        return Ok(There {
-            versions: BTreeSet::new(),
-            catalogue: None,
-        });
-    };
-    let catalogue = Catalogue::parse(&content.bytes)?;
-    if catalogue.owner != owner {
-        return Err(ReplicationError::Taken {
-            place: folder.to_string(),
-        });
-    }
-    Ok(There {
-        versions: &catalogue.versions() | &catalogue.removed,
-        catalogue: Some(catalogue),
-    })
-}
-
-fn upload(store: &Store, folder: &SharedFolder, version: Digest) -> Result<(), ReplicationError> {
-    let mut object = folder.upload(&object(version))?;
-    store
-        .export_version(version, &mut object)
-        .map_err(|source| ReplicationError::Version { version, source })?;
-    object.finish()?;
-    tracing::info!(%version, "published for replicas");
-    Ok(())
 }

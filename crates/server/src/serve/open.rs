@@ -41,7 +41,7 @@ pub(super) struct Opened {
     pipeline: Arc<Pipeline>,
     pushes: Arc<Pushes>,
     live: Live,
-    /// Whether versions have to come from elsewhere before anything can be answered.
+    /// Whether it serves copies, which may be out of date: somebody else tells when they are not.
     pub(super) behind: bool,
     /// Ends when it is dropped.
     _replication: Option<Replication>,
@@ -67,6 +67,7 @@ impl Opened {
             true => Some(live::open(&config.model)?),
             false => None,
         };
+        let replication = replication::start(&config.versions, &store, lifecycle)?;
         let options = PipelineOptions {
             access: config.access()?,
             keep_versions: storage.keep_versions,
@@ -92,8 +93,8 @@ impl Opened {
             min_free_bytes: storage.min_free_bytes,
         };
         Ok(Self {
-            behind: read_only && store.curricula()?.is_empty(),
-            _replication: replication::start(&config.versions, &store, lifecycle)?,
+            behind: read_only,
+            _replication: replication,
             pushes: Pushes::new(&store, limits),
             store,
             pipeline,

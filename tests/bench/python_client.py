@@ -1,14 +1,19 @@
-"""The Python client and its sampler beside raw gRPC calls from Python and torch.multinomial.
+"""The Python client and its sampler beside raw gRPC calls, from Python and in Rust, and torch.multinomial.
 
-    PYTHONPATH=python python tests/bench/python_client.py target/release/curriculum
+    PYTHONPATH=python python tests/bench/python_client.py target/release/curriculum \\
+        --tonic "cargo bench --bench trainers -- stream"
 
 One server on loopback holds 1,281,167 samples. Weights arrive as one numpy array; the raw call
 receives as many bytes, in messages of the same size, from a server in C++ (that of grpcio) and
-drops them. The sampler's wait is what a training loop loses per step when a step takes 100 ms.
+drops them, and so does tonic at both ends, in a process of its own before and after. The sampler's
+wait is what a training loop loses per step when a step takes 100 ms.
 """
 
 import argparse
+import json
 import multiprocessing
+import shlex
+import subprocess
 import tempfile
 import time
 from concurrent import futures
@@ -81,26 +86,40 @@ def milliseconds(call, times, warm_up=3):
     return measured
 
 
-def show(name, measured, raw=None):
+def show(name, measured, raw=None, tonic=None):
+    """`raw`: times of what it is compared with; `tonic`: the 50th percentile of the other."""
     p50, p99 = np.percentile(measured, (50, 99))
     ratio = "" if raw is None else f"{p50 / np.percentile(raw, 50):>9.2f}"
-    print(f"{name:<52} {p50:>9.3f} {p99:>9.3f} {ratio}", flush=True)
+    print(f"{name:<52} {p50:>9.3f} {p99:>9.3f} {ratio}{f'{p50 / tonic:>9.2f}' if tonic else ''}", flush=True)
 
 
-def measure_weights(curriculum, channel, calls):
+def bare_tonic(command):
+    """The 50th and 99th percentile that `command` prints in its last line."""
+    done = subprocess.run(shlex.split(command), stdout=subprocess.PIPE, text=True, check=True)
+    figures = json.loads(done.stdout.splitlines()[-1])
+    return figures["p50_ms"], figures["p99_ms"]
+
+
+def measure_weights(curriculum, channel, calls, command):
     """GetWeights at fresh iterations, raw calls in between."""
     stream = channel.unary_stream("/raw/Stream")
+    tonic = [bare_tonic(command)] if command else []
     raw = milliseconds(lambda index: sum(map(len, stream(b""))), calls)
     kinds = {encoding: [] for encoding in ("f32", "f16", "u16")}
     for encoding, measured in kinds.items():
         measured.extend(milliseconds(lambda index: curriculum.weights(index, encoding=encoding), calls))  # noqa: B023
     raw = np.concatenate([raw, milliseconds(lambda index: sum(map(len, stream(b""))), calls)])
-    show("raw stream of as many bytes, Python both ends", raw, raw)
+    tonic += [bare_tonic(command)] if command else []
+    p50 = np.mean([run[0] for run in tonic]) if tonic else None
+    for run in tonic:
+        print(f"{'raw stream of as many bytes, tonic both ends':<52} {run[0]:>9.3f} {run[1]:>9.3f}")
+    show("raw stream of as many bytes, Python both ends", raw, raw, p50)
     for encoding, measured in kinds.items():
-        show(f"weights to numpy, {encoding}", measured, raw)
-    show("weights that did not change", milliseconds(lambda index: curriculum.weights(WARMUP_ITERATIONS), calls), raw)
+        show(f"weights to numpy, {encoding}", measured, raw, p50)
+    same = milliseconds(lambda index: curriculum.weights(WARMUP_ITERATIONS), calls)
+    show("weights that did not change", same, raw, p50)
     local = curriculum.local()
-    show("weights computed in the client", milliseconds(local.weights, calls), raw)
+    show("weights computed in the client", milliseconds(local.weights, calls), raw, p50)
 
 
 def measure_indices(curriculum, channel, calls):
@@ -145,6 +164,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("binary")
     parser.add_argument("--calls", type=int, default=50, help="of each kind; indices 20 times as many")
+    parser.add_argument("--tonic", metavar="COMMAND", help="prints what tonic takes for a bare stream, as JSON")
     parser.add_argument("--steps", type=int, default=300, help="of the sampler's training loop")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -152,8 +172,8 @@ def main():
         with serving(arguments.binary, folder) as server, raw_channel() as channel:
             publish(server.address, folder)
             with Curriculum.connect(server.address, CURRICULUM) as curriculum:
-                print(f"{f'{SAMPLES:,} samples; ms':<52} {'p50':>9} {'p99':>9} {'x raw':>9}")
-                measure_weights(curriculum, channel, arguments.calls)
+                print(f"{f'{SAMPLES:,} samples; ms':<52} {'p50':>9} {'p99':>9} {'x raw':>9} {'x tonic':>8}")
+                measure_weights(curriculum, channel, arguments.calls, arguments.tonic)
                 measure_indices(curriculum, channel, 20 * arguments.calls)
                 measure_waiting(curriculum, arguments.steps)
 

@@ -1,6 +1,7 @@
 //! What a trainer waits for on loopback, beside a bare tonic service that sends as many constant bytes.
 //!
-//! `cargo bench --bench trainers`; without the version of 10⁸ samples with `-- --quick`. Calls to ours
+//! `cargo bench --bench trainers`; without the version of 10⁸ samples with `-- --quick`; and of the bare
+//! service alone, for clients in other languages to be compared with, with `-- stream`. Calls to ours
 //! and to the bare service alternate; times are the client's, in milliseconds, in which both ends share
 //! the processors. One line of JSON a figure on standard output.
 
@@ -28,8 +29,12 @@ const BATCH: u32 = 4_096;
 type Client = CurriculumServiceClient<Channel>;
 
 fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let asked = |name| std::env::args().any(|argument| argument == name);
+    let quick = asked("--quick");
     let runtime = Runtime::new().unwrap();
+    if asked("stream") {
+        return runtime.block_on(stream());
+    }
     runtime.block_on(async {
         weights().await;
         for samples in [1_000_000, 100_000_000] {
@@ -39,6 +44,23 @@ fn main() {
         }
         clients::measure().await;
     });
+}
+
+/// The bare service's GetWeights.
+async fn stream() {
+    let bare = bare::serve().await;
+    let mut times = Vec::new();
+    for _ in 0..220 {
+        let start = Instant::now();
+        let bytes = read(bare.clone(), v1::GetWeightsRequest::default()).await;
+        times.push(start.elapsed());
+        assert_eq!(bytes as u64, IMAGENET * 4);
+    }
+    times.drain(..times.len() / 10);
+    let [p50, p99] = percentiles(times);
+    println!(
+        "{{\"what\":\"bare GetWeights {IMAGENET} f32\",\"p50_ms\":{p50:.3},\"p99_ms\":{p99:.3}}}"
+    );
 }
 
 /// GetWeights at fresh iterations.

@@ -84,13 +84,14 @@ class DifficultyCache:
         return np.frombuffer(values, dtype="<f4").astype(np.float32, copy=False)
 
     @contextmanager
-    def filling(self, key: str, patience: float) -> Iterator[None]:
+    def filling(self, key: str, samples: int, patience: float) -> Iterator[None]:
         """For who found nothing: one process at a time fetches `key`, and the others wait up to `patience` seconds.
 
-        They look again inside. Where there can be no lock, and after too long a wait, everybody fetches.
+        They look again inside. Where there can be no lock, after too long a wait, and if what comes is too large to be
+        kept, everybody fetches.
         """
         with contextlib.ExitStack() as held:
-            if self._limit > 0:
+            if self._fits(samples):
                 with contextlib.suppress(OSError):  # TimeoutError among them
                     self._directory.mkdir(parents=True, exist_ok=True)
                     held.enter_context(exclusive(self._directory / f"{key}.lock", patience))
@@ -102,7 +103,7 @@ class DifficultyCache:
         What was not used for longest is removed for it; a file larger than the limit is not kept.
         """
         values = np.ascontiguousarray(difficulty, dtype="<f4")
-        if _HEAD.size + values.nbytes > self._limit:
+        if not self._fits(len(values)):
             return
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -110,6 +111,9 @@ class DifficultyCache:
             self._shrink(self.path(key))
         except OSError as error:
             warnings.warn(f"difficulties are not cached: {error}", RuntimeWarning, stacklevel=2)
+
+    def _fits(self, samples: int) -> bool:
+        return _HEAD.size + 4 * samples <= self._limit
 
     def _write(self, path: Path, values: F32) -> None:
         handle, name = tempfile.mkstemp(dir=self._directory, prefix=".", suffix=".partial")
@@ -129,7 +133,8 @@ class DifficultyCache:
         """Removes what exceeds the limit, `newest` last of all, and what killed writers left."""
         files = []
         for path in self._directory.iterdir():
-            with contextlib.suppress(FileNotFoundError):
+            # Somebody else's, or gone meanwhile: the others go all the same.
+            with contextlib.suppress(OSError):
                 status = path.stat()
                 if path.suffix == ".partial" and status.st_mtime < time.time() - _ABANDONED:
                     path.unlink()
@@ -139,5 +144,6 @@ class DifficultyCache:
         for _, _, size, path in sorted(files):
             if total <= self._limit:
                 break
-            path.unlink(missing_ok=True)
-            total -= size
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+                total -= size

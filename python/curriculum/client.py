@@ -187,7 +187,7 @@ class Curriculum:
         Fetched once per machine and version, also by ranks that ask together, and kept in the cache folder
         (CURRICULUM_CACHE), which holds up to CURRICULUM_CACHE_BYTES of those used last.
         """
-        return difficulty.fetch(self._connection, self._cache, self.name, self.version, order, order_seed)
+        return difficulty.fetch(self._connection, self._cache, self.name, self.version, self.samples, order, order_seed)
 
     def local(self, order: str = "easy_first", order_seed: int = 0) -> LocalCurriculum:
         """The pinned version for weights that are computed here: per iteration, only a temperature is asked for."""

@@ -20,8 +20,16 @@ F32 = NDArray[np.float32]
 _HEADER, _CHUNK, _END, _VALUES = 1, 2, 3, 2
 
 
-def fetch(connection: Connection, cache: DifficultyCache, name: str, version: str, order: str, order_seed: int) -> F32:
-    """f32 (N,) of one version, as `order` deals them out.
+def fetch(
+    connection: Connection,
+    cache: DifficultyCache,
+    name: str,
+    version: str,
+    samples: int,
+    order: str,
+    order_seed: int,
+) -> F32:
+    """f32 (N,) of one version, of N = `samples`, as `order` deals them out.
 
     Processes of one machine that want it at the same moment fetch it once. Who waits for another's fetch does so for
     as long as one of its own may take.
@@ -36,7 +44,7 @@ def fetch(connection: Connection, cache: DifficultyCache, name: str, version: st
     key = _key(version, order, order_seed)
     found = cache.load(key)
     if found is None:
-        with cache.filling(key, connection.timeout + connection.retry.total):
+        with cache.filling(key, samples, connection.timeout + connection.retry.total):
             found = cache.load(key)
             if found is None:
                 found = connection.stream("CurriculumService/GetDifficulty", request, read)

@@ -24,15 +24,13 @@ def exclusive(path: Path, patience: float) -> Iterator[None]:
     such file. It is made here and removed at the end, so that none is left.
     """
     lock = _locked(path, time.monotonic() + patience)
-    _held.add(lock)
     try:
         yield
     finally:
-        _held.discard(lock)
         with contextlib.suppress(OSError):
             # Before the lock goes: whoever waits for it sees that this is no longer the file.
             path.unlink()
-        os.close(lock)
+        _close(lock)
 
 
 def _locked(path: Path, end: float) -> int:
@@ -47,6 +45,8 @@ def _locked(path: Path, end: float) -> int:
 def _tried(path: Path) -> int | None:
     """The open file if nobody has it locked, and if it still is the one at `path` once it is ours."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    # Before it is locked: another thread may fork at any moment.
+    _held.add(lock)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(lock), path.stat()):
@@ -54,10 +54,15 @@ def _tried(path: Path) -> int | None:
     except (BlockingIOError, FileNotFoundError):
         pass
     except BaseException:
-        os.close(lock)
+        _close(lock)
         raise
-    os.close(lock)
+    _close(lock)
     return None
+
+
+def _close(lock: int) -> None:
+    _held.discard(lock)
+    os.close(lock)
 
 
 def _abandon_all() -> None:

@@ -156,10 +156,31 @@ def test_a_holder_that_hangs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     kept = DifficultyCache(tmp_path, DEFAULT_BYTES)
     with exclusive(tmp_path / "v.lock", 0):
         started = time.monotonic()
-        with kept.filling("v", 0.3):
+        with kept.filling("v", len(VALUES), 0.3):
             assert 0.2 < time.monotonic() - started < 10
-        with kept.filling("other version", 60):
+        with kept.filling("other version", len(VALUES), 60):
             assert time.monotonic() - started < 10
+
+
+def test_nobody_waits_for_what_will_not_be_kept(tmp_path: Path) -> None:
+    kept = DifficultyCache(tmp_path, BYTES)
+    started = time.monotonic()
+    with exclusive(tmp_path / "v.lock", 0), kept.filling("v", len(VALUES) + 1, 60):
+        assert time.monotonic() - started < 10
+
+
+def test_a_file_that_cannot_be_removed_does_not_keep_others(tmp_path: Path) -> None:
+    # Looks like the oldest of the files, but is none.
+    folder = tmp_path / "folder.difficulty"
+    (folder / "x").mkdir(parents=True)
+    os.utime(folder, (1, 1))
+    kept = DifficultyCache(tmp_path, 2 * BYTES + folder.stat().st_size)
+    for age, key in enumerate("ab"):
+        kept.store(key, VALUES)
+        os.utime(kept.path(key), (1000 + age, 1000 + age))
+    kept.store("c", VALUES)
+    assert folder.is_dir() and kept.load("a") is None
+    assert kept.load("b") is not None and kept.load("c") is not None
 
 
 def test_those_used_last_stay(tmp_path: Path) -> None:

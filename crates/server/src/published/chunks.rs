@@ -73,6 +73,7 @@ impl Chunks {
         if length < LEAST {
             let mut bytes = vec![0; length];
             fill(&mut bytes);
+            look_up(KIND, true);
             return bytes.into();
         }
         let missed = Cell::new(false);

@@ -37,7 +37,7 @@ test-long: onnxruntime ## 50 kills, and all of Fashion-MNIST from every kind of 
 	$(DEBUG_BUILD)
 	CURRICULUM_KILLS=50 CURRICULUM_FASHION_MNIST=$(FASHION_MNIST) $(CARGO) test --workspace --test end_to_end -- kills:: sources::
 
-test-python: onnxruntime $(VENV)/.tests ## the Python client and samplers, the exporter, features beside PyTorch's, the GPU script on the CPU
+test-python: onnxruntime $(VENV)/.tests ## the Python client and samplers, the wheel, the exporter, features beside PyTorch's, the GPU script on the CPU
 	$(DEBUG_BUILD)
 	CURRICULUM=$(abspath $(TARGET))/debug/curriculum $(VENV)/bin/python -m pytest -c tests/python/pytest.ini tests/python
 

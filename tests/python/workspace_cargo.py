@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """cargo, but `cargo rustc --bin curriculum` builds what `make` has built already.
 
-maturin selects one package, whose dependencies have other features than those of the workspace, and would be compiled
-once more: a quarter of an hour for a test of packaging. All its other flags, and all other commands, are passed on.
+maturin selects one package. Some forty of its dependencies have other features than in the workspace, and would be
+compiled once more, for minutes. All its other flags, and all other commands, are passed on.
 """
 
 from __future__ import annotations

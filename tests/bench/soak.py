@@ -3,9 +3,9 @@
     PYTHONPATH=python python tests/bench/soak.py target/release/curriculum --seconds 600 --out soak.svg
 
 The load (soak_load.py) is what trainers, pipelines and monitoring do, connections and calls that are
-given up among it. Each second the server's /proc is read. After a warm-up, in which caches fill, the
-first minute is compared with the last one; a short run is cut in three instead. The bounds are below.
-Ends with 1 when one is broken or a call failed. Linux only.
+given up among it. Each second the server's /proc is read. Caches are filled first; after a minute more,
+the first minute is compared with the last one; a short run is cut in three instead. The bounds are
+below. Ends with 1 when one is broken or a call failed. Linux only.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import numpy as np
 
 import plot
 import soak_load
-from curriculum import ingest
+from curriculum import Curriculum, ingest
 from process import held
 from serving import serving
 
-WARM_UP = 30.0
+WARM_UP = 60.0
 MINUTE = 60.0
 # Seconds that the load may take to end, and that the server gets to close what it left.
 PATIENCE, REST = 1.5 * soak_load.JOB_DEADLINE, 15.0
@@ -31,9 +31,10 @@ PATIENCE, REST = 1.5 * soak_load.JOB_DEADLINE, 15.0
 MORE_MEMORY, MORE_MEMORY_MIB = 0.10, 8.0
 MORE_DESCRIPTORS, MORE_THREADS, MORE_AT_REST = 16, 16, 4
 SMOOTH = 5
-# Small, so that they are full, and things are thrown out of them, from the first minute on.
+# Small, so that they are full soon, and things are thrown out of them all the time.
+CACHE_BYTES = 24 << 20
 SETTINGS = (
-    ("storage.cache_bytes", 32 << 20),
+    ("storage.cache_bytes", CACHE_BYTES),
     ("storage.weights_cache_bytes", 8 << 20),
     ("storage.keep_versions", 2),
 )
@@ -47,6 +48,14 @@ def publish(address, folder, samples):
     warmup = soak_load.WARMUP_ITERATIONS
     job = ingest.submit(address, soak_load.CURRICULUM, str(file), clusters=20, warmup_iterations=warmup)
     ingest.wait(address, job)
+
+
+def fill(address):
+    """Asks for more windows, of 4 bytes a draw, than the cache has room for."""
+    window, batch = soak_load.WINDOW, soak_load.BATCH
+    with Curriculum.connect(address, soak_load.CURRICULUM) as curriculum:
+        for number in range(1, CACHE_BYTES // (4 * window * batch) + 2):
+            curriculum.sample_indices(number * window, batch, window=window, seed=1)
 
 
 def observe(server, samples, seconds):
@@ -154,6 +163,7 @@ def main():
         folder = Path(name)
         with serving(arguments.binary, folder, side_port=True, settings=SETTINGS) as server:
             publish(server.address, folder, arguments.samples)
+            fill(server.address)
             before = held(server.pid)
             moments, holdings, calls, (counts, unexpected) = observe(server, arguments.samples, arguments.seconds)
             time.sleep(REST)

@@ -22,6 +22,7 @@ CURRICULUM, JOBS = "soak", "soak-jobs"
 DIMENSION = 8
 WARMUP_ITERATIONS = 100_000
 BATCH, WINDOW = 1024, 16
+FAR = 1_000_000
 # Seconds between two calls of an activity, between two jobs, and between two scrapes of /metrics.
 PAUSE, JOB_PAUSE, SCRAPE_PAUSE = 0.02, 10.0, 5.0
 JOB_SAMPLES = 2000
@@ -148,7 +149,9 @@ class Load:
 
     async def cancelled_call(self, number):
         """Draws that are given up in the middle."""
-        call = self.curricula.SampleIndices(draw(number, WINDOW if number % 2 else 0), timeout=DEADLINE)
+        # Odd numbers' windows are beyond those that others ask for.
+        request = draw(number + FAR, WINDOW) if number % 2 else draw(number, 0)
+        call = self.curricula.SampleIndices(request, timeout=DEADLINE)
         await asyncio.sleep(random.uniform(0, 0.005))
         await self.cancel(call, "SampleIndices")
 
@@ -193,8 +196,8 @@ class Load:
 
 
 def draw(number, window):
-    """Fresh draws for each number; without replacement, an iteration of a window that others asked for too."""
-    iteration = number if window else random.randrange(WARMUP_ITERATIONS)
+    """Fresh draws for each number: with replacement anywhere, without it in window `number`."""
+    iteration = number * window if window else random.randrange(WARMUP_ITERATIONS)
     return reading.SampleIndicesRequest(curriculum=CURRICULUM, iteration=iteration, batch=BATCH, window=window)
 
 

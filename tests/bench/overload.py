@@ -12,6 +12,7 @@ Server and load have half of the machine's processors each, so that the load doe
 with: on two cores one each, for several processes of load together. Peak throughput is that of the server's half. The
 server works on as many calls at once as --limit says for each of its processors, at peak and beyond.
 
+A job publishes the samples first, which takes a minute or two.
 Prints a table, and a JSON object for each figure; ends with 1 when a figure is beyond its bound. Linux only.
 """
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import grpc
 
-from curriculum.errors import CurriculumError, from_status
+from curriculum.errors import CurriculumError, NotFound, from_status
 from curriculum.forks import gate, guard
 from curriculum.retry import Retry
 from curriculum.target import Option, Target
@@ -20,6 +20,9 @@ M = TypeVar("M", bound="Message")
 
 SERVER = "CURRICULUM__SERVER"
 DEFAULT_TIMEOUT = 30.0
+
+# Of a version's id; aliases are shorter.
+_VERSION_DIGITS = 64
 
 _OPTIONS: Sequence[Option] = (
     # Reconnect at the pace of our own retries: a server that restarts is back in a second or two.
@@ -103,7 +106,11 @@ class Connection:
         also: tuple[type[CurriculumError], ...] = (),
         stop: threading.Event | None = None,
     ) -> M:
-        """The answer to one request, tried again as `retry` says (default: the connection's)."""
+        """The answer to one request, tried again as `retry` says (default: the connection's).
+
+        Where several servers answer in turn, one may not have a version yet that another named: what names a version
+        by its id is tried again for a while when it is not found.
+        """
 
         def call() -> M:
             stub = self._open().unary_unary(
@@ -114,7 +121,9 @@ class Connection:
             received: M = stub(request, timeout=timeout or self.timeout, metadata=self._metadata())
             return received
 
-        return (retry or self.retry).run(lambda: self._guarded(method, call), also=also, stop=stop)
+        return (retry or self.retry).run(
+            lambda: self._guarded(method, call), also=also, briefly=self._behind(request), stop=stop
+        )
 
     def stream(self, method: str, request: Message, take: Callable[[Iterable[bytes]], T]) -> T:
         """What `take` makes of the serialised answers to one request; tried again from the start."""
@@ -129,7 +138,7 @@ class Connection:
             finally:
                 answers.cancel()
 
-        return self.retry.run(lambda: self._guarded(method, call))
+        return self.retry.run(lambda: self._guarded(method, call), briefly=self._behind(request))
 
     def follow(self, method: str, request: Message, answer: type[M], each: Callable[[M], None]) -> None:
         """Hands every answer to `each`, with neither deadline nor retries."""
@@ -171,6 +180,11 @@ class Connection:
             self._channel, self._closed = None, True
         if channel is not None:
             channel.close()
+
+    def _behind(self, request: Message) -> tuple[type[CurriculumError], ...]:
+        """Errors of a server that will have what `request` names once it has caught up with the others."""
+        pinned = len(getattr(request, "version", "")) == _VERSION_DIGITS
+        return (NotFound,) if pinned and self.target.several() else ()
 
     def _guarded(self, method: str, call: Callable[[], T]) -> T:
         with gate.call():

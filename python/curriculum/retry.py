@@ -13,6 +13,9 @@ from curriculum.errors import CurriculumError, Overloaded, Unavailable
 
 T = TypeVar("T")
 
+BRIEF = 10.0
+"""Seconds: twice as long as servers that only read take at most to fetch a version that was published."""
+
 
 @dataclass(frozen=True)
 class Retry:
@@ -43,22 +46,24 @@ class Retry:
         call: Callable[[], T],
         *,
         also: tuple[type[CurriculumError], ...] = (),
+        briefly: tuple[type[CurriculumError], ...] = (),
         stop: threading.Event | None = None,
     ) -> T:
         """What `call` returns at last.
 
-        Server away and server overloaded are tried again, and errors in `also`; all others are raised at once, and
-        these when the time is up or `stop` is set.
+        Server away and server overloaded are tried again, and errors in `also`, and those in `briefly` for up to
+        BRIEF seconds; all others are raised at once, and these when the time is up or `stop` is set.
         """
-        again: tuple[type[CurriculumError], ...] = (Unavailable, Overloaded, *also)
-        end = time.monotonic() + self.total
+        again: tuple[type[CurriculumError], ...] = (Unavailable, Overloaded, *also, *briefly)
+        started = time.monotonic()
         attempt = 0
         while True:
             try:
                 return call()
             except again as error:
                 pause = self.pause(attempt)
-                if time.monotonic() + pause >= end or _too_large(error) or _wait(stop, pause):
+                total = min(self.total, BRIEF) if briefly and isinstance(error, briefly) else self.total
+                if time.monotonic() + pause >= started + total or _too_large(error) or _wait(stop, pause):
                     raise
                 attempt += 1
 

@@ -44,6 +44,10 @@ class Target:
             tls = TlsConfig.from_environment() or (TlsConfig() if scheme == "https" else None)
         return Target(_endpoint(rest, address), tls, key)
 
+    def several(self) -> bool:
+        """Whether more than one server may answer."""
+        return bool(_endpoints(self.address))
+
     def options(self) -> Sequence[Option]:
         """Options of a channel to it."""
         endpoints = _endpoints(self.address)

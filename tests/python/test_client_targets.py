@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import grpc
 import pytest
 import trustme
 
-from curriculum import Curriculum, Retry, TlsConfig
+from curriculum import Curriculum, Retry, TlsConfig, retry
+from curriculum.errors import NotFound
 from curriculum.target import Target
 from fake_service import FakeServer, FakeService
 
@@ -88,6 +90,30 @@ def test_servers_of_one_target_answer_in_turn_and_for_each_other() -> None:
             for _ in range(20):
                 curriculum.schedule([0])
             assert [bool(service.calls) for service in services] == [False, True, True]
+
+
+def test_a_version_is_asked_for_again_where_another_server_may_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead, behind = FakeService(), FakeService()
+    with FakeServer(ahead) as first, FakeServer(behind) as second:
+        target = f"ipv4:{first.address},{second.address}"
+        for address, found in ((target, True), (second.address, False)):
+            curriculum = Curriculum.connect(address, "fake", retry=QUICK)
+            behind.failures = [grpc.StatusCode.NOT_FOUND] * 3
+            ahead.failures = list(behind.failures)
+            with nullcontext() if found else pytest.raises(NotFound):
+                curriculum.weights(0)
+            with nullcontext() if found else pytest.raises(NotFound):
+                curriculum.schedule([0])
+            ahead.failures = behind.failures = []
+        # A version that is gone stays gone.
+        monkeypatch.setattr(retry, "BRIEF", 0.2)
+        curriculum = Curriculum.connect(target, "fake", retry=QUICK)
+        ahead.failures = [grpc.StatusCode.NOT_FOUND] * 10_000
+        behind.failures = list(ahead.failures)
+        started = time.monotonic()
+        with pytest.raises(NotFound):
+            curriculum.schedule([0])
+        assert time.monotonic() - started < QUICK.total / 2
 
 
 def test_a_list_of_addresses_is_encrypted_like_one(tmp_path: Path) -> None:

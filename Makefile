@@ -57,6 +57,7 @@ bench: build $(VENV)/.bench ## speed and accuracy, beside numpy, scikit-learn, f
 	PYTHONPATH=python $(VENV)/bin/python tests/bench/latency.py $(TARGET)/release/curriculum
 	PYTHONPATH=python $(VENV)/bin/python tests/bench/python_client.py $(TARGET)/release/curriculum \
 		--tonic "$(CARGO) bench --bench trainers -- stream"
+	PYTHONPATH=python $(VENV)/bin/python tests/bench/ready.py $(TARGET)/release/curriculum
 	PYTHONPATH=python $(VENV)/bin/python tests/bench/overload.py $(TARGET)/release/curriculum
 
 soak: build $(VENV)/.bench ## ten minutes of mixed load: memory, descriptors and calls, and target/soak.svg

@@ -29,6 +29,7 @@
 //! | `metrics` | what a server says about the model it runs |
 //! | `probes` | the side port and health: while it starts, and without a model |
 //! | `scrape` | what `/metrics` says, against its list and the calls made |
+//! | `traces` | names of calls in answers and logs, and spans for a collector |
 //! | `published` | a version, to be compared |
 //! | `architecture` | which crate may depend on what |
 
@@ -63,4 +64,5 @@ mod shutdown;
 mod sources;
 mod submit_wait;
 mod tensors;
+mod traces;
 mod versions;

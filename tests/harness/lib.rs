@@ -6,6 +6,7 @@
 //! | [`command`] | one run of it, with its outcome |
 //! | [`server`] | [`TestServer`]: `curriculum serve` on a free port, to be killed, stopped and restarted |
 //! | [`http`] | GET on its side port |
+//! | [`collector`] | a collector of spans |
 //! | [`calls`] | the calls that tests make of a server, typed |
 //! | [`data`] | small datasets in every layout |
 //! | [`disk`] | a disk that can be filled up |
@@ -25,6 +26,7 @@
 
 pub mod binary;
 pub mod calls;
+pub mod collector;
 pub mod command;
 pub mod data;
 pub mod disk;

@@ -13,6 +13,7 @@
 //! | `watch` | a job on the server, followed to its end |
 //! | `progress` | bars and lines |
 //! | `table` | tables, bars and numbers |
+//! | `telemetry` | logs and spans of a server |
 //! | `report` | the HTML report |
 //! | `github` | results as GitHub Actions takes them |
 //! | `exit` | exit codes |
@@ -31,6 +32,7 @@ mod progress;
 mod push;
 mod report;
 mod table;
+mod telemetry;
 mod watch;
 mod weights;
 mod work;

@@ -44,17 +44,21 @@ pub(crate) fn advance(
             return Ok(Outcome::ForOtherLane);
         }
         let started = Instant::now();
-        let outcome = run(&mut Context {
-            store: &place.shared.store,
-            extractor: place.extractor.as_deref_mut(),
-            reporter: Reporter::new(&place.work.board),
-            interrupt: &place.work.interrupt,
-            options: &place.shared.options,
-            manifest: &mut place.opened,
-            job,
+        let name = stage::name(next);
+        let span = tracing::info_span!("stage", stage = name, job = %job.id, otel.name = name);
+        let outcome = span.in_scope(|| {
+            run(&mut Context {
+                store: &place.shared.store,
+                extractor: place.extractor.as_deref_mut(),
+                reporter: Reporter::new(&place.work.board),
+                interrupt: &place.work.interrupt,
+                options: &place.shared.options,
+                manifest: &mut place.opened,
+                job,
+            })
         });
         let seconds = started.elapsed().as_secs_f64();
-        histogram!(STAGE_SECONDS, "stage" => stage::name(next)).record(seconds);
+        histogram!(STAGE_SECONDS, "stage" => name).record(seconds);
         *job.seconds.entry(next).or_default() += seconds;
         outcome.map_err(|error| (next, error))?;
         let hook = &place.shared.options.hook;

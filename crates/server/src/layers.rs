@@ -1,11 +1,13 @@
 //! The whole middleware stack, top to bottom.
 
-mod count;
+mod calls;
 mod deadline;
+mod request_id;
 
 use crate::{config::Grpc, metrics::Rejection};
-use count::CountLayer;
+use calls::CallsLayer;
 use deadline::DeadlineLayer;
+use request_id::RequestIdLayer;
 use std::time::Duration;
 use tonic::Status;
 use tower::{
@@ -16,25 +18,20 @@ use tower::{
     timeout::error::Elapsed,
     util::MapErrLayer,
 };
-use tower_http::{
-    classify::{GrpcErrorsAsFailures, SharedClassifier},
-    trace::TraceLayer,
-};
 
-type Trace = TraceLayer<SharedClassifier<GrpcErrorsAsFailures>>;
 type NameErrors = MapErrLayer<fn(BoxError) -> BoxError>;
-type Seen = Over<NameErrors, Over<Trace, Over<CountLayer, Identity>>>;
+type Seen = Over<NameErrors, Over<CallsLayer, Over<RequestIdLayer, Identity>>>;
 type Limit = Over<GlobalConcurrencyLimitLayer, Over<LoadShedLayer, Seen>>;
 
 /// The layers a request passes, first to last.
 pub(crate) type Stack = ServiceBuilder<Over<DeadlineLayer, Limit>>;
 
-/// Counts; a span with method, status and time; errors of the layers below as statuses; refusal at once when
+/// A name; a span with method and code, counts and time; errors of the layers below as statuses; refusal at once when
 /// too many requests are at work; the deadline for the first message of an answer.
 pub(crate) fn stack(grpc: &Grpc) -> Stack {
     ServiceBuilder::new()
-        .layer(CountLayer::new())
-        .layer(TraceLayer::new_for_grpc())
+        .layer(RequestIdLayer::default())
+        .layer(CallsLayer::new())
         .layer(MapErrLayer::new(name_error as fn(BoxError) -> BoxError))
         .layer(LoadShedLayer::new())
         .layer(GlobalConcurrencyLimitLayer::new(

@@ -13,6 +13,7 @@ use crate::error::ServiceError;
 use std::pin::Pin;
 use tokio_stream::Stream;
 use tonic::Status;
+use tracing::Span;
 
 /// The messages of a streaming answer.
 pub(crate) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -21,7 +22,8 @@ pub(crate) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Sen
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
 ) -> Result<T, ServiceError> {
-    tokio::task::spawn_blocking(work).await?
+    let span = Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work)).await?
 }
 
 #[cfg(test)]

@@ -1,18 +1,13 @@
 //! `curriculum serve`
 
-use crate::{parameters::ModelArgs, table::print};
-use curriculum_server::{
-    Config, Listeners, Overrides,
-    config::{HttpAddr, LogFormat},
-    serve,
-};
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
+use crate::{parameters::ModelArgs, table::print, telemetry::Telemetry};
+use curriculum_server::{Config, Listeners, Overrides, config::HttpAddr, serve};
+use std::{net::SocketAddr, path::PathBuf};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 use tokio_stream::{StreamExt, wrappers::SignalStream};
-use tracing_subscriber::EnvFilter;
 
 /// Run the server until SIGTERM or SIGINT; a second one cuts the wait for open calls.
 ///
@@ -72,7 +67,13 @@ impl Settings {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let config = args.settings.load()?;
-    start_logs(&config)?;
+    let telemetry = Telemetry::start(&config.log)?;
+    let outcome = listen(config).await;
+    telemetry.end().await;
+    outcome
+}
+
+async fn listen(config: Config) -> anyhow::Result<()> {
     let terminate = SignalStream::new(signal(SignalKind::terminate())?);
     let interrupt = SignalStream::new(signal(SignalKind::interrupt())?);
     let listeners = Listeners::bind(&config)?;
@@ -87,18 +88,4 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         }
     };
     Ok(serve(config, listeners, terminate.merge(interrupt), opened).await?)
-}
-
-fn start_logs(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log.filter)
-        .map_err(|error| crate::exit::BadInput(format!("log.filter: {error}")))?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match config.log.format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().init(),
-    }
-    Ok(())
 }

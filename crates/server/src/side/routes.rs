@@ -59,7 +59,7 @@ fn readiness(lifecycle: &Lifecycle) -> (StatusCode, &'static str) {
         }
         (Phase::Serving, ModelPhase::Missing) => (
             StatusCode::OK,
-            "ok, but there is no model: images are refused, the log says why\n",
+            "ok, but there is no model: images are refused\n",
         ),
     }
 }

@@ -1,7 +1,8 @@
-//! Calls by method and code, with their time, from the first byte of the request to the last of the
-//! answer.
+//! Every call, from the first byte of the request to the last of the answer: a span, counts by method and
+//! code, and its time.
 
 mod methods;
+mod span;
 
 use http_body::{Body, Frame, SizeHint};
 use methods::{Method, Methods};
@@ -16,58 +17,59 @@ use tonic::{
     codegen::http::{HeaderMap, Request, Response},
 };
 use tower::{BoxError, Layer, Service, load_shed::error::Overloaded};
+use tracing::{Instrument, Span};
 
 /// Where the code of an answer is: in its headers if there are no messages, or else in its trailers.
 const STATUS: &str = "grpc-status";
 
-/// Counts what passes.
+/// Sees what passes.
 #[derive(Clone)]
-pub(crate) struct CountLayer(Arc<Methods>);
+pub(crate) struct CallsLayer(Arc<Methods>);
 
-/// A service whose calls are counted.
+/// A service whose calls are seen.
 #[derive(Clone)]
-pub(crate) struct Count<S> {
+pub(crate) struct Calls<S> {
     inner: S,
     methods: Arc<Methods>,
 }
 
 /// The body of an answer, with its call.
-pub(crate) struct Counted<B> {
+pub(crate) struct Answer<B> {
     inner: B,
     call: Call,
 }
 
-/// A call on its way. Counted when it is dropped, however that comes about: without a code its client
-/// left.
+/// A call on its way. It ends when it is dropped, however that comes about: without a code its client left.
 struct Call {
     method: Arc<Method>,
+    span: Span,
     begun: Instant,
     code: Option<Code>,
 }
 
-impl CountLayer {
+impl CallsLayer {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Methods::new()))
     }
 }
 
-impl<S> Layer<S> for CountLayer {
-    type Service = Count<S>;
+impl<S> Layer<S> for CallsLayer {
+    type Service = Calls<S>;
 
-    fn layer(&self, inner: S) -> Count<S> {
-        Count {
+    fn layer(&self, inner: S) -> Calls<S> {
+        Calls {
             inner,
             methods: Arc::clone(&self.0),
         }
     }
 }
 
-impl<S, A, B> Service<Request<A>> for Count<S>
+impl<S, A, B> Service<Request<A>> for Calls<S>
 where
     S: Service<Request<A>, Response = Response<B>, Error = BoxError>,
     S::Future: Send + 'static,
 {
-    type Response = Response<Counted<B>>;
+    type Response = Response<Answer<B>>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -76,13 +78,14 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let mut call = Call::begin(self.methods.of(request.uri().path()));
-        let answer = self.inner.call(request);
+        let span = span::of(&request);
+        let mut call = Call::begin(self.methods.of(request.uri().path()), span.clone());
+        let answer = span.in_scope(|| self.inner.call(request)).instrument(span);
         Box::pin(async move {
             match answer.await {
                 Ok(answer) => {
                     call.ends_with(code_in(answer.headers()));
-                    Ok(answer.map(|inner| Counted { inner, call }))
+                    Ok(answer.map(|inner| Answer { inner, call }))
                 }
                 Err(error) => {
                     call.ends_with(Some(code_of(&error)));
@@ -93,7 +96,7 @@ where
     }
 }
 
-impl<B: Body + Unpin> Body for Counted<B> {
+impl<B: Body + Unpin> Body for Answer<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -101,15 +104,16 @@ impl<B: Body + Unpin> Body for Counted<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        let Self { inner, call } = &mut *self;
+        let polled = call.span.in_scope(|| Pin::new(inner).poll_frame(context));
         if let Poll::Ready(frame) = &polled {
             let found = match frame {
                 Some(Ok(frame)) => frame.trailers_ref().and_then(code_in),
                 Some(Err(_)) => Some(Code::Internal),
                 // An answer that ends without a code is none of gRPC.
-                None => Some(self.call.code.unwrap_or(Code::Unknown)),
+                None => Some(call.code.unwrap_or(Code::Unknown)),
             };
-            self.call.code = found.or(self.call.code);
+            call.code = found.or(call.code);
         }
         polled
     }
@@ -124,10 +128,11 @@ impl<B: Body + Unpin> Body for Counted<B> {
 }
 
 impl Call {
-    fn begin(method: Arc<Method>) -> Self {
+    fn begin(method: Arc<Method>, span: Span) -> Self {
         method.in_flight.increment(1.0);
         Self {
             method,
+            span,
             begun: Instant::now(),
             code: None,
         }
@@ -145,9 +150,10 @@ impl Drop for Call {
             seconds,
             ended,
         } = &*self.method;
+        let (code, took) = (self.code.unwrap_or(Code::Cancelled), self.begun.elapsed());
         in_flight.decrement(1.0);
-        seconds.record(self.begun.elapsed());
-        let code = self.code.unwrap_or(Code::Cancelled);
+        seconds.record(took);
+        span::end(&self.span, code, took.as_secs_f64());
         if let Some(counter) = ended.get(code as usize) {
             counter.increment(1);
         }
@@ -210,13 +216,13 @@ mod tests {
     }
 
     /// What a fresh recorder shows after calls.
-    fn counted(calls: impl AsyncFnOnce(CountLayer)) -> String {
+    fn counted(calls: impl AsyncFnOnce(CallsLayer)) -> String {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        let layer = metrics::with_local_recorder(&recorder, CountLayer::new);
+        let layer = metrics::with_local_recorder(&recorder, CallsLayer::new);
         runtime.block_on(calls(layer));
         handle.render()
     }
@@ -278,7 +284,7 @@ mod tests {
         let mut seen = Vec::new();
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
-        let layer = metrics::with_local_recorder(&recorder, CountLayer::new);
+        let layer = metrics::with_local_recorder(&recorder, CallsLayer::new);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();

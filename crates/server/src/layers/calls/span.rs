@@ -53,6 +53,13 @@ pub(super) fn end(span: &Span, code: Code, seconds: f64) {
 
 fn parent(headers: &HeaderMap) -> Option<SpanContext> {
     let text = headers.get(PARENT)?.to_str().ok()?;
+    // Numbers are read with a sign, too.
+    if !text
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    {
+        return None;
+    }
     let mut fields = text.split('-');
     let (version, trace, span, flags) = (
         fields.next()?,

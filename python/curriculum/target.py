@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from curriculum.tls import TlsConfig, api_key_from_environment
@@ -26,13 +26,13 @@ class Target:
     """HOST:PORT, or a target of gRPC: dns:///HOST:PORT, ipv4:IP:PORT,IP:PORT or ipv6:[IP]:PORT,[IP]:PORT."""
     tls: TlsConfig | None = None
     """None: plain text."""
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     """Sent with every call as `authorization: Bearer KEY`."""
 
     @staticmethod
     def parse(address: str, tls: TlsConfig | None, api_key: str | None) -> Target:
         """`address` as above, or http://HOST:PORT or https://HOST:PORT; what is None comes from the environment."""
-        key = api_key or api_key_from_environment()
+        key = _key(api_key or api_key_from_environment())
         if _endpoints(address):
             return Target(address, tls or TlsConfig.from_environment(), key)
         scheme, rest = address.split("://", 1) if "://" in address else ("", address)
@@ -59,6 +59,14 @@ class Target:
             # Otherwise the whole list would be the server's name, in each request and for its certificate.
             options.append(("grpc.default_authority", endpoints[0]))
         return options
+
+
+def _key(text: str | None) -> str | None:
+    """A key without what files put around it, such as the end of a line. ValueError does not show it."""
+    key = (text or "").strip()
+    if not all("!" <= character <= "~" for character in key):
+        raise ValueError("the API key has characters that no key has: they are printable ASCII, without spaces")
+    return key or None
 
 
 def _endpoints(address: str) -> list[str]:

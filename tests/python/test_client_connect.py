@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from curriculum import Curriculum, Retry, TlsConfig, errors
+from curriculum.target import Target
 from fake_service import SAMPLES, VERSION, FakeServer, FakeService
 
 QUICK = Retry(total=5.0, initial=0.01, maximum=0.05)
@@ -44,6 +45,18 @@ def test_address_and_key_come_from_the_environment(
     Curriculum.connect(name="fake").close()
     Curriculum.connect(name="fake", read_key="given").close()
     assert service.keys == ["Bearer from-environment", "Bearer given"]
+
+
+def test_a_key_may_come_from_a_file_whole(server: FakeServer, service: FakeService) -> None:
+    Curriculum.connect(server.address, "fake", api_key="of-a-file\n").close()
+    assert service.keys == ["Bearer of-a-file"]
+    with pytest.raises(ValueError, match="API key") as refused:
+        Curriculum.connect(server.address, "fake", api_key="two\nlines")
+    assert "two" not in str(refused.value)
+
+
+def test_a_target_shows_no_key() -> None:
+    assert "secret" not in repr(Target.parse("localhost:1", None, "secret"))
 
 
 def test_another_length_is_refused_with_both_numbers(server: FakeServer) -> None:

@@ -7,23 +7,31 @@ use curriculum_tests::{
     collector::{Collector, attribute, names},
     command::curriculum_in,
     data,
+    s3::{S3, SECRET_KEY},
 };
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 use tokio::net::TcpListener;
 use tonic::{Code, Request};
 
 /// Nothing here waits for a collector; its time-outs are ten seconds and more.
 const PROMPT: Duration = Duration::from_secs(8);
 
+/// Three seconds for the last spans, and the end itself.
+const END: Duration = Duration::from_secs(6);
+
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 const WEIGHTS: &str = "curriculum.v1.CurriculumService/GetWeights";
 
 fn with<'a>(variables: &'a [(&'a str, &'a str)], settings: &'a str) -> Launch<'a> {
-    Launch {
+    let usual = Launch {
         settings,
-        variables,
-    }
+        ..Launch::default()
+    };
+    Launch { variables, ..usual }
 }
 
 const SETTINGS: &str = "[model]\nthreads = 1\n";
@@ -158,7 +166,45 @@ async fn spans_of_calls_and_stages_reach_the_collector() {
     let (service, metadata) = collector.sender();
     assert_eq!(service, "under-test");
     assert_eq!(metadata.get("api-key").unwrap(), "s3cr3t-of-the-collector");
-    assert!(!server.log().contains("s3cr3t"), "{}", server.log());
+    let log = server.log();
+    assert!(!log.contains("s3cr3t"), "{log}");
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("\"extracted batch\""));
+    let mut batches = 0;
+    for line in lines {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["span"]["job"], job.id);
+        batches += 1;
+    }
+    assert!(batches > 0, "{log}");
+}
+
+/// A filter of warnings leaves no span out.
+#[tokio::test]
+async fn lines_of_text_say_what_they_belong_to() {
+    let home = Home::new();
+    let settings = "[model]\nthreads = 1\n[log]\nfilter = \"warn,curriculum_pipeline=info,curriculum_server::layers=debug\"\n";
+    let server = TestServer::launch(&home, with(&[], settings)).await;
+    let source = home.path("images.tar");
+    data::write_tar(&source, &data::images(20));
+    let job = server.publish(submission("c", &source, 2)).await;
+    assert_eq!(name_of(&server, "unknown", Some("step-3")).await, "step-3");
+    server.terminate();
+    let log = home.path("log");
+    assert!(server.exited().await.success());
+    let log = std::fs::read_to_string(log).unwrap();
+    let spans = |end: &str| {
+        let line = log.lines().find(|line| line.contains(end));
+        line.unwrap_or_else(|| panic!("no {end} in {log}"))
+    };
+    let call = spans("code=NotFound");
+    assert!(call.contains("request_id=\"step-3\""), "{call}");
+    let queued = spans("job queued");
+    assert!(queued.contains("request_id=") && queued.contains(&job.id));
+    let finished = spans("stage finished");
+    let of_job = format!("job{{job={}", job.id);
+    assert!(finished.contains(&of_job), "{finished}");
 }
 
 #[tokio::test]
@@ -200,10 +246,15 @@ async fn a_collector_that_is_away_slows_nothing() {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
             ("OTEL_BSP_SCHEDULE_DELAY", "10"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "64"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "100"),
         ];
         let server = TestServer::launch(&home, with(&variables, SETTINGS)).await;
         let begun = Instant::now();
-        for _ in 0..500 {
+        // A dozen batches fail in that time.
+        for number in 0.. {
+            if number >= 500 && begun.elapsed() > Duration::from_millis(1_500) {
+                break;
+            }
             let unknown = server
                 .weights(weights_of("unknown", 0, Order::EasyFirst))
                 .await;
@@ -213,36 +264,90 @@ async fn a_collector_that_is_away_slows_nothing() {
         let signalled = Instant::now();
         server.terminate();
         assert!(server.exited().await.success());
-        assert!(signalled.elapsed() < PROMPT, "{:?}", signalled.elapsed());
+        assert!(signalled.elapsed() < END, "{:?}", signalled.elapsed());
+        let log = std::fs::read_to_string(home.path("log")).unwrap();
+        let said = log.matches("spans do not reach the collector").count();
+        assert_eq!(said, 1, "{log}");
+        assert!(log.lines().count() < 20, "{log}");
     }
 }
 
 #[tokio::test]
 async fn what_the_exporter_cannot_do_is_said_at_once() {
     let home = Home::new();
-    let variables = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
-    ];
     let serve = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "off"];
-    let refused = curriculum_in(&home.path(""), &variables, serve).await;
-    refused.refused("OTEL_EXPORTER_OTLP_PROTOCOL is `http/protobuf`");
+    let endpoint = |address| ("OTEL_EXPORTER_OTLP_ENDPOINT", address);
+    let plain = endpoint("http://127.0.0.1:4318");
+    for (variables, reason) in [
+        (
+            [plain, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
+            "OTEL_EXPORTER_OTLP_PROTOCOL is `http/protobuf`",
+        ),
+        (
+            [plain, ("OTEL_TRACES_EXPORTER", "zipkin")],
+            "OTEL_TRACES_EXPORTER is `zipkin`",
+        ),
+        (
+            [endpoint("https://u:s3cr3t@h:4317"), ("NONE", "")],
+            "OTEL_EXPORTER_OTLP_ENDPOINT is no address",
+        ),
+        (
+            [endpoint("u:s3cr3t@h h"), ("NONE", "")],
+            "OTEL_EXPORTER_OTLP_ENDPOINT is no address",
+        ),
+    ] {
+        let refused = curriculum_in(&home.path(""), &variables, serve).await;
+        assert!(!refused.stderr.contains("s3cr3t"), "{}", refused.stderr);
+        refused.refused(reason);
+    }
 }
 
-#[tokio::test]
-async fn secrets_of_sources_are_not_logged() {
-    let home = Home::new();
-    let server = TestServer::launch(&home, with(&[], JSON)).await;
-    let source = "http://user:s3cr3t@127.0.0.1:9/images.tar?X-Amz-Signature=s3cr3t&sig=s3cr3t";
-    let request = submission("c", std::path::Path::new(source), 2);
-    let refused = server.submit(request).await.unwrap_err();
-    assert!(!refused.message().contains("s3cr3t"), "{refused}");
-    server.terminate();
-    let log = home.path("log");
-    assert!(server.exited().await.success());
-    let log = std::fs::read_to_string(log).unwrap();
-    assert!(
-        log.contains("SubmitJob") && !log.contains("s3cr3t"),
-        "{log}"
-    );
+/// Whatever is logged: keys of calls, of stores and of collectors, and what signed addresses hold.
+#[test]
+fn secrets_are_not_logged() {
+    let (home, s3) = (Home::new(), S3::start());
+    let folder = home.path("folder");
+    data::write_folder(&folder, &data::images(20));
+    s3.put_all("images", "folder", &folder);
+    let settings = s3.settings();
+    let everything = "[model]\nthreads = 1\n[log]\nfilter = \"trace\"\nformat = \"json\"\n";
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let collector = runtime.block_on(Collector::start());
+    let mut variables: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (&**k, &**v)).collect();
+    runtime.block_on(async {
+        variables.extend([
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.endpoint),
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "authorization=Bearer%20s3cr3t",
+            ),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ]);
+        let server = TestServer::launch(&home, with(&variables, everything)).await;
+        let (bucket, clusters) = (Path::new("s3://images/folder"), 2);
+        server.publish(submission("c", bucket, clusters)).await;
+        for source in [
+            "http://user:s3cr3t@127.0.0.1:9/images.tar",
+            "http://127.0.0.1:9/images.tar?X-Amz-Signature=s3cr3t&sig=s3cr3t",
+            "s3://user:s3cr3t@images/folder",
+        ] {
+            let request = submission("d", Path::new(source), clusters);
+            let refused = server.submit(request).await.unwrap_err();
+            assert!(!refused.message().contains("s3cr3t"), "{refused}");
+        }
+        let mut request = Request::new(weights_of("c", 3, Order::EasyFirst));
+        let key = "Bearer s3cr3t".parse().unwrap();
+        request.metadata_mut().insert("authorization", key);
+        server.curricula().get_weights(request).await.unwrap();
+        let sent = collector.spans(|spans| names(spans).contains(&WEIGHTS));
+        sent.await;
+        server.terminate();
+        assert!(server.exited().await.success());
+    });
+    let log = std::fs::read_to_string(home.path("log")).unwrap();
+    assert!(log.contains("SubmitJob") && log.contains("\"TRACE\""));
+    for secret in ["s3cr3t", SECRET_KEY] {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret}");
+    }
 }

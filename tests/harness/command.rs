@@ -58,7 +58,8 @@ pub async fn curriculum_in<A: AsRef<OsStr>>(
 pub(crate) fn base() -> Command {
     let mut command = Command::new(binary::path());
     for (name, _) in env::vars_os() {
-        if name.to_string_lossy().starts_with("CURRICULUM__") {
+        let text = name.to_string_lossy();
+        if text.starts_with("CURRICULUM__") || text.starts_with("OTEL_") {
             command.env_remove(name);
         }
     }

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use metrics::histogram;
 use rayon::ThreadPool;
+use tracing::Span;
 
 use crate::metrics::{BATCH_SAMPLES, BATCH_SECONDS};
 use crate::preprocess::{Preprocessor, Scratch};
@@ -98,13 +99,15 @@ impl Stream<'_, '_> {
         let (loaded_to, loaded) = unbounded();
         let (done_to, done) = unbounded();
         let stopped = AtomicBool::new(false);
+        // What is logged belongs to the job.
+        let span = &Span::current();
         let mut timing = thread::scope(|scope| {
             for _ in 0..loaders {
                 let (empty, loaded_to, done_to) =
                     (empty.clone(), loaded_to.clone(), done_to.clone());
                 let (queue, stopped) = (&queue, &stopped);
                 scope.spawn(move || {
-                    let _alarm = Alarm(&done_to);
+                    let (_alarm, _job) = (Alarm(&done_to), span.enter());
                     self.load((queue, size), stopped, &empty, &loaded_to, &done_to);
                 });
             }
@@ -112,7 +115,7 @@ impl Stream<'_, '_> {
                 let (loaded, done_to) = (loaded.clone(), done_to.clone());
                 let stopped = &stopped;
                 scope.spawn(move || {
-                    let _alarm = Alarm(&done_to);
+                    let (_alarm, _job) = (Alarm(&done_to), span.enter());
                     extract(session, stopped, &loaded, &done_to);
                 });
             }

@@ -45,7 +45,7 @@ pub(crate) fn advance(
         }
         let started = Instant::now();
         let name = stage::name(next);
-        let span = tracing::info_span!("stage", stage = name, job = %job.id, otel.name = name);
+        let span = tracing::error_span!("stage", stage = name, job = %job.id, otel.name = name);
         let outcome = span.in_scope(|| {
             run(&mut Context {
                 store: &place.shared.store,

@@ -82,7 +82,8 @@ impl Shared {
             .inspect_err(|error| tracing::error!(%error, "no threads for jobs"));
         while let Some(mut work) = self.next(lane, &mut extractor) {
             let opened = std::mem::take(&mut work.opened);
-            let span = tracing::info_span!("job", job = %work.id, lane = lane.as_str());
+            // At the level of errors, so that whatever a filter leaves of the log has the id.
+            let span = tracing::error_span!("job", job = %work.id, lane = lane.as_str());
             let run = || span.in_scope(|| self.run(&work, opened, extractor.as_deref_mut()));
             let ran = match &pool {
                 Ok(pool) => pool.install(run),

@@ -22,7 +22,8 @@ pub(super) fn of<B>(request: &Request<B>) -> Span {
     let path = request.uri().path().trim_start_matches('/');
     let method = path.get(..MAX_METHOD).unwrap_or(path);
     let name = request.headers().get(request_id::HEADER);
-    let span = tracing::info_span!(
+    // At the level of errors, so that whatever a filter leaves of the log has the name.
+    let span = tracing::error_span!(
         "request",
         method,
         request_id = name.and_then(|name| name.to_str().ok()),
@@ -45,7 +46,7 @@ pub(super) fn end(span: &Span, code: Code, seconds: f64) {
     let is_ours = matches!(code, Code::Unknown | Code::Internal | Code::DataLoss);
     if is_ours {
         span.record("otel.status_code", "ERROR");
-        span.in_scope(|| tracing::warn!(?code, seconds, "call failed"));
+        span.in_scope(|| tracing::warn!(?code, seconds, "call ended"));
     } else {
         span.in_scope(|| tracing::debug!(?code, seconds, "call ended"));
     }

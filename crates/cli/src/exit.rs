@@ -148,6 +148,7 @@ fn code(error: &anyhow::Error) -> u8 {
             | Code::NotFound
             | Code::AlreadyExists
             | Code::PermissionDenied
+            | Code::Unauthenticated
             | Code::FailedPrecondition
             | Code::OutOfRange,
         ) => 2,
@@ -171,12 +172,13 @@ mod tests {
             cause: String::new(),
         };
         let broken = Status::from_error(Box::new(std::io::Error::other("broken pipe")));
-        let cases: [(anyhow::Error, u8); 13] = [
+        let cases: [(anyhow::Error, u8); 14] = [
             (Interrupted.into(), 4),
             (BadInput(String::new()).into(), 2),
             (Damaged(String::new()).into(), 3),
             (Status::invalid_argument("").into(), 2),
             (Status::permission_denied("").into(), 2),
+            (Status::unauthenticated("").into(), 2),
             (Status::data_loss("").into(), 3),
             (failed.into(), 3),
             (JobEnded::Cancelled { id: id.clone() }.into(), 4),

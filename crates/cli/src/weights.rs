@@ -2,6 +2,7 @@
 
 use crate::{
     arrays::NpzReader,
+    client::Connection,
     exit::BadInput,
     parameters::{OrderArgs, ScheduleArgs},
 };
@@ -14,11 +15,10 @@ use curriculum_proto::v1::{
     self, curriculum_service_client::CurriculumServiceClient, get_weights_response::Part,
 };
 use std::path::Path;
-use tonic::transport::Channel;
 
 /// Asks for weights and checks that every value arrived.
 pub(crate) async fn fetch(
-    client: &mut CurriculumServiceClient<Channel>,
+    client: &mut CurriculumServiceClient<Connection>,
     request: v1::GetWeightsRequest,
 ) -> anyhow::Result<(v1::WeightsHeader, Vec<f32>)> {
     let mut messages = client.get_weights(request).await?.into_inner();

@@ -7,20 +7,27 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
+mod auth;
+mod grpc;
 mod http;
 mod model;
 mod sources;
 mod storage;
+mod tls;
 mod versions;
 
+pub use auth::Auth;
+pub use grpc::Grpc;
 pub use http::{Http, HttpAddr, NoHttpAddr};
 pub use model::{Model, ModelOverrides};
 pub use sources::Sources;
 pub use storage::Storage;
+pub use tls::Tls;
+pub(crate) use tls::TlsFiles;
 pub use versions::Versions;
 
 const ENV_PREFIX: &str = "CURRICULUM__";
@@ -34,6 +41,10 @@ const OTHER_VARIABLES: [&str; 2] = ["server", "config"];
 pub struct Config {
     /// The gRPC port.
     pub grpc: Grpc,
+    /// Encryption of the gRPC port.
+    pub tls: Tls,
+    /// Who may call.
+    pub auth: Auth,
     /// The HTTP side port, for probes and metrics.
     pub http: Http,
     /// The data folder.
@@ -46,23 +57,6 @@ pub struct Config {
     pub model: Model,
     /// Logs.
     pub log: Log,
-}
-
-/// The gRPC port.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Grpc {
-    /// Address to listen on; port 0 takes a free one.
-    pub addr: SocketAddr,
-    /// Requests at work at the same time; more are answered `RESOURCE_EXHAUSTED` at once.
-    pub max_concurrent_requests: usize,
-    /// Seconds until an unanswered request ends with `DEADLINE_EXCEEDED`.
-    pub request_timeout_seconds: u64,
-    /// Seconds after SIGTERM for which the server serves on, not ready any more: so long may it take
-    /// until whoever sends calls here has heard of it.
-    pub drain_delay_seconds: u64,
-    /// Seconds that open calls get to finish after that.
-    pub drain_seconds: u64,
 }
 
 /// Logs, on standard error.
@@ -93,6 +87,8 @@ pub struct Overrides {
     pub grpc_addr: Option<SocketAddr>,
     /// `http.addr`
     pub http_addr: Option<HttpAddr>,
+    /// `tls.…`
+    pub tls: Tls,
     /// `storage.data_dir`
     pub data_dir: Option<PathBuf>,
     /// `versions.url`
@@ -123,6 +119,14 @@ pub enum ConfigError {
     /// A folder that versions cannot be published in, or served from.
     #[error("configuration: versions.url: {0}")]
     Versions(String),
+    /// A setting that another one needs.
+    #[error("configuration: {key} is not set, and {because} needs it")]
+    Missing {
+        /// The setting.
+        key: &'static str,
+        /// The other one.
+        because: &'static str,
+    },
     /// A number that no server can work with.
     #[error("configuration: {key} is {value}, but must lie in {min}..{max}")]
     OutOfRange {
@@ -174,27 +178,29 @@ impl Config {
         toml::to_string_pretty(self).expect("settings serialise")
     }
 
+    /// `https` or `http`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self.tls.cert_file {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
+    /// Whether calls can be asked for their descriptions.
+    #[must_use]
+    pub fn reflection(&self) -> bool {
+        self.grpc.reflection.unwrap_or(!self.auth.is_on())
+    }
+
+    /// Whether keys are readable on their way from other machines.
+    #[must_use]
+    pub fn exposes_keys(&self) -> bool {
+        self.auth.is_on() && self.tls.cert_file.is_none() && !self.grpc.addr.ip().is_loopback()
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let limits = [
-            (
-                "grpc.max_concurrent_requests",
-                self.grpc.max_concurrent_requests as u64,
-                1,
-                1_000_000,
-            ),
-            (
-                "grpc.request_timeout_seconds",
-                self.grpc.request_timeout_seconds,
-                1,
-                86_400,
-            ),
-            (
-                "grpc.drain_delay_seconds",
-                self.grpc.drain_delay_seconds,
-                0,
-                86_400,
-            ),
-            ("grpc.drain_seconds", self.grpc.drain_seconds, 0, 86_400),
             (
                 "storage.keep_versions",
                 self.storage.keep_versions.map_or(1, |keep| keep as u64),
@@ -226,6 +232,7 @@ impl Config {
         ];
         match limits
             .into_iter()
+            .chain(self.grpc.limits())
             .find(|(_, value, min, max)| value < min || value > max)
         {
             Some((key, value, min, max)) => Err(ConfigError::OutOfRange {
@@ -236,6 +243,7 @@ impl Config {
             }),
             None => {
                 self.versions.check()?;
+                self.tls.files()?;
                 Ok(self.access().map(drop)?)
             }
         }
@@ -252,22 +260,11 @@ impl Overrides {
         }
         let figment = set(figment, "grpc.addr", self.grpc_addr.as_ref());
         let figment = set(figment, "http.addr", self.http_addr.as_ref());
+        let figment = set(figment, "tls", Some(&self.tls));
         let figment = set(figment, "storage.data_dir", self.data_dir.as_ref());
         let figment = set(figment, "versions.url", self.versions.as_ref());
         let figment = set(figment, "versions.read_only", self.read_only.as_ref());
         set(figment, "model", Some(&self.model))
-    }
-}
-
-impl Default for Grpc {
-    fn default() -> Self {
-        Self {
-            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
-            max_concurrent_requests: 4096,
-            request_timeout_seconds: 60,
-            drain_delay_seconds: 3,
-            drain_seconds: 25,
-        }
     }
 }
 
@@ -318,6 +315,12 @@ mod tests {
             ("[sources]\nallow = [\"data\"]", "sources.allow"),
             ("[sources]\nconcurrency = 0", "sources.concurrency"),
             ("[storage]\nkeep_versions = 0", "storage.keep_versions"),
+            ("[tls]\ncert_file = \"tls.crt\"", "tls.key_file"),
+            ("[tls]\nclient_ca_file = \"ca.crt\"", "tls.cert_file"),
+            (
+                "[grpc]\nwrite_stall_seconds = 0",
+                "grpc.write_stall_seconds",
+            ),
             (
                 "[grpc]\nmax_concurrent_requests = 9000000000000000000",
                 "grpc.max_concurrent_requests",

@@ -2,17 +2,13 @@
 
 use crate::metrics::Rejection;
 use futures_util::future::{Either, Ready, ready};
+use http::{Request, Response};
 use std::{
     convert::Infallible,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
-use tonic::{
-    Status,
-    body::Body,
-    codegen::http::{Request, Response},
-    service::Routes,
-};
+use tonic::{Status, body::Body, service::Routes};
 use tower::Service;
 
 /// Paths of health and reflection begin so.

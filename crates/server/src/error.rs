@@ -30,6 +30,10 @@ pub(crate) enum ServiceError {
     },
     #[error("the version has {samples} samples, but the trainer's dataset has {expected}")]
     OtherSamples { expected: u64, samples: u64 },
+    #[error("the client has left")]
+    Left,
+    #[error("the key does not allow this curriculum")]
+    Forbidden,
     #[error("there is no push `{0}`")]
     UnknownPush(String),
     #[error("the samples from {0} on do not match their checksum: send them again")]
@@ -61,6 +65,8 @@ impl From<ServiceError> for Status {
             ServiceError::UnknownCurriculum(_)
             | ServiceError::UnknownVersion { .. }
             | ServiceError::UnknownPush(_) => Self::not_found(text),
+            ServiceError::Left => Self::cancelled(text),
+            ServiceError::Forbidden => Self::permission_denied(text),
             ServiceError::Checksum(_) => Self::data_loss(text),
             ServiceError::Push(error) => push_status(error, text),
             ServiceError::NotPublished { .. } | ServiceError::OtherSamples { .. } => {

@@ -1,56 +1,61 @@
 //! The whole middleware stack, top to bottom.
 
+mod admission;
+mod authorize;
 mod calls;
 mod deadline;
 mod request_id;
+mod statuses;
 
-use crate::{config::Grpc, metrics::Rejection};
+use crate::{access::keys::Keys, config::Grpc, transport::reload::Reloading};
+use admission::AdmissionLayer;
+use authorize::AuthorizeLayer;
 use calls::CallsLayer;
 use deadline::DeadlineLayer;
 use request_id::RequestIdLayer;
-use std::time::Duration;
+use statuses::StatusesLayer;
+use std::{sync::Arc, time::Duration};
 use tonic::Status;
 use tower::{
     BoxError, ServiceBuilder,
     layer::util::{Identity, Stack as Over},
-    limit::GlobalConcurrencyLimitLayer,
-    load_shed::{LoadShedLayer, error::Overloaded},
     timeout::error::Elapsed,
     util::MapErrLayer,
 };
 
 type NameErrors = MapErrLayer<fn(BoxError) -> BoxError>;
-type Seen = Over<NameErrors, Over<CallsLayer, Over<RequestIdLayer, Identity>>>;
-type Limit = Over<GlobalConcurrencyLimitLayer, Over<LoadShedLayer, Seen>>;
+type Seen = Over<NameErrors, Over<CallsLayer, Over<StatusesLayer, Over<RequestIdLayer, Identity>>>>;
 
 /// The layers a request passes, first to last.
-pub(crate) type Stack = ServiceBuilder<Over<DeadlineLayer, Limit>>;
+pub(crate) type Stack =
+    ServiceBuilder<Over<AdmissionLayer, Over<DeadlineLayer, Over<AuthorizeLayer, Seen>>>>;
 
-/// A name; a span with method and code, counts and time; errors of the layers below as statuses; refusal at once when
-/// too many requests are at work; the deadline for the first message of an answer.
-pub(crate) fn stack(grpc: &Grpc) -> Stack {
+/// A name; errors as answers; a span with method and code, counts and time; the key, if calls need one; the
+/// deadline for the first message of an answer; a place among the requests at work.
+pub(crate) fn stack(grpc: &Grpc, keys: Option<Arc<Reloading<Keys>>>) -> Stack {
     ServiceBuilder::new()
         .layer(RequestIdLayer::default())
+        .layer(StatusesLayer)
         .layer(CallsLayer::new())
         .layer(MapErrLayer::new(name_error as fn(BoxError) -> BoxError))
-        .layer(LoadShedLayer::new())
-        .layer(GlobalConcurrencyLimitLayer::new(
-            grpc.max_concurrent_requests,
-        ))
+        .layer(AuthorizeLayer::new(keys))
         .layer(DeadlineLayer::new(Duration::from_secs(
             grpc.request_timeout_seconds,
         )))
+        .layer(AdmissionLayer::new(
+            grpc.max_concurrent_requests,
+            Duration::from_millis(grpc.queue_milliseconds),
+        ))
 }
 
-/// tonic turns a shed request into `RESOURCE_EXHAUSTED` by itself, but would answer `UNKNOWN` to a
-/// passed deadline.
+/// A passed deadline would be `UNKNOWN`.
 fn name_error(error: BoxError) -> BoxError {
     if error.is::<Elapsed>() {
-        Status::deadline_exceeded("the server's time limit for a request has passed").into()
+        Status::deadline_exceeded("the time limit for a request has passed").into()
     } else {
-        if error.is::<Overloaded>() {
-            Rejection::Overloaded.count();
-        }
         error
     }
 }
+
+#[cfg(test)]
+mod tests;

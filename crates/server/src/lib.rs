@@ -9,6 +9,8 @@
 //! | `side` | the HTTP side port: probes, metrics, version |
 //! | `metrics` | what is counted, as Prometheus reads it |
 //! | `entrance` | what answers before the data folder is open |
+//! | `access` | who may do what: keys, and every call that there is |
+//! | `transport` | from the listener to the first layer: TLS, the limits of connections, and their end |
 //! | `layers` | the whole middleware stack, top to bottom |
 //! | `live` | the model, opened on the way or later |
 //! | `service` | one file per gRPC service |
@@ -17,6 +19,7 @@
 //! | `from_proto`, `to_proto` | the only conversions between wire and domain |
 //! | `error` | the only way from an error to a status |
 
+mod access;
 pub mod checksum;
 pub mod config;
 mod entrance;
@@ -33,7 +36,9 @@ pub mod serve;
 mod service;
 mod side;
 mod to_proto;
+mod transport;
 
 pub use config::{Config, Overrides};
-pub use serve::{Listeners, ServeError, serve};
+pub use serve::{Listeners, ServeError, serve, serve_only};
 pub use to_proto::pacing;
+pub use transport::reload::FileError;

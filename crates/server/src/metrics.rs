@@ -18,8 +18,8 @@ use crate::{
     side::{GIT_COMMIT, RUST_VERSION, VERSION},
 };
 pub(crate) use catalogue::{
-    CACHE_BYTES, CACHE_REQUESTS, IN_FLIGHT, MODEL_READY, READY, REQUEST_SECONDS, REQUESTS,
-    WEIGHTS_SECONDS,
+    CACHE_BYTES, CACHE_REQUESTS, CONNECTIONS, CONNECTIONS_OPENED, IN_FLIGHT, MODEL_READY, READY,
+    REQUEST_SECONDS, REQUESTS, STALLED, WEIGHTS_SECONDS,
 };
 use metrics::{SetRecorderError, counter, gauge};
 use metrics_exporter_prometheus::{
@@ -53,16 +53,31 @@ pub(crate) enum Rejection {
     Overloaded,
     /// The data folder is not open yet.
     Starting,
+    /// No valid key.
+    Unauthenticated,
+    /// A key that may only read.
+    PermissionDenied,
+    /// No such call.
+    Unimplemented,
 }
 
 impl Rejection {
     /// All of them.
-    pub(crate) const NAMES: [&str; 2] = [Self::Overloaded.as_str(), Self::Starting.as_str()];
+    pub(crate) const NAMES: [&str; 5] = [
+        Self::Overloaded.as_str(),
+        Self::Starting.as_str(),
+        Self::Unauthenticated.as_str(),
+        Self::PermissionDenied.as_str(),
+        Self::Unimplemented.as_str(),
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
             Self::Starting => "starting",
+            Self::Unauthenticated => "unauthenticated",
+            Self::PermissionDenied => "permission_denied",
+            Self::Unimplemented => "unimplemented",
         }
     }
 

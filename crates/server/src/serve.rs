@@ -5,35 +5,31 @@
 //! calls here hears of it; then it refuses new connections, lets open calls finish, stops the job at its
 //! next chunk and flushes. A second signal cuts all of that short but the flush.
 
+mod door;
 mod listen;
 mod open;
 
 use crate::{
-    config::{Config, ConfigError, Grpc},
+    config::{Config, ConfigError},
     entrance::Entrance,
     health::Health,
-    layers,
     lifecycle::{Lifecycle, Phase},
     metrics::{self, MetricsError},
     side::Side,
+    transport::reload::FileError,
 };
 use curriculum_extractor::ExtractorError;
 use curriculum_manifest::AccessError;
 use curriculum_proto::v1::FILE_DESCRIPTOR_SET;
 use curriculum_store::StoreError;
+use door::Door;
+pub use door::serve_only;
 pub use listen::Listeners;
 use open::Opened;
-use std::{future::Future, io, net::SocketAddr, path::PathBuf, time::Duration};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinError};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use tokio::{sync::oneshot, task::JoinError};
 use tokio_stream::{Stream, StreamExt};
-use tonic::{
-    service::Routes,
-    transport::{Server as GrpcServer, server::TcpIncoming},
-};
-
-/// A client whose machine died in the middle of a push says nothing more: it is asked for a sign of life
-/// after so long, and is gone if it gives none for as long again.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
+use tonic::service::Routes;
 
 /// Time that the job gets to stop, once nobody wants to wait any more.
 const CUT: Duration = Duration::from_secs(2);
@@ -72,9 +68,9 @@ pub enum ServeError {
         /// The cause.
         source: io::Error,
     },
-    /// The transport failed.
-    #[error("transport: {0}")]
-    Transport(#[from] tonic::transport::Error),
+    /// A certificate or a key cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Reflection could not be set up.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -92,7 +88,7 @@ pub enum ServeError {
 /// are answered.
 ///
 /// # Errors
-/// When the data folder or, if it is required, the model cannot be used; when the transport or the last
+/// When a certificate, a key, the data folder or, if it is required, the model cannot be used; when the last
 /// flush fails.
 pub async fn serve(
     config: Config,
@@ -102,13 +98,16 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let metrics = metrics::install()?;
     let _upkeep = metrics::keep_up(metrics.clone());
+    let door = Door::open(&config)?;
     let lifecycle = Lifecycle::new();
     let side = Side::start(listeners.http, metrics, lifecycle.clone());
     let health = Health::of(&lifecycle).await;
-    let entrance = Entrance::new(early(&health)?);
+    let entrance = Entrance::new(early(&health, config.reflection())?);
     let (close, closed) = oneshot::channel();
-    let transport = transport(&config.grpc, listeners.grpc, entrance.clone(), closed);
-    let mut transport = tokio::spawn(transport);
+    let closed = async move {
+        let _ = closed.await;
+    };
+    let mut transport = tokio::spawn(door.serve(listeners.grpc, entrance.clone(), closed));
 
     let (settings, standing) = (config.clone(), lifecycle.clone());
     let open = tokio::task::spawn_blocking(move || Opened::open(&settings, &standing));
@@ -118,7 +117,7 @@ pub async fn serve(
             tracing::info!("stopped before it was open");
             return Ok(());
         }
-        ended = &mut transport => return ended?,
+        ended = &mut transport => return Ok(ended?),
     };
     entrance.open(|early| open.services(early, &config));
     if !open.behind {
@@ -130,7 +129,7 @@ pub async fn serve(
         _ = signals.next() => {}
         ended = &mut transport => {
             open.store.flush()?;
-            return ended?;
+            return Ok(ended?);
         }
     }
     lifecycle.enter(Phase::Draining);
@@ -150,7 +149,7 @@ pub async fn serve(
         let calls = async {
             // Watchers of jobs are told as the pipeline ends, so their calls end too.
             let (ended, ()) = tokio::join!(&mut transport, open.stop_jobs());
-            ended?
+            Ok(ended?)
         };
         match tokio::time::timeout(time, calls).await {
             Ok(ended) => ended,
@@ -178,31 +177,14 @@ pub async fn serve(
 }
 
 /// What is answered before the data folder is open.
-fn early(health: &Health) -> Result<Routes, ServeError> {
+fn early(health: &Health, reflection: bool) -> Result<Routes, ServeError> {
+    let routes = Routes::new(health.service());
+    if !reflection {
+        return Ok(routes);
+    }
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    Ok(Routes::new(health.service()).add_service(reflection))
-}
-
-/// Answers calls until `closed`, and then those that are open.
-fn transport(
-    settings: &Grpc,
-    listener: TcpListener,
-    entrance: Entrance,
-    closed: oneshot::Receiver<()>,
-) -> impl Future<Output = Result<(), ServeError>> + Send + use<> {
-    // Without it a message that ends in a small packet waits for the client's delayed
-    // acknowledgement: 40 ms.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let closed = async move {
-        let _ = closed.await;
-    };
-    let serving = GrpcServer::builder()
-        .http2_keepalive_interval(Some(SIGN_OF_LIFE))
-        .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
-        .layer(layers::stack(settings))
-        .serve_with_incoming_shutdown(entrance, incoming, closed);
-    async move { Ok(serving.await?) }
+    Ok(routes.add_service(reflection))
 }

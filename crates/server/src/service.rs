@@ -10,7 +10,14 @@ mod versions;
 mod weights;
 
 use crate::error::ServiceError;
-use std::pin::Pin;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::task::JoinHandle;
 use tokio_stream::Stream;
 use tonic::Status;
 use tracing::Span;
@@ -18,12 +25,40 @@ use tracing::Span;
 /// The messages of a streaming answer.
 pub(crate) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Runs `work`, which blocks or computes, away from the async workers.
+/// Runs `work`, which blocks or computes, away from the async workers. Work that has not begun when its caller
+/// leaves is not done.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
 ) -> Result<T, ServiceError> {
     let span = Span::current();
-    tokio::task::spawn_blocking(move || span.in_scope(work)).await?
+    let mut task = Abandoned(tokio::task::spawn_blocking(move || span.in_scope(work)));
+    (&mut task.0).await?
+}
+
+/// Work whose caller leaves when this is dropped.
+struct Abandoned<T>(JoinHandle<T>);
+
+impl<T> Drop for Abandoned<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Dropped with the call that holds it, also when its client leaves before the answer.
+pub(crate) struct Caller(Arc<AtomicBool>);
+
+impl Caller {
+    /// With the flag that says, to another thread, that it was dropped.
+    pub(crate) fn new() -> (Self, Arc<AtomicBool>) {
+        let left = Arc::new(AtomicBool::new(false));
+        (Self(Arc::clone(&left)), left)
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

@@ -14,8 +14,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.settings.load()?;
     print(config.to_toml().trim_end());
+    // As comments, so that the output is still a file of settings.
+    if config.exposes_keys() {
+        print("# keys travel in plain text: set tls.cert_file, or listen on loopback");
+    }
     if config.sources.allow.is_none() {
-        // As comments, so that the output is still a file of settings.
         print(match config.allow() {
             Allow::Anything => {
                 "# sources.allow is not set: as only this machine reaches the server, jobs read whatever its user may"

@@ -75,9 +75,7 @@ fn absolute(source: &Path) -> anyhow::Result<String> {
 
 /// The job, the weights and the report.
 async fn show(address: &str, source: String, path: &Path) -> anyhow::Result<()> {
-    let server = ServerArgs {
-        server: address.to_owned(),
-    };
+    let server = ServerArgs::at(address);
     let mut ingest = server.ingest().await?;
     let request = v1::SubmitJobRequest {
         curriculum: NAME.to_owned(),

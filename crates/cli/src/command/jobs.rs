@@ -2,7 +2,7 @@
 
 use super::submit::seconds;
 use crate::{
-    client::ServerArgs,
+    client::{Connection, ServerArgs},
     exit::BadInput,
     report::clipped,
     table::{ago, number, print, table},
@@ -11,7 +11,6 @@ use crate::{
 use anyhow::Context;
 use curriculum_proto::v1::{self, ingest_service_client::IngestServiceClient};
 use serde_json::json;
-use tonic::transport::Channel;
 
 /// Characters shown of a sample's id and of a reason; `--json` has all.
 const ID_WIDTH: usize = 60;
@@ -97,7 +96,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-type Client = IngestServiceClient<Channel>;
+type Client = IngestServiceClient<Connection>;
 
 /// The newest jobs, page by page: `limit` of them, 0 for all.
 async fn list(client: &mut Client, limit: u64) -> anyhow::Result<Vec<v1::Job>> {

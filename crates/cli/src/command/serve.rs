@@ -1,7 +1,11 @@
 //! `curriculum serve`
 
 use crate::{parameters::ModelArgs, table::print, telemetry::Telemetry};
-use curriculum_server::{Config, Listeners, Overrides, config::HttpAddr, serve};
+use curriculum_server::{
+    Config, Listeners, Overrides,
+    config::{HttpAddr, Tls},
+    serve,
+};
 use std::{net::SocketAddr, path::PathBuf};
 use tokio::{
     net::TcpListener,
@@ -42,6 +46,15 @@ pub(crate) struct Settings {
     /// Take nothing in and load no model: serve the versions of --versions, as they are published.
     #[arg(long)]
     read_only: bool,
+    /// Certificate of the gRPC port, PEM; read again when it changes.
+    #[arg(long, value_name = "FILE")]
+    tls_cert_file: Option<PathBuf>,
+    /// Private key of that certificate, PEM.
+    #[arg(long, value_name = "FILE")]
+    tls_key_file: Option<PathBuf>,
+    /// Authorities of clients' certificates, PEM; clients without one are refused.
+    #[arg(long, value_name = "FILE")]
+    tls_client_ca_file: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
     /// Threads of one run of the model, 0 for one per core [default: 0].
@@ -55,6 +68,11 @@ impl Settings {
         let overrides = Overrides {
             grpc_addr: self.grpc_addr,
             http_addr: self.http_addr,
+            tls: Tls {
+                cert_file: self.tls_cert_file.clone(),
+                key_file: self.tls_key_file.clone(),
+                client_ca_file: self.tls_client_ca_file.clone(),
+            },
             data_dir: self.data_dir.clone(),
             versions: self.versions.clone(),
             read_only: self.read_only.then_some(true),
@@ -81,8 +99,9 @@ async fn listen(config: Config) -> anyhow::Result<()> {
     let http = listeners.http.as_ref().map(TcpListener::local_addr);
     let http = http.transpose()?;
     tracing::info!(%grpc, http = http.map(tracing::field::display), "bound");
+    let scheme = config.scheme();
     let opened = move || {
-        print(format_args!("listening on http://{grpc}"));
+        print(format_args!("listening on {scheme}://{grpc}"));
         if let Some(http) = http {
             print(format_args!("metrics on http://{http}/metrics"));
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     backoff::Backoff,
-    client::ServerArgs,
+    client::{Connection, ServerArgs},
     exit::{BadInput, JobEnded, Unreachable, is_connection},
     github::Step,
     parameters::ParameterArgs,
@@ -15,7 +15,6 @@ use curriculum_proto::v1::{self, ingest_service_client::IngestServiceClient};
 use serde_json::json;
 use std::path::Path;
 use tokio::time::Instant;
-use tonic::transport::Channel;
 
 /// Submit a job: features, clusters and difficulties of a dataset.
 ///
@@ -287,7 +286,7 @@ async fn ask(
     }
 }
 
-type Client = IngestServiceClient<Channel>;
+type Client = IngestServiceClient<Connection>;
 
 /// A new connection, however long the server is away within the bounds of `backoff`.
 async fn reconnect(

@@ -1,11 +1,13 @@
 //! What the report says, asked of the server.
 
-use crate::weights::{entry, fetch, top_tenth};
+use crate::{
+    client::Connection,
+    weights::{entry, fetch, top_tenth},
+};
 use anyhow::Context;
 use curriculum_proto::v1::{
     self, clusters::Choice, curriculum_service_client::CurriculumServiceClient,
 };
-use tonic::transport::Channel;
 
 /// Points of the curve of effective fractions.
 const CURVE_POINTS: u64 = 60;
@@ -37,7 +39,7 @@ pub(crate) struct Milestone {
 /// # Errors
 /// The server's status, or an answer without the part that was asked for.
 pub(crate) async fn collect(
-    client: &mut CurriculumServiceClient<Channel>,
+    client: &mut CurriculumServiceClient<Connection>,
     request: v1::GetCurriculumRequest,
 ) -> anyhow::Result<Facts> {
     let curriculum = request.curriculum.clone();
@@ -71,7 +73,7 @@ pub(crate) async fn collect(
 }
 
 async fn milestone(
-    client: &mut CurriculumServiceClient<Channel>,
+    client: &mut CurriculumServiceClient<Connection>,
     curriculum: &str,
     version: &str,
     iteration: u64,

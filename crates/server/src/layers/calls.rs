@@ -16,7 +16,7 @@ use tonic::{
     Code, Status,
     codegen::http::{HeaderMap, Request, Response},
 };
-use tower::{BoxError, Layer, Service, load_shed::error::Overloaded};
+use tower::{BoxError, Layer, Service};
 use tracing::{Instrument, Span};
 
 /// Where the code of an answer is: in its headers if there are no messages, or else in its trailers.
@@ -168,7 +168,6 @@ fn code_in(headers: &HeaderMap) -> Option<Code> {
 fn code_of(error: &BoxError) -> Code {
     match error.downcast_ref::<Status>() {
         Some(status) => status.code(),
-        None if error.is::<Overloaded>() => Code::ResourceExhausted,
         None => Code::Unknown,
     }
 }
@@ -252,7 +251,7 @@ mod tests {
             });
             drop(layer.layer(refuse).oneshot(request(WEIGHTS)).await.unwrap());
             let shed = service_fn(|_: Request<()>| async {
-                Err::<Response<Sent>, BoxError>(Overloaded::new().into())
+                Err::<Response<Sent>, BoxError>(Status::resource_exhausted("").into())
             });
             drop(layer.layer(shed).oneshot(request(WEIGHTS)).await);
             let late = service_fn(|_: Request<()>| async {

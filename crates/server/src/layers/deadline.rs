@@ -1,22 +1,13 @@
-//! The time limit of a request, and the calls that have none.
+//! The time limits of a request: the client's, and the server's, which some calls do not have.
 
+use crate::access::methods::{Method, Time};
 use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
-use tonic::codegen::http;
 use tower::{BoxError, Layer, Service, timeout::error::Elapsed};
-
-/// Calls whose answer comes after work that grows with the data: listing a source may take minutes,
-/// and an upload as long as its client sends. They end when the client goes away.
-const UNLIMITED: [&str; 4] = [
-    "/curriculum.v1.IngestService/SubmitJob",
-    "/curriculum.v1.IngestService/PushFeatures",
-    "/curriculum.v1.IngestService/PushImages",
-    "/curriculum.v1.IngestService/ImportVersion",
-];
 
 /// Ends calls that are not answered in time.
 #[derive(Clone, Copy, Debug)]
@@ -63,13 +54,19 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let unlimited = UNLIMITED.contains(&request.uri().path());
-        let limit = self.limit;
+        let own = match request.extensions().get::<Method>().map(|m| m.time) {
+            Some(Time::Unlimited) => None,
+            Some(Time::Limited | Time::Watch) | None => Some(self.limit),
+        };
+        let limit = [own, of_client(request.headers())]
+            .into_iter()
+            .flatten()
+            .min();
         let answer = self.inner.call(request);
         Box::pin(async move {
-            if unlimited {
+            let Some(limit) = limit else {
                 return answer.await.map_err(Into::into);
-            }
+            };
             match tokio::time::timeout(limit, answer).await {
                 Ok(answer) => answer.map_err(Into::into),
                 Err(_) => Err(Elapsed::new().into()),
@@ -78,9 +75,30 @@ where
     }
 }
 
+/// How long the client waits: `grpc-timeout`, up to eight digits and a unit. One that cannot be read does
+/// not count.
+fn of_client(headers: &http::HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3_600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::methods;
     use tower::{ServiceExt, service_fn};
 
     async fn call(path: &str) -> Result<(), BoxError> {
@@ -89,7 +107,9 @@ mod tests {
             Ok::<_, BoxError>(())
         });
         let limited = DeadlineLayer::new(Duration::from_millis(20)).layer(slow);
-        let request = http::Request::builder().uri(path).body(()).unwrap();
+        let mut request = http::Request::builder().uri(path).body(()).unwrap();
+        let method = methods::find(path).unwrap();
+        request.extensions_mut().insert(*method);
         limited.oneshot(request).await
     }
 
@@ -99,8 +119,33 @@ mod tests {
             .await
             .unwrap_err();
         assert!(error.is::<Elapsed>(), "{error}");
-        for path in UNLIMITED {
-            call(path).await.unwrap();
+        for name in ["SubmitJob", "PushFeatures", "PushImages", "ImportVersion"] {
+            let path = format!("/curriculum.v1.IngestService/{name}");
+            call(&path).await.unwrap();
         }
+    }
+
+    #[test]
+    fn clients_limits_are_read() {
+        let read = |text: &str| {
+            let mut headers = http::HeaderMap::new();
+            headers.insert("grpc-timeout", text.parse().unwrap());
+            of_client(&headers)
+        };
+        for (text, nanoseconds) in [
+            ("2H", 7_200_000_000_000),
+            ("3M", 180_000_000_000),
+            ("99999999S", 99_999_999_000_000_000),
+            ("250m", 250_000_000),
+            ("7u", 7_000),
+            ("0n", 0),
+        ] {
+            let expected = Duration::from_nanos(nanoseconds);
+            assert_eq!(read(text), Some(expected), "{text}");
+        }
+        for text in ["", "S", "1", "1s", "-1S", "+1S", "100000000S", "1.5S"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert_eq!(of_client(&http::HeaderMap::new()), None);
     }
 }

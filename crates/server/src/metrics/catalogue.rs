@@ -15,6 +15,9 @@ pub(crate) const REQUESTS: &str = "curriculum_grpc_requests_total";
 pub(crate) const REQUEST_SECONDS: &str = "curriculum_grpc_request_duration_seconds";
 pub(crate) const IN_FLIGHT: &str = "curriculum_grpc_requests_in_flight";
 pub(crate) const REJECTED: &str = "curriculum_grpc_rejected_total";
+pub(crate) const CONNECTIONS: &str = "curriculum_grpc_connections";
+pub(crate) const CONNECTIONS_OPENED: &str = "curriculum_grpc_connections_total";
+pub(crate) const STALLED: &str = "curriculum_grpc_stalled_total";
 pub(crate) const CACHE_REQUESTS: &str = "curriculum_cache_requests_total";
 pub(crate) const CACHE_BYTES: &str = "curriculum_cache_bytes";
 pub(crate) const WEIGHTS_SECONDS: &str = "curriculum_weights_compute_seconds";
@@ -71,7 +74,7 @@ enum Series {
 use Kind::{Counter, Gauge, Histogram};
 use Series::{By, By2, Elsewhere, One};
 
-const ALL: [Metric; 27] = [
+const ALL: [Metric; 30] = [
     metric(BUILD_INFO, Gauge, Elsewhere, "1, with what was built"),
     metric(READY, Gauge, One, "1 while /readyz says so"),
     metric(REQUESTS, Counter, Elsewhere, "Finished calls"),
@@ -87,6 +90,19 @@ const ALL: [Metric; 27] = [
         Counter,
         By("reason", &Rejection::NAMES),
         "Calls turned away before any work",
+    ),
+    metric(CONNECTIONS, Gauge, One, "Open connections"),
+    metric(
+        CONNECTIONS_OPENED,
+        Counter,
+        By("outcome", &["accepted", "refused", "failed"]),
+        "Connections by what became of them",
+    ),
+    metric(
+        STALLED,
+        Counter,
+        By("what", &["call", "connection"]),
+        "Cut off because the client did not read",
     ),
     metric(
         CACHE_REQUESTS,

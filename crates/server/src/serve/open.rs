@@ -33,6 +33,9 @@ use tonic::{
     service::{Routes, interceptor::InterceptedService},
 };
 
+/// Bytes of a trainer's request, at most: ten thousand iterations are a tenth of it.
+const MAX_REQUEST: usize = 1 << 20;
+
 const READ_ONLY: &str = "this server is read-only: ask the one that publishes the versions";
 
 /// An open data folder, a running pipeline, and a model or one that is to come.
@@ -120,7 +123,8 @@ impl Opened {
                 config.grpc.max_concurrent_requests,
             ),
         );
-        let routes = routes.add_service(CurriculumServiceServer::new(curricula));
+        let curricula = CurriculumServiceServer::new(curricula);
+        let routes = routes.add_service(curricula.max_decoding_message_size(MAX_REQUEST));
         let ingest = IngestServiceServer::new(ingest).max_decoding_message_size(MAX_MESSAGE);
         match config.versions.read_only {
             false => routes.add_service(ingest),

@@ -1,7 +1,7 @@
 //! `CurriculumService`: what to draw, and when.
 
-use super::{Messages, blocking, difficulty, sampling, versions, weights};
-use crate::{from_proto, live::Live, metrics::answers, published::Published, to_proto};
+use super::{Caller, Messages, blocking, difficulty, sampling, versions, weights};
+use crate::{access, from_proto, live::Live, metrics::answers, published::Published, to_proto};
 use curriculum_proto::v1::{
     self, curriculum_service_server::CurriculumService, get_difficulty_response,
 };
@@ -28,6 +28,13 @@ impl Curricula {
     }
 }
 
+/// The message, if the caller may know of the curriculum that it names, with or without a version.
+fn allowed<T>(request: Request<T>, curriculum: fn(&T) -> &str) -> Result<T, Status> {
+    let name = curriculum(request.get_ref()).split('@').next();
+    access::check(request.extensions(), name.unwrap_or_default())?;
+    Ok(request.into_inner())
+}
+
 #[tonic::async_trait]
 impl CurriculumService for Curricula {
     type GetWeightsStream = Messages<v1::GetWeightsResponse>;
@@ -38,7 +45,7 @@ impl CurriculumService for Curricula {
         &self,
         request: Request<v1::GetWeightsRequest>,
     ) -> Result<Response<Self::GetWeightsStream>, Status> {
-        let request = request.into_inner();
+        let request = allowed(request, |request| &request.curriculum)?;
         let order = from_proto::order(request.order, request.order_seed)?;
         let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let encoding = from_proto::encoding(request.encoding)?;
@@ -87,22 +94,26 @@ impl CurriculumService for Curricula {
         &self,
         request: Request<v1::SampleIndicesRequest>,
     ) -> Result<Response<v1::SampleIndicesResponse>, Status> {
-        let sampling = from_proto::sampling::sampling(request.into_inner())?;
+        let sampling =
+            from_proto::sampling::sampling(allowed(request, |request| &request.curriculum)?)?;
         let server_instance = self.instance.clone();
         let published = Arc::clone(&self.published);
+        let (caller, left) = Caller::new();
         if sampling::is_at_hand(&published, &sampling) {
-            let answer = sampling::answer(&published, &sampling, server_instance)?;
+            let answer = sampling::answer(&published, &sampling, server_instance, &left)?;
             return Ok(Response::new(answer));
         }
-        let work = move || sampling::answer(&published, &sampling, server_instance);
-        Ok(Response::new(blocking(work).await?))
+        let work = move || sampling::answer(&published, &sampling, server_instance, &left);
+        let answer = blocking(work).await?;
+        drop(caller);
+        Ok(Response::new(answer))
     }
 
     async fn get_schedule(
         &self,
         request: Request<v1::GetScheduleRequest>,
     ) -> Result<Response<v1::GetScheduleResponse>, Status> {
-        let request = request.into_inner();
+        let request = allowed(request, |request| &request.curriculum)?;
         let order = from_proto::order(request.order, request.order_seed)?;
         let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let iterations = from_proto::iterations(request.iterations)?;
@@ -127,7 +138,7 @@ impl CurriculumService for Curricula {
         &self,
         request: Request<v1::GetDifficultyRequest>,
     ) -> Result<Response<Self::GetDifficultyStream>, Status> {
-        let request = request.into_inner();
+        let request = allowed(request, |request| &request.curriculum)?;
         let order = from_proto::order(request.order, request.order_seed)?;
         let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         from_proto::difficulty_only(&request)?;
@@ -164,7 +175,7 @@ impl CurriculumService for Curricula {
         &self,
         request: Request<v1::GetCurriculumRequest>,
     ) -> Result<Response<v1::GetCurriculumResponse>, Status> {
-        let request = request.into_inner();
+        let request = allowed(request, |request| &request.curriculum)?;
         let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let published = Arc::clone(&self.published);
         let extractor = self.live.get().map(to_proto::extractor);
@@ -183,12 +194,13 @@ impl CurriculumService for Curricula {
 
     async fn list_curricula(
         &self,
-        _: Request<v1::ListCurriculaRequest>,
+        request: Request<v1::ListCurriculaRequest>,
     ) -> Result<Response<v1::ListCurriculaResponse>, Status> {
         let published = Arc::clone(&self.published);
         let work = move || {
             let curricula = published.store().curricula()?.into_iter();
             Ok(curricula
+                .filter(|(name, _)| access::sees(request.extensions(), name))
                 .map(|(name, record)| to_proto::curriculum(name, record))
                 .collect())
         };
@@ -201,7 +213,7 @@ impl CurriculumService for Curricula {
         &self,
         request: Request<v1::ExportVersionRequest>,
     ) -> Result<Response<Self::ExportVersionStream>, Status> {
-        let request = request.into_inner();
+        let request = allowed(request, |request| &request.curriculum)?;
         let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let published = Arc::clone(&self.published);
         let store = Arc::clone(published.store());

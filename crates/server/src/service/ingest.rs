@@ -1,16 +1,13 @@
 //! `IngestService`: build a version and watch it being built.
 
-use super::{Messages, blocking, push, versions};
+use super::{Caller, Messages, blocking, push, versions};
 use crate::{error::ServiceError, from_proto, to_proto};
 use curriculum_pipeline::{Pipeline, PipelineError};
 use curriculum_proto::v1::{self, ingest_service_server::IngestService};
 use curriculum_store::{Digest, Reference, Store, StoreError};
 use std::{
     ops::ControlFlow,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio_stream::{StreamExt, wrappers::WatchStream};
@@ -32,23 +29,6 @@ impl Ingest {
             pipeline,
             pushes,
         }
-    }
-}
-
-/// Dropped with the call that holds it, also when its client leaves before the answer.
-struct Caller(Arc<AtomicBool>);
-
-impl Caller {
-    /// With the flag that says, to another thread, that it was dropped.
-    fn new() -> (Self, Arc<AtomicBool>) {
-        let left = Arc::new(AtomicBool::new(false));
-        (Self(Arc::clone(&left)), left)
-    }
-}
-
-impl Drop for Caller {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

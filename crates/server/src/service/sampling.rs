@@ -9,6 +9,7 @@ use crate::{
 };
 use curriculum::{Entry, Stream};
 use curriculum_proto::v1;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Indices that are drawn in a fraction of a millisecond.
 const FEW: usize = 8_192;
@@ -33,11 +34,12 @@ pub(super) fn is_at_hand(published: &Published, sampling: &Sampling) -> bool {
     )
 }
 
-/// Draws a rank's share. Blocks on the store when the version is not in memory.
+/// Draws a rank's share, unless its client has `left`. Blocks on the store when the version is not in memory.
 pub(super) fn answer(
     published: &Published,
     sampling: &Sampling,
     server_instance: String,
+    left: &AtomicBool,
 ) -> Result<v1::SampleIndicesResponse, ServiceError> {
     let version = published.load(&sampling.curriculum, &sampling.version)?;
     sampling.check(version.samples())?;
@@ -50,8 +52,8 @@ pub(super) fn answer(
     }
     let mut indices = vec![0; sampling.per_iteration() * entries.len()];
     match sampling.window {
-        0 => draw(published, &version, sampling, &entries, &mut indices)?,
-        _ => cut(published, &version, sampling, &mut indices)?,
+        0 => draw(published, &version, sampling, &entries, &mut indices, left)?,
+        _ => cut(published, &version, sampling, &mut indices, left)?,
     }
     Ok(v1::SampleIndicesResponse {
         version: version.id.to_string(),
@@ -69,10 +71,12 @@ fn draw(
     sampling: &Sampling,
     entries: &[Entry],
     indices: &mut [u32],
+    left: &AtomicBool,
 ) -> Result<(), ServiceError> {
     let sampler = published.sampler(version, sampling.order)?;
     let shares = indices.chunks_mut(sampling.per_iteration());
     for (entry, share) in entries.iter().zip(shares) {
+        check(left)?;
         let stream = Stream::new(version.number(), sampling.seed, entry.iteration);
         let draws = sampler.draws(sampling.order, entry.temperature, stream);
         draws.fill_every(sampling.world_size, sampling.rank, share);
@@ -86,12 +90,14 @@ fn cut(
     version: &LoadedVersion,
     sampling: &Sampling,
     indices: &mut [u32],
+    left: &AtomicBool,
 ) -> Result<(), ServiceError> {
     let shares = indices.chunks_mut(sampling.per_iteration());
     for (iteration, share) in (sampling.first..).zip(shares) {
         let Some(of) = window_of(sampling, iteration) else {
             continue;
         };
+        check(left)?;
         let window = published.window(version, sampling.order, of)?;
         let drawn = window.iteration(iteration % of.iterations, sampling.batch);
         let rank = drawn.iter().skip(sampling.rank as usize);
@@ -103,6 +109,14 @@ fn cut(
         }
     }
     Ok(())
+}
+
+/// Several iterations may take a second: nobody may be waiting for the next one.
+fn check(left: &AtomicBool) -> Result<(), ServiceError> {
+    match left.load(Ordering::Relaxed) {
+        true => Err(ServiceError::Left),
+        false => Ok(()),
+    }
 }
 
 /// The window that an iteration lies in, if there are any.

@@ -1,13 +1,12 @@
 //! The methods that calls are counted by: those of the contract, of health and of reflection. What else
 //! clients call is one method, so that they cannot make labels.
 
-use crate::metrics::{IN_FLIGHT, REQUEST_SECONDS, REQUESTS};
-use curriculum_proto::v1::FILE_DESCRIPTOR_SET;
+use crate::{
+    access::methods,
+    metrics::{IN_FLIGHT, REQUEST_SECONDS, REQUESTS},
+};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use prost::Message;
-use prost_types::FileDescriptorSet;
 use std::{collections::HashMap, sync::Arc};
-use tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET as REFLECTION;
 
 /// Names of gRPC's codes, by their numbers.
 const CODES: [&str; 17] = [
@@ -34,7 +33,7 @@ const OTHER: &str = "other";
 
 /// By path.
 pub(super) struct Methods {
-    known: HashMap<String, Arc<Method>>,
+    known: HashMap<&'static str, Arc<Method>>,
     other: Arc<Method>,
 }
 
@@ -49,13 +48,7 @@ pub(super) struct Method {
 impl Methods {
     /// Lets all series appear.
     pub(super) fn new() -> Self {
-        let paths = [
-            FILE_DESCRIPTOR_SET,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
-            REFLECTION,
-        ];
-        let paths = paths.into_iter().flat_map(paths_of);
-        let known = paths.map(|path| {
+        let known = methods::paths().map(|path| {
             let method = Method::new(path.trim_start_matches('/'));
             (path, Arc::new(method))
         });
@@ -91,23 +84,6 @@ impl Method {
             ended,
         }
     }
-}
-
-/// The paths of all methods of a contract, as in `/curriculum.v1.CurriculumService/GetWeights`.
-fn paths_of(descriptors: &[u8]) -> Vec<String> {
-    let files = FileDescriptorSet::decode(descriptors)
-        .unwrap_or_default()
-        .file;
-    let mut paths = Vec::new();
-    for file in &files {
-        for service in &file.service {
-            for method in &service.method {
-                let (package, service) = (file.package(), service.name());
-                paths.push(format!("/{package}.{service}/{}", method.name()));
-            }
-        }
-    }
-    paths
 }
 
 #[cfg(test)]

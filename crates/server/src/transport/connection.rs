@@ -1,0 +1,235 @@
+//! One connection, from its handshake to its end.
+
+use super::{
+    Peer, Transport,
+    greeting::{Greeting, Ticket},
+    stall::{Answer, Calls},
+    watched::{Life, Watched},
+};
+use crate::{config::Grpc, metrics::CONNECTIONS_OPENED};
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{
+    collections::hash_map::RandomState,
+    convert::Infallible,
+    error::Error,
+    fmt::Display,
+    hash::{BuildHasher, Hasher},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, sleep},
+};
+use tokio_rustls::TlsAcceptor;
+use tonic::{body::Body, transport::server::TcpConnectInfo};
+use tower::{Service, ServiceExt};
+
+/// A client whose machine died in the middle of a push says nothing more: it is asked for a sign of life
+/// after so long, and is gone if it gives none for as long again.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
+
+/// Bytes of an answer that HTTP/2 takes before it can send them, beside the piece that it holds.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// Longer than any machine is up, where there is no limit.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// What a connection may do.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    handshake: Duration,
+    write_stall: Duration,
+    age: Duration,
+    grace: Duration,
+    streams: u32,
+    header_bytes: u32,
+}
+
+impl Limits {
+    pub(super) fn new(grpc: &Grpc) -> Self {
+        let age = Some(grpc.max_connection_age_seconds).filter(|seconds| *seconds > 0);
+        Self {
+            handshake: Duration::from_secs(grpc.handshake_seconds),
+            write_stall: Duration::from_secs(grpc.write_stall_seconds),
+            age: age.map_or(NEVER, Duration::from_secs),
+            grace: Duration::from_secs(grpc.max_connection_age_grace_seconds),
+            streams: grpc.max_streams_per_connection,
+            header_bytes: grpc.max_header_bytes,
+        }
+    }
+
+    fn http(&self, calls: Calls) -> http2::Builder<Calls> {
+        let mut http = http2::Builder::new(calls);
+        http.timer(TokioTimer::new())
+            .keep_alive_interval(SIGN_OF_LIFE)
+            .keep_alive_timeout(SIGN_OF_LIFE)
+            .max_concurrent_streams(self.streams)
+            .max_header_list_size(self.header_bytes)
+            .max_send_buf_size(SEND_BUFFER);
+        http
+    }
+
+    /// This connection's age, up to a tenth more or less: those that came together must not go together.
+    fn some_age(&self) -> Duration {
+        let random = RandomState::new().build_hasher().finish();
+        self.age
+            .mul_f64(0.9 + 0.2 * (random as f64 / u64::MAX as f64))
+    }
+}
+
+/// One client's connection.
+pub(super) struct Connection {
+    transport: Arc<Transport>,
+    peer: SocketAddr,
+    local: Option<SocketAddr>,
+    life: Arc<Life>,
+}
+
+impl Connection {
+    pub(super) fn new(transport: Arc<Transport>, stream: &TcpStream, peer: SocketAddr) -> Self {
+        Self {
+            transport,
+            peer,
+            local: stream.local_addr().ok(),
+            life: Arc::default(),
+        }
+    }
+
+    /// Serves it to its end, which `close` hurries: open calls finish.
+    pub(super) async fn serve<S>(
+        self,
+        stream: TcpStream,
+        service: S,
+        mut close: watch::Receiver<()>,
+    ) where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        let greetings = &self.transport.greetings;
+        let (mut greeting, ticket) = greetings.begin(self.transport.limits.handshake);
+        let Some(tls) = self.transport.tls() else {
+            let io = self.watched(stream, ticket);
+            return self.calls(io, greeting, service, close).await;
+        };
+        let accepted = tokio::select! {
+            accepted = TlsAcceptor::from(tls).accept(stream) => accepted,
+            reason = greeting.failed() => Err(io::Error::other(reason)),
+            _ = close.changed() => return,
+        };
+        match accepted {
+            Ok(stream) => {
+                let io = self.watched(Box::new(stream), ticket);
+                self.calls(io, greeting, service, close).await;
+            }
+            // A probe of whether the port is open.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            Err(error) => self.failed(format_args!("TLS: {error}")),
+        }
+    }
+
+    fn watched<IO>(&self, io: IO, ticket: Ticket) -> Watched<IO> {
+        Watched::new(
+            io,
+            Arc::clone(&self.life),
+            ticket,
+            self.transport.limits.write_stall,
+            Arc::clone(&self.transport.notes),
+            self.peer,
+        )
+    }
+
+    /// Serves calls until the client leaves, or must.
+    async fn calls<IO, S>(
+        self,
+        io: Watched<IO>,
+        mut greeting: Greeting,
+        service: S,
+        mut close: watch::Receiver<()>,
+    ) where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        let limits = self.transport.limits;
+        let notes = Arc::clone(&self.transport.notes);
+        let http = limits.http(Calls::new(limits.write_stall, notes, self.peer));
+        let this = Arc::new(self);
+        let connection = Arc::clone(&this);
+        let service = service_fn(move |request: Request<Incoming>| {
+            connection.life.asks();
+            let call = service.clone().oneshot(connection.request(request));
+            async move { call.await.map(|answer| answer.map(Answer::new)) }
+        });
+        let mut serving = pin!(http.serve_connection(TokioIo::new(io), service));
+        let mut end = pin!(sleep(limits.some_age()));
+        let mut leaving = false;
+        loop {
+            tokio::select! {
+                served = &mut serving => {
+                    return match served {
+                        Err(error) if this.life.has_spoken() && !this.life.has_asked() => {
+                            this.failed(chain(&error));
+                        }
+                        Err(error) => tracing::debug!(peer = %this.peer, error = %chain(&error), "connection lost"),
+                        Ok(()) => {}
+                    };
+                }
+                reason = greeting.failed() => return this.failed(reason),
+                () = &mut end => {
+                    if leaving {
+                        return;
+                    }
+                    leaving = true;
+                    serving.as_mut().graceful_shutdown();
+                    end.as_mut().reset(Instant::now() + limits.grace);
+                }
+                _ = close.changed(), if !leaving => {
+                    if !this.life.has_spoken() {
+                        return;
+                    }
+                    leaving = true;
+                    serving.as_mut().graceful_shutdown();
+                    end.as_mut().reset(Instant::now() + NEVER);
+                }
+            }
+        }
+    }
+
+    fn request(&self, request: Request<Incoming>) -> Request<Body> {
+        let mut request = request.map(Body::new);
+        let extensions = request.extensions_mut();
+        extensions.insert(Peer(self.peer));
+        // Where tonic looks for it.
+        extensions.insert(TcpConnectInfo {
+            local_addr: self.local,
+            remote_addr: Some(self.peer),
+        });
+        request
+    }
+
+    fn failed(&self, reason: impl Display) {
+        metrics::counter!(CONNECTIONS_OPENED, "outcome" => "failed").increment(1);
+        self.transport.notes.failed.add(self.peer, reason);
+    }
+}
+
+/// An error and its causes in a line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

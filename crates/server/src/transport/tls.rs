@@ -1,0 +1,75 @@
+//! Certificates and keys.
+
+use super::reload::{Contents, FileError, Reloading};
+use crate::config::TlsFiles;
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
+use std::{path::Path, sync::Arc};
+
+/// What connections are encrypted with.
+pub(super) type Certificates = Reloading<ServerConfig>;
+
+/// Reads the files.
+///
+/// # Errors
+/// When one cannot be used, or key and certificate do not belong together.
+pub(super) fn open(files: &TlsFiles) -> Result<Certificates, FileError> {
+    let mut paths = vec![files.cert.clone(), files.key.clone()];
+    paths.extend(files.client_ca.clone());
+    let files = files.clone();
+    Reloading::open("certificates", paths, move |contents| {
+        config(&files, contents)
+    })
+}
+
+fn config(files: &TlsFiles, contents: &Contents) -> Result<ServerConfig, FileError> {
+    let (cert, key) = (&contents[0], &contents[1]);
+    let provider = Arc::new(ring::default_provider());
+    let chain = certificates(&files.cert, cert)?;
+    let key = PrivateKeyDer::from_pem_slice(key)
+        .map_err(|_| FileError::unusable(&files.key, "holds no private key in PEM"))?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| FileError::unusable(&files.cert, error))?;
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(
+                authorities(path, &contents[2])?,
+                provider,
+            );
+            let verifier = verifier.build();
+            builder.with_client_cert_verifier(
+                verifier.map_err(|error| FileError::unusable(path, error))?,
+            )
+        }
+    };
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(|error| FileError::unusable(&files.cert, format!("with its key: {error}")))?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match chain {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        Ok(_) => Err(FileError::unusable(path, "holds no certificate in PEM")),
+        Err(error) => Err(FileError::unusable(path, error)),
+    }
+}
+
+fn authorities(path: &Path, pem: &[u8]) -> Result<Arc<RootCertStore>, FileError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path, pem)? {
+        roots
+            .add(certificate)
+            .map_err(|error| FileError::unusable(path, error))?;
+    }
+    Ok(Arc::new(roots))
+}

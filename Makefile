@@ -50,7 +50,7 @@ lint: $(VENV)/.lint ## formatting and warnings
 
 bench: build $(VENV)/.bench ## speed and accuracy, beside numpy, scikit-learn, faiss, linfa, torchvision, bare tonic and the bare model
 	PEERS_PYTHON=$(VENV)/bin/python $(CARGO) bench --bench weights --bench accuracy --bench numpy --bench kmeans \
-		--bench peers --bench grpc --bench trainers --bench decode --bench enumerate --bench publish --bench features --bench portable
+		--bench peers --bench grpc --bench trainers --bench secured --bench decode --bench enumerate --bench publish --bench features --bench portable
 	$(VENV)/bin/python tests/bench/fit_memory.py $(TARGET)/release/curriculum --folder $(TARGET)
 	$(VENV)/bin/python tests/bench/jobs.py $(TARGET)/release/curriculum --folder $(TARGET)
 	$(VENV)/bin/python tests/bench/extraction.py $(TARGET)/release/curriculum

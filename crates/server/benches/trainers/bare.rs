@@ -25,9 +25,7 @@ pub(crate) async fn serve() -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = Server::builder()
-        .add_service(CurriculumServiceServer::new(Bare {
-            chunk: vec![7; CHUNK as usize].into(),
-        }))
+        .add_service(CurriculumServiceServer::new(Bare::new()))
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
     tokio::spawn(serving);
     CurriculumServiceClient::connect(format!("http://{address}"))
@@ -35,8 +33,16 @@ pub(crate) async fn serve() -> Client {
         .unwrap()
 }
 
-struct Bare {
+pub(crate) struct Bare {
     chunk: Bytes,
+}
+
+impl Bare {
+    pub(crate) fn new() -> Self {
+        Self {
+            chunk: vec![7; CHUNK as usize].into(),
+        }
+    }
 }
 
 #[tonic::async_trait]

@@ -4,7 +4,11 @@ use curriculum::{
     Pacing, Sketch, difficulty::Normalization, effective, features::FeatureNormalization,
 };
 use curriculum_proto::v1::curriculum_service_client::CurriculumServiceClient;
-use curriculum_server::{Config, Listeners, Overrides, config::HttpAddr, serve};
+use curriculum_server::{
+    Config, Listeners, Overrides,
+    config::{HttpAddr, Tls},
+    serve,
+};
 use curriculum_store::{
     Clusters, Column, Digest, Parameters, ScheduleRecord, Score, Store, SummaryRecord,
     VersionRecord,
@@ -38,20 +42,27 @@ impl Home {
 
     /// Serves it for the rest of the process; where.
     pub(crate) async fn url(&self) -> String {
+        self.url_with(Tls::default()).await
+    }
+
+    /// As [`url`](Self::url), encrypted if there are files for it.
+    pub(crate) async fn url_with(&self, tls: Tls) -> String {
         let overrides = Overrides {
             grpc_addr: Some(([127, 0, 0, 1], 0).into()),
             http_addr: Some(HttpAddr::Off),
+            tls,
             data_dir: Some(self.0.path().to_owned()),
             ..Overrides::default()
         };
         let config = Config::load(None, &overrides).unwrap();
         let listeners = Listeners::bind(&config).unwrap();
         let address = listeners.grpc.local_addr().unwrap();
+        let scheme = config.scheme();
         let (opened, open) = tokio::sync::oneshot::channel();
         let opened = || opened.send(()).unwrap();
         tokio::spawn(serve(config, listeners, tokio_stream::pending(), opened));
         open.await.unwrap();
-        format!("http://{address}")
+        format!("{scheme}://{address}")
     }
 
     /// A client of it.

@@ -26,6 +26,9 @@
 //! | `export` | difficulties as tables |
 //! | `sampling` | indices for ranks, and weights in two bytes |
 //! | `models` | models by name: listed, pulled from a hub, looked into |
+//! | `tls` | encryption, both ways, and certificates that change |
+//! | `keys` | keys, what each may do, and what a call without one learns |
+//! | `connections` | connections and clients that want too much |
 //! | `metrics` | what a server says about the model it runs |
 //! | `probes` | the side port and health: while it starts, and without a model |
 //! | `scrape` | what `/metrics` says, against its list and the calls made |
@@ -39,6 +42,7 @@ mod architecture;
 mod bad_input;
 mod broken_images;
 mod command_line;
+mod connections;
 mod drain;
 mod export;
 mod extract;
@@ -47,6 +51,7 @@ mod fit;
 mod fit_input;
 mod full_disk;
 mod ingest;
+mod keys;
 mod kills;
 mod metrics;
 mod models;
@@ -64,5 +69,6 @@ mod shutdown;
 mod sources;
 mod submit_wait;
 mod tensors;
+mod tls;
 mod traces;
 mod versions;

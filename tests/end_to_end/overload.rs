@@ -22,6 +22,7 @@ use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
+use tonic_types::StatusExt;
 
 /// For an answer that takes microseconds, beside jobs on all cores.
 const PROMPT: Duration = Duration::from_secs(10);
@@ -61,6 +62,45 @@ async fn calls_beyond_the_limit_are_refused_at_once() {
         .await
         .unwrap();
     assert_eq!(after.values.len(), 80);
+}
+
+/// A push that is under way has the only place.
+#[tokio::test]
+async fn refused_calls_are_told_when_to_come_back() {
+    let home = Home::new();
+    let settings = "[model]\nthreads = 1\n[grpc]\nmax_concurrent_requests = 1\n";
+    let launch = Launch {
+        settings,
+        ..Launch::default()
+    };
+    let server = TestServer::launch(&home, launch).await;
+    let mut ingest = server.ingest();
+    let push = tokio::spawn(async move {
+        let nothing = tokio_stream::pending::<v1::PushFeaturesRequest>();
+        ingest.push_features(nothing).await
+    });
+    let list = async || {
+        let list = v1::ListCurriculaRequest::default();
+        server.curricula().list_curricula(list).await
+    };
+    let started = Instant::now();
+    let refused = loop {
+        // The push may not have come yet.
+        if let Err(refused) = list().await {
+            break refused;
+        }
+        assert!(started.elapsed() < PROMPT, "never refused");
+    };
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    let retry = refused.get_details_retry_info().unwrap();
+    assert!(retry.retry_delay.unwrap() > Duration::ZERO);
+    // The client leaves, and its place is free.
+    push.abort();
+    let started = Instant::now();
+    while let Err(refused) = list().await {
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+        assert!(started.elapsed() < PROMPT, "still refused");
+    }
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ fn release(entry: &Path) {
 const SLOW: Launch<'_> = Launch {
     settings: "[model]\nthreads = 1\nname = \"slow.onnx\"\n",
     variables: &[],
+    tls: None,
 };
 
 const SLOW_AND_OPTIONAL: Launch<'_> = Launch {

@@ -29,6 +29,7 @@ async fn launch(home: &Home, s3: &S3, settings: &str) -> TestServer {
     let launch = Launch {
         settings,
         variables: &variables,
+        ..Launch::default()
     };
     TestServer::launch(home, launch).await
 }

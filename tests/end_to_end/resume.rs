@@ -134,6 +134,7 @@ async fn the_number_of_threads_does_not_change_a_bit() {
         let launch = Launch {
             settings,
             variables,
+            ..Launch::default()
         };
         results.push(publish_alone(submission("c", &source, 6), launch).await);
     }

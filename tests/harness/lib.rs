@@ -7,6 +7,8 @@
 //! | [`server`] | [`TestServer`]: `curriculum serve` on a free port, to be killed, stopped and restarted |
 //! | [`http`] | GET on its side port |
 //! | [`collector`] | a collector of spans |
+//! | [`certificates`] | authorities and certificates of a test's own |
+//! | [`frames`] | a client that sends what no library would |
 //! | [`calls`] | the calls that tests make of a server, typed |
 //! | [`data`] | small datasets in every layout |
 //! | [`disk`] | a disk that can be filled up |
@@ -26,11 +28,13 @@
 
 pub mod binary;
 pub mod calls;
+pub mod certificates;
 pub mod collector;
 pub mod command;
 pub mod data;
 pub mod disk;
 pub mod fashion;
+pub mod frames;
 pub mod http;
 pub mod hub;
 pub mod relay;

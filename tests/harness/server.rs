@@ -21,7 +21,7 @@ use tokio::{
     sync::oneshot,
     time::timeout,
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint, Error};
 
 /// What the server prints once it accepts calls, followed by its address.
 const READY: &str = "listening on ";
@@ -52,6 +52,8 @@ pub struct Launch<'a> {
     pub settings: &'a str,
     /// Environment variables.
     pub variables: &'a [(&'a str, &'a str)],
+    /// What its own channel connects with, if its settings ask for encryption.
+    pub tls: Option<&'a ClientTlsConfig>,
 }
 
 /// A running server. Dropping it kills it, and prints its log if the test is failing.
@@ -142,6 +144,7 @@ impl Default for Launch<'_> {
         Self {
             settings: "[model]\nthreads = 1\n",
             variables: &[],
+            tls: None,
         }
     }
 }
@@ -158,10 +161,10 @@ impl TestServer {
     /// When it does not; its log is part of the message.
     pub async fn launch(home: &Home, launch: Launch<'_>) -> Self {
         let child = launch.spawn(home, home.log().into());
-        Self::of(child, home.path("log")).await
+        Self::of(child, home.path("log"), launch.tls).await
     }
 
-    async fn of(mut child: Child, log: PathBuf) -> Self {
+    async fn of(mut child: Child, log: PathBuf, tls: Option<&ClientTlsConfig>) -> Self {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         let read = timeout(PATIENCE, stdout.read_line(&mut line)).await;
@@ -176,11 +179,10 @@ impl TestServer {
         let Some(metrics) = metrics.trim_end().strip_prefix(METRICS) else {
             panic!("no metrics ({read:?}), printed `{metrics}`");
         };
-        let endpoint = Endpoint::from_shared(url.to_owned()).unwrap();
         Self {
             url: url.to_owned(),
             metrics: metrics.to_owned(),
-            channel: endpoint.connect().await.unwrap(),
+            channel: connect(url, tls).await.unwrap(),
             child,
             _stdout: stdout,
             log,
@@ -204,6 +206,27 @@ impl TestServer {
     #[must_use]
     pub fn channel(&self) -> Channel {
         self.channel.clone()
+    }
+
+    /// Another connection.
+    ///
+    /// # Errors
+    /// When none comes about.
+    pub async fn connect(&self, tls: Option<&ClientTlsConfig>) -> Result<Channel, Error> {
+        connect(&self.url, tls).await
+    }
+
+    /// Bytes of memory that it has now.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let id = self.child.id().expect("the server has ended");
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse::<u64>().unwrap() << 10
     }
 
     /// SIGKILL: no chance to finish anything. Returns when the process is gone.
@@ -299,7 +322,7 @@ impl Starting {
 
     /// Waits until it accepts calls.
     pub async fn ready(self) -> TestServer {
-        TestServer::of(self.child, self.log).await
+        TestServer::of(self.child, self.log, None).await
     }
 }
 
@@ -314,6 +337,14 @@ impl Drop for TestServer {
 fn terminate(child: &Child) {
     let id = child.id().expect("the server has ended");
     signal::kill(Pid::from_raw(id.try_into().unwrap()), Signal::SIGTERM).unwrap();
+}
+
+async fn connect(url: &str, tls: Option<&ClientTlsConfig>) -> Result<Channel, Error> {
+    let mut endpoint = Endpoint::from_shared(url.to_owned()).unwrap();
+    if let Some(tls) = tls {
+        endpoint = endpoint.tls_config(tls.clone())?;
+    }
+    endpoint.connect().await
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -21,9 +21,10 @@ START_SECONDS = 60.0
 class ServerProcess:
     """`curriculum serve` on a port that stays the same when it is started again."""
 
-    def __init__(self, binary: Path, folder: Path) -> None:
-        """Starts it, and waits until it accepts calls."""
+    def __init__(self, binary: Path, folder: Path, variables: dict[str, str] | None = None) -> None:
+        """Starts it with these variables beside the environment, and waits until it accepts calls."""
         self._binary = binary
+        self._variables = variables or {}
         self.folder = folder
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,7 +50,7 @@ class ServerProcess:
                 [*command, "--data-dir", str(self.folder / "data")],
                 stdout=stdout,
                 stderr=log,
-                env={**os.environ, "CURRICULUM__GRPC__DRAIN_DELAY_SECONDS": "0"},
+                env={**os.environ, "CURRICULUM__GRPC__DRAIN_DELAY_SECONDS": "0", **self._variables},
             )
         end = time.monotonic() + START_SECONDS
         while b"listening on" not in out.read_bytes():

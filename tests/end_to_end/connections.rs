@@ -1,0 +1,311 @@
+//! Connections and clients that want too much: each is bounded, and the others are served.
+
+use curriculum_proto::v1::{self, Order};
+use curriculum_tests::{
+    Home, Launch, PATIENCE, TestServer,
+    calls::{submission, weights_of},
+    data,
+    frames::{Frames, flag, header, kind},
+    http,
+};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+use tonic::{Request, transport::Endpoint};
+
+/// Between two looks at something that comes about within seconds.
+const SOON: Duration = Duration::from_millis(50);
+
+/// 4 MiB of weights.
+const SAMPLES: usize = 1 << 20;
+
+async fn launch(home: &Home, grpc: &str) -> TestServer {
+    let settings = format!("[model]\nthreads = 1\n[grpc]\n{grpc}\n");
+    let launch = Launch {
+        settings: &settings,
+        ..Launch::default()
+    };
+    TestServer::launch(home, launch).await
+}
+
+/// A counter or gauge, by its name and labels as they are printed.
+fn metric(server: &TestServer, series: &str) -> f64 {
+    let body = http::get(&server.side_url("/metrics")).body;
+    let line = body.lines().find_map(|line| line.strip_prefix(series));
+    let value = line.unwrap_or_else(|| panic!("no {series}: {body}"));
+    value.trim().parse().unwrap()
+}
+
+/// Waits until `reached` holds.
+async fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !reached() {
+        assert!(Instant::now() < end, "never: {what}");
+        tokio::time::sleep(SOON).await;
+    }
+}
+
+/// That the server answers, on a connection of its own.
+async fn answers(server: &TestServer) -> Result<(), tonic::Status> {
+    let channel = server.connect(None).await.unwrap();
+    let mut client = v1::curriculum_service_client::CurriculumServiceClient::new(channel);
+    client
+        .list_curricula(v1::ListCurriculaRequest::default())
+        .await?;
+    Ok(())
+}
+
+fn lines(server: &TestServer, text: &str) -> usize {
+    let log = server.log();
+    log.lines().filter(|line| line.contains(text)).count()
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_closed_at_once_and_said_once() {
+    let home = Home::new();
+    let server = launch(&home, "max_connections = 3").await;
+    // One is the test's own.
+    let kept = [(); 2].map(|()| Frames::greet(server.url()));
+    eventually("three connections", || {
+        metric(&server, "curriculum_grpc_connections ") == 3.0
+    })
+    .await;
+    for _ in 0..20 {
+        assert_eq!(Frames::connect(server.url()).read_to_end(), 0);
+    }
+    let refused = "curriculum_grpc_connections_total{outcome=\"refused\"} ";
+    assert_eq!(metric(&server, refused), 20.0);
+    assert_eq!(lines(&server, "more than 3 connections"), 1);
+    let mut own = server.curricula();
+    let listed = own.list_curricula(v1::ListCurriculaRequest::default());
+    listed.await.unwrap();
+    drop(kept);
+    eventually("a free place", || {
+        metric(&server, "curriculum_grpc_connections ") == 1.0
+    })
+    .await;
+    answers(&server).await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_that_do_not_begin_are_cut() {
+    let home = Home::new();
+    let server = launch(&home, "handshake_seconds = 1").await;
+    let mut silent = Frames::connect(server.url());
+    let mut half = Frames::connect(server.url());
+    half.send(b"PRI * HTTP/2.0\r\n\r\n").unwrap();
+    // Servers speak first.
+    silent.read_to_end();
+    half.read_to_end();
+    answers(&server).await.unwrap();
+    assert_eq!(lines(&server, "connections failed"), 1);
+}
+
+#[tokio::test]
+async fn garbage_ends_its_connection_and_nothing_else() {
+    let home = Home::new();
+    let server = launch(&home, "").await;
+    let mut noise = 1_u32;
+    let mut garbage = |length: usize| -> Vec<u8> {
+        let bytes = std::iter::repeat_with(|| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            noise.to_be_bytes()[0]
+        });
+        bytes.take(length).collect()
+    };
+    for round in 0..100 {
+        let mut frames = match round % 2 {
+            0 => Frames::connect(server.url()),
+            _ => Frames::greet(server.url()),
+        };
+        // The server may have had enough before all is sent.
+        let _ = frames.send(&garbage(10_000));
+        frames.read_to_end();
+    }
+    // A frame of a length that no frame may have; then headers that are none.
+    let mut long = Frames::greet(server.url());
+    let _ = long.send(&[0xff; 9]);
+    long.read_to_end();
+    let mut broken = Frames::greet(server.url());
+    let bytes = [0xff; 64];
+    let _ = broken.frame(kind::HEADERS, flag::END_HEADERS, 1, &bytes);
+    broken.read_to_end();
+    answers(&server).await.unwrap();
+    assert_eq!(lines(&server, "connections failed"), 1);
+}
+
+/// A gigabyte of headers in one request, or what the server takes of it.
+#[tokio::test]
+async fn headers_without_end_are_not_kept() {
+    let home = Home::new();
+    let server = launch(&home, "").await;
+    answers(&server).await.unwrap();
+    let before = server.resident_bytes();
+    let mut frames = Frames::greet(server.url());
+    let value = "v".repeat(120);
+    let headers: Vec<u8> = (0..100).flat_map(|_| header("name", &value)).collect();
+    frames.frame(kind::HEADERS, 0, 1, &headers).unwrap();
+    let mut sent = 0;
+    while sent < 1 << 30 {
+        if frames.frame(kind::CONTINUATION, 0, 1, &headers).is_err() {
+            break;
+        }
+        sent += headers.len();
+    }
+    assert!(sent < 1 << 30, "the server took it all");
+    frames.read_to_end();
+    let grown = server.resident_bytes().saturating_sub(before);
+    eprintln!("{grown} bytes for {sent} of headers");
+    assert!(grown < 16 << 20, "{grown} bytes for {sent} of headers");
+
+    // Through a library, a little above the limit: that call alone is refused.
+    let mut client = server.curricula();
+    let mut request = Request::new(v1::ListCurriculaRequest::default());
+    let metadata = request.metadata_mut();
+    metadata.insert("much", "v".repeat(20_000).parse().unwrap());
+    client.list_curricula(request).await.unwrap_err();
+    answers(&server).await.unwrap();
+}
+
+/// A version of so many samples, each a feature.
+async fn publish(home: &Home, server: &TestServer) {
+    let features = home.path("features.npy");
+    let values: Vec<u8> = (0..SAMPLES)
+        .flat_map(|i| ((i * 7 % 1_000) as f32).to_le_bytes())
+        .collect();
+    data::write_npy(&features, "<f4", false, &format!("({SAMPLES}, 1)"), &values);
+    server.publish(submission("c", &features, 2)).await;
+}
+
+#[tokio::test]
+async fn calls_that_nobody_reads_end_and_cost_little() {
+    let home = Home::new();
+    let server = launch(&home, "write_stall_seconds = 2").await;
+    publish(&home, &server).await;
+    let endpoint = Endpoint::from_shared(server.url().to_owned()).unwrap();
+    // Else the client itself would take a megabyte or two of each.
+    let endpoint = endpoint
+        .initial_stream_window_size(65_535)
+        .initial_connection_window_size(1 << 30);
+    let channel = endpoint.connect().await.unwrap();
+    let client = v1::curriculum_service_client::CurriculumServiceClient::new(channel);
+    let read_all = async |iteration| {
+        let request = weights_of("c", iteration, Order::EasyFirst);
+        let answer = client.clone().get_weights(request).await?;
+        let mut messages = answer.into_inner();
+        while messages.message().await?.is_some() {}
+        Ok::<_, tonic::Status>(())
+    };
+    read_all(0).await.unwrap();
+    let before = server.resident_bytes();
+    let mut unread = Vec::new();
+    for iteration in 0..200 {
+        let request = weights_of("c", iteration, Order::EasyFirst);
+        let answer = client.clone().get_weights(request).await.unwrap();
+        unread.push(answer.into_inner());
+    }
+    let grown = server.resident_bytes().saturating_sub(before);
+    eprintln!("{grown} bytes for 200 unread answers");
+    // Two pieces of 256 KiB each, of 4 MiB.
+    assert!(grown < 200 << 20, "{grown} bytes for 200 unread answers");
+    let calls = "curriculum_grpc_stalled_total{what=\"call\"} ";
+    let mut iteration = 0;
+    let end = Instant::now() + PATIENCE;
+    while metric(&server, calls) < 200.0 {
+        assert!(Instant::now() < end, "{} ended", metric(&server, calls));
+        // Others on the same connection are served.
+        iteration += 1;
+        read_all(iteration).await.unwrap();
+    }
+    for mut messages in unread {
+        let ended = async {
+            while messages.message().await?.is_some() {}
+            Ok::<_, tonic::Status>(())
+        };
+        timeout(PATIENCE, ended).await.unwrap().unwrap_err();
+    }
+    assert_eq!(lines(&server, "clients did not read"), 1);
+    read_all(0).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_cut() {
+    let home = Home::new();
+    let server = launch(&home, "write_stall_seconds = 2").await;
+    publish(&home, &server).await;
+    server
+        .weights(weights_of("c", 0, Order::EasyFirst))
+        .await
+        .unwrap();
+    let before = server.resident_bytes();
+    let mut deaf = Frames::greet_with_wide_windows(server.url());
+    let message = request_of("c");
+    for call in 0..100 {
+        let path = "/curriculum.v1.CurriculumService/GetWeights";
+        deaf.call(2 * call + 1, path, &message).unwrap();
+    }
+    let connections = "curriculum_grpc_stalled_total{what=\"connection\"} ";
+    let mut most = 0;
+    eventually("the connection is cut", || {
+        most = most.max(server.resident_bytes());
+        metric(&server, connections) == 1.0
+    })
+    .await;
+    let grown = most.saturating_sub(before);
+    eprintln!("{grown} bytes for 100 answers on a dead connection");
+    assert!(
+        grown < 120 << 20,
+        "{grown} bytes for 400 MiB that nobody reads"
+    );
+    answers(&server).await.unwrap();
+}
+
+/// `GetWeightsRequest` with a name, which is its first field.
+fn request_of(name: &str) -> Vec<u8> {
+    let mut bytes = vec![1 << 3 | 2, name.len() as u8];
+    bytes.extend(name.bytes());
+    bytes
+}
+
+#[tokio::test]
+async fn idle_connections_are_kept_and_cost_little() {
+    let home = Home::new();
+    let server = launch(&home, "max_connections = 20000").await;
+    answers(&server).await.unwrap();
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    let count: u32 = if most >= 12_000 { 10_000 } else { 500 };
+    let before = server.resident_bytes();
+    let idle: Vec<_> = (0..count).map(|_| Frames::greet(server.url())).collect();
+    eventually("all connections", || {
+        metric(&server, "curriculum_grpc_connections ") >= f64::from(count)
+    })
+    .await;
+    let each = server.resident_bytes().saturating_sub(before) / u64::from(count);
+    eprintln!("{each} bytes for each of {count} idle connections");
+    assert!(each < 64 << 10, "{each} bytes for an idle connection");
+    let started = Instant::now();
+    answers(&server).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert_eq!(idle.len(), count as usize);
+}
+
+/// Connections of age take no new calls; their clients notice nothing.
+#[tokio::test]
+async fn old_connections_are_replaced_without_a_failed_call() {
+    let home = Home::new();
+    let grpc = "max_connection_age_seconds = 1\nmax_connection_age_grace_seconds = 1";
+    let server = launch(&home, grpc).await;
+    let accepted = "curriculum_grpc_connections_total{outcome=\"accepted\"} ";
+    let mut client = server.curricula();
+    let end = Instant::now() + PATIENCE;
+    while metric(&server, accepted) < 4.0 {
+        assert!(
+            Instant::now() < end,
+            "{} connections",
+            metric(&server, accepted)
+        );
+        let listed = client.list_curricula(v1::ListCurriculaRequest::default());
+        listed.await.unwrap();
+    }
+}

@@ -1,0 +1,78 @@
+"""Pages and workflows of `deploy/`: their commands, manifests, links and outputs are real."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from binary import Binary
+from deployment import DEPLOY, built, check_command, pods, run, tool
+
+PAGES = sorted([DEPLOY / "README.md", *(DEPLOY / "docs").glob("*.md")])
+WORKFLOW = DEPLOY / "ci/github-actions.yml"
+
+# Objects of what is installed beside Kubernetes: kubernetes_validate has no schema for them.
+ELSEWHERE = {"VolumeSnapshot", "Certificate"}
+
+
+def fenced(page: Path, language: str) -> list[str]:
+    """The blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[list[str]]:
+    """The calls of `curriculum` in a script, as lists of arguments."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        match = re.match(r"\s*(?:\$ )?(?:\./)?curriculum (.*)", line)
+        if match:
+            words = shlex.split(match[1], comments=True)
+            end = next((place for place, word in enumerate(words) if word in {"&", "|", ">"}), len(words))
+            found.append(words[:end])
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_say_what_there_is(page: Path, binary: Binary) -> None:
+    text = page.read_text(encoding="utf-8")
+    for block in fenced(page, "console"):
+        for arguments in commands(block):
+            check_command(binary, arguments)
+        for path in re.findall(r"(?:--kustomize|--filename|--config|--file) (deploy/\S+)", block):
+            assert (DEPLOY.parent / path).exists(), path
+    for block in fenced(page, "yaml"):
+        for item in yaml.safe_load_all(block):
+            if item["kind"] not in ELSEWHERE:
+                kubernetes_validate.validate(item, kubernetes_validate.latest_version(), strict=True)
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_page_can_be_found() -> None:
+    index = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    for page in (DEPLOY / "docs").glob("*.md"):
+        assert f"docs/{page.name}" in index
+
+
+def test_the_workflow_fits_its_schema_and_the_binary(binary: Binary) -> None:
+    run(tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", WORKFLOW)
+    (job,) = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"].values()
+    scripts = [step["run"] for step in job["steps"] if "run" in step]
+    calls = [arguments for script in scripts for arguments in commands(script)]
+    assert [call[0] for call in calls] == ["submit", "promote"]
+    for call in calls:
+        check_command(binary, call)
+    names = set(job["env"]) | {name for step in job["steps"] for name in step.get("env", {})}
+    help_text = binary.run("submit", "--help").stdout
+    for name in names:
+        assert not name.startswith("CURRICULUM_") or name in help_text, name
+
+
+def test_the_nightly_job_is_the_job() -> None:
+    job, nightly = (template["spec"] for _, template in pods(built(DEPLOY / "kubernetes/overlays/ci")))
+    assert job == nightly

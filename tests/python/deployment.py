@@ -57,6 +57,12 @@ def containers(template: Object) -> list[Object]:
     return [*template["spec"].get("initContainers", []), *template["spec"]["containers"]]
 
 
+def server(template: Object) -> Object | None:
+    """The container that serves."""
+    found = [container for container in containers(template) if container["args"][0] == "serve"]
+    return found[0] if found else None
+
+
 def variables(container: Object) -> dict[str, str]:
     """Environment of a container that the manifest itself spells out."""
     return {entry["name"]: entry["value"] for entry in container.get("env", []) if "value" in entry}
@@ -111,6 +117,35 @@ def settings(binary: Binary, arguments: list[str], environment: dict[str, str]) 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert done.returncode == 0, f"{command}\n{done.stderr}"
     return tomllib.loads(done.stdout)
+
+
+def server_call(
+    objects: list[Object], template: Object, container: Object, folder: Path
+) -> tuple[list[str], dict[str, str]]:
+    """Arguments and environment of the server, its settings written to a file in `folder`."""
+    stage = "cuda" if "nvidia.com/gpu" in container["resources"]["limits"] else "cpu"
+    assert container["image"].endswith(f"-{stage}")
+    environment = dockerfile()[stage].environment() | variables(container)
+    arguments = list(container["args"])
+    place = arguments.index("--config") + 1
+    (volume,) = [
+        mount["name"]
+        for mount in container["volumeMounts"]
+        if Path(arguments[place]).parent == Path(mount["mountPath"])
+    ]
+    (name,) = [one["configMap"]["name"] for one in template["spec"]["volumes"] if one["name"] == volume]
+    (data,) = [one["data"] for one in objects if (one["kind"], one["metadata"]["name"]) == ("ConfigMap", name)]
+    file = folder / Path(arguments[place]).name
+    file.write_text(data[file.name], encoding="utf-8")
+    return [*arguments[:place], str(file), *arguments[place + 1 :]], environment
+
+
+def has_setting(binary: Binary, name: str) -> bool:
+    """Whether a variable is a setting of the server. No setting takes this value but those that take any text."""
+    command = [binary.path, "check-config"]
+    done = subprocess.run(command, env={name: "?"}, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 or "error: configuration: " in done.stderr
+    return name.startswith("CURRICULUM__") and "unknown field" not in done.stderr
 
 
 def check_command(binary: Binary, arguments: list[str]) -> None:

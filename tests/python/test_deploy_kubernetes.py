@@ -13,7 +13,19 @@ import kubernetes_validate
 import pytest
 
 from binary import Binary
-from deployment import OVERLAYS, Object, built, check_command, containers, dockerfile, pods, settings, variables
+from deployment import (
+    OVERLAYS,
+    Object,
+    built,
+    check_command,
+    containers,
+    dockerfile,
+    pods,
+    server,
+    server_call,
+    settings,
+    variables,
+)
 from served import START_SECONDS
 
 # The oldest release with all that the manifests use (a preStop that sleeps), and the newest the schemas know.
@@ -52,12 +64,6 @@ def side_port(binary: Binary, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def mounts(container: Object) -> list[str]:
     """Folders that a container may write to."""
     return [mount["mountPath"] for mount in container.get("volumeMounts", []) if not mount.get("readOnly")]
-
-
-def server(template: Object) -> Object | None:
-    """The container that serves."""
-    found = [container for container in containers(template) if container["args"][0] == "serve"]
-    return found[0] if found else None
 
 
 def below(path: str, folders: list[str]) -> bool:
@@ -100,7 +106,8 @@ def test_pods_refer_to_what_is_there(objects: list[Object]) -> None:
         for volume in spec.get("volumes", []):
             if "configMap" in volume:
                 name = volume["configMap"]["name"]
-                assert ("ConfigMap", name) in names and name != "curriculum-config", "the name has no hash"
+                assert ("ConfigMap", name) in names
+                assert re.fullmatch(r"[a-z-]+-config-[a-z0-9]{10}", name), "the name has no hash"
 
 
 def test_selectors_select_the_pods_and_ports_have_names_there(objects: list[Object]) -> None:
@@ -183,27 +190,6 @@ def test_servers_start_with_their_settings(objects: list[Object], binary: Binary
         stopping = sleep + config["grpc"]["drain_delay_seconds"] + config["grpc"]["drain_seconds"]
         assert stopping + 10 <= grace, f"{item['metadata']['name']}: {stopping} s and a flush in {grace} s"
         model_is_there(config["model"]["name"], template, binary)
-
-
-def server_call(
-    objects: list[Object], template: Object, container: Object, folder: Path
-) -> tuple[list[str], dict[str, str]]:
-    """Arguments and environment of the server, its settings written to a file in `folder`."""
-    stage = "cuda" if "nvidia.com/gpu" in container["resources"]["limits"] else "cpu"
-    assert container["image"].endswith(f"-{stage}")
-    environment = dockerfile()[stage].environment() | variables(container)
-    arguments = list(container["args"])
-    place = arguments.index("--config") + 1
-    (volume,) = [
-        mount["name"]
-        for mount in container["volumeMounts"]
-        if Path(arguments[place]).parent == Path(mount["mountPath"])
-    ]
-    (name,) = [one["configMap"]["name"] for one in template["spec"]["volumes"] if one["name"] == volume]
-    (data,) = [one["data"] for one in objects if (one["kind"], one["metadata"]["name"]) == ("ConfigMap", name)]
-    file = folder / Path(arguments[place]).name
-    file.write_text(data[file.name], encoding="utf-8")
-    return [*arguments[:place], str(file), *arguments[place + 1 :]], environment
 
 
 def model_is_there(name: str, template: Object, binary: Binary) -> None:

@@ -12,8 +12,12 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from deployment import DEPLOY, run
+from binary import Binary
+from deployment import DEPLOY, check_command, has_setting, run
 
 PROMETHEUS = DEPLOY / "prometheus"
 RULES = PROMETHEUS / "curriculum.rules.yaml"
@@ -142,17 +146,50 @@ def test_counters_are_read_as_rates() -> None:
                 assert before is not None and before[1] in {"rate", "increase"}, f"{where}: {name}"
 
 
-def test_alerts_say_what_to_do_and_are_tested() -> None:
+def test_alerts_say_what_to_do_and_are_tested(binary: Binary) -> None:
     tests = (PROMETHEUS / "curriculum.tests.yaml").read_text(encoding="utf-8")
     for rule in alerts():
         assert rule["labels"]["severity"] in {"critical", "warning"}
         assert rule["annotations"].keys() == {"summary", "description"}
         assert f'alertname="{rule["alert"]}"' in tests, rule["alert"]
+        description = rule["annotations"]["description"]
+        for quoted in re.findall(r"`curriculum ([^`]+)`", description):
+            check_command(binary, quoted.split())
+        for page in re.findall(r"\((\S+\.md)\)", description):
+            assert (DEPLOY / page).is_file()
+        for table, key in re.findall(r"\b(storage|grpc)\.(\w+)", description):
+            assert has_setting(binary, f"CURRICULUM__{table}__{key}".upper()), f"{table}.{key}"
 
 
 def test_the_operator_gets_the_same_rules() -> None:
     operator = yaml.safe_load((PROMETHEUS / "prometheus-rule.yaml").read_text(encoding="utf-8"))
     assert operator["spec"] == yaml.safe_load(RULES.read_text(encoding="utf-8"))
+
+
+def test_the_dashboard_shows_every_metric() -> None:
+    shown = "\n".join(target["expr"] for panel in panels() for target in panel["targets"])
+    # What the open descriptors are to be compared with: an alert does.
+    for name in documented().keys() - {"process_max_fds"}:
+        assert re.search(rf"\b{name}(_bucket|_sum|_count)?\b", shown), name
+
+
+def test_the_dashboard_is_of_grafanas_types() -> None:
+    register_default_plugins()
+    board = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    read = json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(board)))
+    assert list(lost(board, read)) == []
+
+
+def lost(ours: Any, theirs: Any, place: str = "") -> Iterator[str]:  # noqa: ANN401
+    """Where something of the dashboard is not in what Grafana's types made of it, which has defaults too."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key, value in ours.items():
+            yield from lost(value, theirs.get(key), f"{place}/{key}")
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            yield from lost(one, other, f"{place}/{index}")
+    elif ours != theirs:
+        yield place
 
 
 def test_panels_lie_beside_each_other() -> None:

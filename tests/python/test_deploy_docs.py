@@ -1,9 +1,10 @@
-"""Pages and workflows of `deploy/`: their commands, manifests, links and outputs are real."""
+"""Pages and workflows of `deploy/`: their commands, settings, variables, manifests and outputs are real."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import kubernetes_validate
@@ -11,9 +12,9 @@ import pytest
 import yaml
 
 from binary import Binary
-from deployment import DEPLOY, built, check_command, pods, run, tool
+from deployment import DEPLOY, built, check_command, has_setting, pods, run, tool
 
-PAGES = sorted([DEPLOY / "README.md", *(DEPLOY / "docs").glob("*.md")])
+PAGES = sorted([*DEPLOY.glob("*.md"), *(DEPLOY / "docs").glob("*.md")])
 WORKFLOW = DEPLOY / "ci/github-actions.yml"
 
 # Objects of what is installed beside Kubernetes: kubernetes_validate has no schema for them.
@@ -49,14 +50,35 @@ def test_pages_say_what_there_is(page: Path, binary: Binary) -> None:
         for item in yaml.safe_load_all(block):
             if item["kind"] not in ELSEWHERE:
                 kubernetes_validate.validate(item, kubernetes_validate.latest_version(), strict=True)
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for quoted in re.findall(r"`(curriculum [^`]+)`", text):
+        check_command(binary, shlex.split(quoted)[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_settings_and_variables_are_known(page: Path, binary: Binary) -> None:
+    text = page.read_text(encoding="utf-8")
+    tables = tomllib.loads(binary.run("check-config").stdout)
+    # Keys such as tls.key are files of a Secret.
+    for table, key in set(re.findall(rf"`({'|'.join(tables)})\.([a-z_]+)`", text)) - {("tls", "crt"), ("tls", "key")}:
+        assert has_setting(binary, f"CURRICULUM__{table}__{key}".upper()), f"{page.name}: {table}.{key}"
+    for block in fenced(page, "toml"):
+        for table, keys in tomllib.loads(block).items():
+            assert all(has_setting(binary, f"CURRICULUM__{table}__{key}".upper()) for key in keys), block
+    clients = binary.run("submit", "--help").stdout + (DEPLOY.parent / "python/README.md").read_text(encoding="utf-8")
+    for name in set(re.findall(r"\bCURRICULUM_\w+\b", text)):
+        assert name in clients or has_setting(binary, name), f"{page.name}: {name}"
+
+
+def test_unknown_settings_would_be_seen(binary: Binary) -> None:
+    assert has_setting(binary, "CURRICULUM__TLS__CERT_FILE") and has_setting(binary, "CURRICULUM__GRPC__DRAIN_SECONDS")
+    assert not has_setting(binary, "CURRICULUM__GRPC__NOTHING") and not has_setting(binary, "CURRICULUM__NOTHING__ADDR")
+    assert not has_setting(binary, "CURRICULUM_NOTHING")
 
 
 def test_every_page_can_be_found() -> None:
     index = (DEPLOY / "README.md").read_text(encoding="utf-8")
-    for page in (DEPLOY / "docs").glob("*.md"):
-        assert f"docs/{page.name}" in index
+    for page in PAGES:
+        assert page.name == "README.md" or f"]({page.relative_to(DEPLOY)})" in index, page
 
 
 def test_the_workflow_fits_its_schema_and_the_binary(binary: Binary) -> None:
@@ -67,6 +89,8 @@ def test_the_workflow_fits_its_schema_and_the_binary(binary: Binary) -> None:
     assert [call[0] for call in calls] == ["submit", "promote"]
     for call in calls:
         check_command(binary, call)
+    # A tag can be moved, a commit cannot.
+    assert all(re.search(r"@[0-9a-f]{40}$", step["uses"]) for step in job["steps"] if "uses" in step)
     names = set(job["env"]) | {name for step in job["steps"] for name in step.get("env", {})}
     help_text = binary.run("submit", "--help").stdout
     for name in names:

@@ -60,6 +60,11 @@ def test_images_run_the_binary_with_settings_it_knows(binary: Binary) -> None:
         assert set(stage.only("EXPOSE").split()) == ports
         assert config["model"]["execution_provider"] == name
         assert stage.only("USER") == "65532:65532"
+        # Misspelt settings are refused; other names are those that the binary reads, and one of CUDA's.
+        others = {key for key in environment if not key.startswith("CURRICULUM__")} - {"CUDA_CACHE_PATH"}
+        assert others == {"ORT_DYLIB_PATH", "HF_HOME"}
+        content = binary.path.read_bytes()
+        assert all(other.encode() in content for other in others)
 
 
 def test_the_build_tells_the_binary_its_commit() -> None:

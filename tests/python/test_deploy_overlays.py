@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import kubernetes_validate
 import pytest
+import yaml
 
 from binary import Binary
 from deployment import DEPLOY, OVERLAYS, Object, built, containers, pods, server, server_call, settings
@@ -136,3 +140,32 @@ def test_memory_holds_what_settings_allow(name: str, binary: Binary, tmp_path: P
     bound += 0 if config["versions"]["read_only"] else JOBS
     limit = quantity(container["resources"]["limits"]["memory"])
     assert bound <= limit, f"{bound >> 20} MiB in {limit >> 20}"
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu", "replicas"])
+def test_spans_find_their_collector(name: str, binary: Binary, tmp_path: Path) -> None:
+    folder, kubernetes = tmp_path.resolve(), DEPLOY / "kubernetes"
+    wanted = {
+        "resources": [os.path.relpath(kubernetes / "overlays" / name, folder)],
+        "components": [os.path.relpath(kubernetes / "components/tracing", folder)],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(wanted), encoding="utf-8")
+    objects = built(folder)
+    assert Counter(item["kind"] for item in objects) == KINDS[name]
+    ((workload, template),) = pods(objects)
+    kubernetes_validate.validate(workload, kubernetes_validate.latest_version(), strict=True)
+    container = server(template)
+    assert container
+    given = {entry["name"]: entry for entry in container["env"] if entry["name"].startswith("OTEL_")}
+    content = binary.path.read_bytes()
+    assert given and all(variable.encode() in content for variable in given)
+    # A variable may refer to those before it.
+    names = [entry["name"] for entry in container["env"]]
+    assert "$(POD)" in given["OTEL_RESOURCE_ATTRIBUTES"]["value"]
+    assert names.index("POD") < names.index("OTEL_RESOURCE_ATTRIBUTES")
+    collector = urlsplit(given["OTEL_EXPORTER_OTLP_ENDPOINT"]["value"])
+    (_, namespace, _) = str(collector.hostname).split(".")
+    rules = one(objects, "NetworkPolicy")["spec"]["egress"]
+    (rule,) = [rule for rule in rules if rule["ports"] == [{"port": collector.port}]]
+    (to,) = rule["to"]
+    assert to["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": namespace}

@@ -107,8 +107,8 @@ class Cluster:
         self._process.wait(60)
 
     def key(self, name: str) -> str:
-        """The content of a client's file."""
-        return (self.home / f"{name}.key").read_text(encoding="utf-8").strip()
+        """The content of a client's file, as a Secret hands it on."""
+        return (self.home / f"{name}.key").read_text(encoding="utf-8")
 
     def environment(self) -> dict[str, str]:
         """What the page exports before it submits from one's own machine."""
@@ -184,7 +184,7 @@ def test_keys_change_as_the_page_says(cluster: Cluster) -> None:
     new = cluster.key("read")
     assert new != old
     assert cluster.samples(old) == cluster.samples(new) == 500
-    (cluster.home / "read.keys").write_text(f"{new}\n")
+    (cluster.home / "read.keys").write_text(new)
     cluster.secrets.run(commands(KEYS_AND_TLS, "Changing a key")[-1])
     cluster.wait_for(text, 2)
     assert cluster.samples(new) == 500

@@ -8,8 +8,10 @@ use crate::{
 use curriculum_extractor::{ExecutionProvider, ExtractorError, Options};
 use curriculum_pipeline::{FeatureExtractor, Pipeline, extraction::OnnxExtractor, in_background};
 use std::{
+    any::Any,
     collections::BTreeMap,
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock, Weak},
     thread,
     time::Duration,
@@ -82,18 +84,21 @@ pub(crate) fn open_later(
     let attempts = move || {
         let mut failed_before = false;
         loop {
-            let opened = open(&settings);
+            let opened = attempt(|| open(&settings));
             let Some(pipeline) = pipeline.upgrade() else {
                 return;
             };
             match opened {
                 Ok(opened) => return provide(opened, &live, &pipeline, &lifecycle),
-                Err(error) => {
+                Err(reason) => {
                     if !failed_before {
-                        tracing::error!(%error, "the model cannot be opened, only what needs none is served");
+                        tracing::error!(
+                            reason,
+                            "the model cannot be opened, only what needs none is served"
+                        );
                     }
                     failed_before = true;
-                    pipeline.lack_model(error.to_string());
+                    pipeline.lack_model(reason);
                     lifecycle.set_model(ModelPhase::Missing);
                 }
             }
@@ -103,4 +108,47 @@ pub(crate) fn open_later(
     };
     let thread = thread::Builder::new().name("model".to_owned());
     thread.spawn(attempts).map(drop)
+}
+
+/// What `open` opens, or why not. A panic, ONNX Runtime's binding has some, is one more reason: the thread would
+/// end by it, and whoever waits for the model would wait for ever.
+fn attempt<T>(open: impl FnOnce() -> Result<T, ExtractorError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(opened) => opened.map_err(|error| error.to_string()),
+        Err(panic) => Err(format!("opening it failed: {}", message(&*panic))),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a bug, see the server's log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::panic_any;
+
+    type Panics = fn(i32) -> i32;
+
+    #[test]
+    fn a_panic_is_one_more_reason() {
+        assert_eq!(attempt(|| Ok(7)), Ok(7));
+        let name = "x".to_owned();
+        let error = ExtractorError::NotPulled { name };
+        let reason = error.to_string();
+        assert_eq!(attempt::<()>(|| Err(error)), Err(reason));
+        let number = 7;
+        let panics: [(Panics, &str); 3] = [
+            (|_| panic!("no library"), "no library"),
+            (|number| panic!("no library {number}"), "no library 7"),
+            (|number| panic_any(number), "a bug"),
+        ];
+        // As it comes from the thread of low priority.
+        for (panics, said) in panics {
+            let reason = attempt(|| in_background(|| Ok(panics(number)))).unwrap_err();
+            assert!(reason.contains(said), "{reason}");
+        }
+    }
 }

@@ -287,6 +287,7 @@ fn a_damaged_version_keeps_back_its_own_curriculum_only() {
         assert!(replica.log().contains(&damaged), "{}", replica.log());
         let ready = replica.side_url("/readyz");
         until("it is ready", || http::get(&ready).status == 200).await;
+        assert_eq!(http::get(&ready).body, "ok, read-only\n");
 
         bytes[middle] ^= 1;
         fs::write(objects.join(&damaged), &bytes).unwrap();

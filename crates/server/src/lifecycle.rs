@@ -23,6 +23,8 @@ pub(crate) enum ModelPhase {
     Loading,
     /// It could not be opened and is tried again now and then.
     Missing,
+    /// A read-only server takes no images.
+    Unneeded,
     Ready,
 }
 

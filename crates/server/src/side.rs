@@ -154,6 +154,9 @@ mod tests {
         lifecycle.set_model(ModelPhase::Missing);
         assert_eq!(probes().await, ["200", "200", "200"]);
         assert!(get(addr, "/readyz").await.1.contains("no model"));
+        lifecycle.set_model(ModelPhase::Unneeded);
+        let ready = ("200".to_owned(), "ok, read-only".to_owned());
+        assert_eq!(get(addr, "/readyz").await, ready);
         lifecycle.enter(Phase::Draining);
         assert_eq!(probes().await, ["200", "200", "503"]);
         assert!(get(addr, "/readyz").await.1.contains("draining"));

@@ -82,7 +82,7 @@ impl Opened {
             Some(model) => live::provide(model, &live, &pipeline, lifecycle),
             None if read_only => {
                 pipeline.lack_model(READ_ONLY.to_owned());
-                lifecycle.set_model(ModelPhase::Missing);
+                lifecycle.set_model(ModelPhase::Unneeded);
             }
             None => {
                 let (settings, live) = (config.model.clone(), Arc::clone(&live));

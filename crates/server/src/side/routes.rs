@@ -59,8 +59,9 @@ fn readiness(lifecycle: &Lifecycle) -> (StatusCode, &'static str) {
         }
         (Phase::Serving, ModelPhase::Missing) => (
             StatusCode::OK,
-            "ok, but there is no model: images are refused\n",
+            "ok, but there is no model: images are refused, the log says why\n",
         ),
+        (Phase::Serving, ModelPhase::Unneeded) => (StatusCode::OK, "ok, read-only\n"),
     }
 }
 

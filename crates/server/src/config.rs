@@ -3,6 +3,7 @@
 use curriculum_manifest::AccessError;
 use figment::{
     Figment,
+    error::{Actual, Kind},
     providers::{Env, Format, Serialized, Toml},
 };
 use serde::{Deserialize, Serialize};
@@ -163,7 +164,7 @@ impl Config {
         figment = overrides.merge_into(figment);
         let config: Self = figment
             .extract()
-            .map_err(|error| ConfigError::Invalid(Box::new(error)))?;
+            .map_err(|error| ConfigError::Invalid(Box::new(without_text(error))))?;
         config.check()?;
         Ok(config)
     }
@@ -250,6 +251,16 @@ impl Config {
     }
 }
 
+/// A key or an address with a password may stand where something else should: only the setting is named.
+fn without_text(mut error: figment::Error) -> figment::Error {
+    if let Kind::InvalidType(found @ Actual::Str(_), _)
+    | Kind::InvalidValue(found @ Actual::Str(_), _) = &mut error.kind
+    {
+        *found = Actual::Other("text".to_owned());
+    }
+    error
+}
+
 impl Overrides {
     fn merge_into(&self, figment: Figment) -> Figment {
         fn set<T: Serialize>(figment: Figment, key: &str, value: Option<&T>) -> Figment {
@@ -328,6 +339,22 @@ mod tests {
         ] {
             let error = load(toml, &Overrides::default()).unwrap_err().to_string();
             assert!(error.contains(key), "{toml}: {error}");
+        }
+    }
+
+    #[test]
+    fn text_in_a_wrong_place_is_not_repeated() {
+        for (toml, key) in [
+            (
+                "[sources]\nallow = \"https://u:SECRET@h.example/\"",
+                "allow",
+            ),
+            ("auth = \"SECRET\"", "auth"),
+            ("[sources]\nconcurrency = \"SECRET\"", "concurrency"),
+            ("[grpc]\naddr = \"u:SECRET@h.example\"", "addr"),
+        ] {
+            let error = load(toml, &Overrides::default()).unwrap_err().to_string();
+            assert!(error.contains(key) && !error.contains("SECRET"), "{error}");
         }
     }
 

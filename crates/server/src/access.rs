@@ -17,15 +17,15 @@ use crate::error::ServiceError;
 use http::Extensions;
 use keys::Grant;
 
-/// What the caller may do, as an extension of its request; none where nobody needs a key.
+/// What the key of a request allows, as its extension; none where nobody needs a key.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller(pub(crate) Grant);
+pub(crate) struct Bearer(pub(crate) Grant);
 
 /// Whether a call may know anything of a curriculum.
 pub(crate) fn sees(extensions: &Extensions, curriculum: &str) -> bool {
-    match extensions.get::<Caller>() {
-        None | Some(Caller(Grant::Read | Grant::Write)) => true,
-        Some(Caller(Grant::Curricula(names))) => names.match_any(curriculum),
+    match extensions.get::<Bearer>() {
+        None | Some(Bearer(Grant::Read | Grant::Write)) => true,
+        Some(Bearer(Grant::Curricula(names))) => names.match_any(curriculum),
     }
 }
 

@@ -4,6 +4,7 @@ mod admission;
 mod authorize;
 mod calls;
 mod deadline;
+mod messages;
 mod request_id;
 mod statuses;
 
@@ -12,6 +13,7 @@ use admission::AdmissionLayer;
 use authorize::AuthorizeLayer;
 use calls::CallsLayer;
 use deadline::DeadlineLayer;
+use messages::MessagesLayer;
 use request_id::RequestIdLayer;
 use statuses::StatusesLayer;
 use std::{sync::Arc, time::Duration};
@@ -27,11 +29,12 @@ type NameErrors = MapErrLayer<fn(BoxError) -> BoxError>;
 type Seen = Over<NameErrors, Over<CallsLayer, Over<StatusesLayer, Over<RequestIdLayer, Identity>>>>;
 
 /// The layers a request passes, first to last.
-pub(crate) type Stack =
-    ServiceBuilder<Over<AdmissionLayer, Over<DeadlineLayer, Over<AuthorizeLayer, Seen>>>>;
+pub(crate) type Stack = ServiceBuilder<
+    Over<MessagesLayer, Over<AdmissionLayer, Over<DeadlineLayer, Over<AuthorizeLayer, Seen>>>>,
+>;
 
 /// A name; errors as answers; a span with method and code, counts and time; the key, if calls need one; the
-/// deadline for the first message of an answer; a place among the requests at work.
+/// deadline for the first message of an answer; a place among the requests at work; the size of messages.
 pub(crate) fn stack(grpc: &Grpc, keys: Option<Arc<Reloading<Keys>>>) -> Stack {
     ServiceBuilder::new()
         .layer(RequestIdLayer::default())
@@ -46,6 +49,7 @@ pub(crate) fn stack(grpc: &Grpc, keys: Option<Arc<Reloading<Keys>>>) -> Stack {
             grpc.max_concurrent_requests,
             Duration::from_millis(grpc.queue_milliseconds),
         ))
+        .layer(MessagesLayer)
 }
 
 /// A passed deadline would be `UNKNOWN`.

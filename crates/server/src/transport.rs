@@ -57,6 +57,8 @@ struct Notes {
     failed: Note,
     /// Clients that do not read what they asked for.
     stalled: Note,
+    /// Connections that the system did not hand over.
+    unaccepted: Note,
 }
 
 impl Transport {
@@ -100,10 +102,11 @@ impl Notes {
             stalled: Note::new(format!(
                 "clients did not read for {write_stall_seconds} s and were cut off"
             )),
+            unaccepted: Note::new("cannot accept connections".to_owned()),
         }
     }
 
-    fn all(&self) -> [&Note; 3] {
-        [&self.refused, &self.failed, &self.stalled]
+    fn all(&self) -> [&Note; 4] {
+        [&self.refused, &self.failed, &self.stalled, &self.unaccepted]
     }
 }

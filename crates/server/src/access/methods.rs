@@ -32,18 +32,52 @@ pub(crate) struct Method {
     path: &'static str,
     pub(crate) right: Right,
     pub(crate) time: Time,
+    /// Bytes of a message to it, at most.
+    pub(crate) message: usize,
 }
 
-const fn method(path: &'static str, right: Right, time: Time) -> Method {
-    Method { path, right, time }
-}
+/// For the name of a service.
+const SHORT: usize = 4 << 10;
+
+/// Ten thousand iterations are less than half of it.
+const READ: usize = 256 << 10;
+
+const WRITE: usize = 1 << 20;
+
+/// Pieces of a version are of 1 MiB.
+const PIECE: usize = 4 << 20;
+
+/// An image of 32 MiB and what names it.
+const IMAGE: usize = 36 << 20;
+
+/// The largest of all.
+pub(crate) const MAX_MESSAGE: usize = IMAGE;
 
 const fn read(path: &'static str) -> Method {
-    method(path, Right::Read, Time::Limited)
+    Method {
+        path,
+        right: Right::Read,
+        time: Time::Limited,
+        message: READ,
+    }
 }
 
-const fn write(path: &'static str) -> Method {
-    method(path, Right::Write, Time::Limited)
+const fn write(path: &'static str, time: Time, message: usize) -> Method {
+    Method {
+        path,
+        right: Right::Write,
+        time,
+        message,
+    }
+}
+
+const fn health(path: &'static str, time: Time) -> Method {
+    Method {
+        path,
+        right: Right::None,
+        time,
+        message: SHORT,
+    }
 }
 
 const METHODS: [Method; 23] = [
@@ -54,46 +88,67 @@ const METHODS: [Method; 23] = [
     read("/curriculum.v1.CurriculumService/GetCurriculum"),
     read("/curriculum.v1.CurriculumService/ListCurricula"),
     read("/curriculum.v1.CurriculumService/ExportVersion"),
-    method(
+    write(
         "/curriculum.v1.IngestService/SubmitJob",
-        Right::Write,
         Time::Unlimited,
+        WRITE,
     ),
-    write("/curriculum.v1.IngestService/GetJob"),
-    write("/curriculum.v1.IngestService/ListJobs"),
-    method(
-        "/curriculum.v1.IngestService/WatchJob",
-        Right::Write,
-        Time::Watch,
+    write("/curriculum.v1.IngestService/GetJob", Time::Limited, WRITE),
+    write(
+        "/curriculum.v1.IngestService/ListJobs",
+        Time::Limited,
+        WRITE,
     ),
-    write("/curriculum.v1.IngestService/CancelJob"),
-    write("/curriculum.v1.IngestService/RetryJob"),
-    method(
+    write("/curriculum.v1.IngestService/WatchJob", Time::Watch, WRITE),
+    write(
+        "/curriculum.v1.IngestService/CancelJob",
+        Time::Limited,
+        WRITE,
+    ),
+    write(
+        "/curriculum.v1.IngestService/RetryJob",
+        Time::Limited,
+        WRITE,
+    ),
+    write(
         "/curriculum.v1.IngestService/PushFeatures",
-        Right::Write,
         Time::Unlimited,
+        IMAGE,
     ),
-    method(
+    write(
         "/curriculum.v1.IngestService/PushImages",
-        Right::Write,
         Time::Unlimited,
+        IMAGE,
     ),
-    write("/curriculum.v1.IngestService/GetPush"),
-    write("/curriculum.v1.IngestService/PromoteVersion"),
-    write("/curriculum.v1.IngestService/RollBackAlias"),
-    write("/curriculum.v1.IngestService/DeleteVersion"),
-    method(
+    write("/curriculum.v1.IngestService/GetPush", Time::Limited, WRITE),
+    write(
+        "/curriculum.v1.IngestService/PromoteVersion",
+        Time::Limited,
+        WRITE,
+    ),
+    write(
+        "/curriculum.v1.IngestService/RollBackAlias",
+        Time::Limited,
+        WRITE,
+    ),
+    write(
+        "/curriculum.v1.IngestService/DeleteVersion",
+        Time::Limited,
+        WRITE,
+    ),
+    write(
         "/curriculum.v1.IngestService/ImportVersion",
-        Right::Write,
         Time::Unlimited,
+        PIECE,
     ),
-    method("/grpc.health.v1.Health/Check", Right::None, Time::Limited),
-    method("/grpc.health.v1.Health/Watch", Right::None, Time::Watch),
-    method(
-        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        Right::Read,
-        Time::Watch,
-    ),
+    health("/grpc.health.v1.Health/Check", Time::Limited),
+    health("/grpc.health.v1.Health/Watch", Time::Watch),
+    Method {
+        path: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        right: Right::Read,
+        time: Time::Watch,
+        message: SHORT,
+    },
 ];
 
 /// All paths, as in `/curriculum.v1.CurriculumService/GetWeights`.

@@ -1,6 +1,6 @@
 //! So many calls at work at the same time, and no more. A call beyond waits a moment for a place, and is then
 //! told to come back. Clients that wait take turns, and none gets more than half of the places while another
-//! waits. Health checks need no place.
+//! waits. Health checks and streams between two messages are not at work, and need a place of a larger number.
 
 mod places;
 
@@ -22,6 +22,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt};
 use tower::{Layer, Service};
@@ -29,10 +30,14 @@ use tower::{Layer, Service};
 /// When a refused call may come back: by then most of what is at work now will have been answered.
 const COME_BACK: Duration = Duration::from_millis(100);
 
+/// Calls that are open without being at work: each connection may watch something.
+pub(super) const MAX_IDLE: usize = 16_384;
+
 /// Gives calls their places.
 #[derive(Clone)]
 pub(crate) struct AdmissionLayer {
     places: Arc<Places>,
+    idle: Arc<Semaphore>,
     /// How long a call waits for a place.
     queue: Duration,
 }
@@ -48,6 +53,7 @@ impl AdmissionLayer {
     pub(crate) fn new(places: usize, queue: Duration) -> Self {
         Self {
             places: Places::new(places),
+            idle: Arc::new(Semaphore::new(MAX_IDLE)),
             queue,
         }
     }
@@ -81,11 +87,20 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let extensions = request.extensions();
         let method = extensions.get::<Method>();
-        if method.is_some_and(|method| method.right == Right::None) {
-            // Overload is no reason to be taken for ill.
-            return Box::pin(self.inner.call(request));
-        }
+        let probes = method.is_some_and(|method| method.right == Right::None);
         let watches = method.is_some_and(|method| method.time == Time::Watch);
+        let idle = match probes || watches {
+            true => match Arc::clone(&self.admission.idle).try_acquire_owned() {
+                Ok(idle) => Some(idle),
+                Err(_) => return Box::pin(async { Ok(refused()) }),
+            },
+            false => None,
+        };
+        if probes {
+            // Overload is no reason to be taken for ill.
+            let answer = self.inner.call(request);
+            return Box::pin(async move { Ok(kept(answer.await?, None, idle)) });
+        }
         let client = Client {
             address: extensions.get::<Peer>().map(|peer| peer.0.ip()),
             key: extensions.get::<WithKey>().map(|key| key.0),
@@ -95,7 +110,7 @@ where
         let waiting = match entry {
             Entry::Place(place) => {
                 let answer = self.inner.call(request);
-                return Box::pin(async move { Ok(held(answer.await?, place, watches)) });
+                return Box::pin(async move { Ok(kept(answer.await?, Some(place), idle)) });
             }
             Entry::Full => return Box::pin(async { Ok(refused()) }),
             Entry::Waiting(waiting) => waiting,
@@ -105,24 +120,31 @@ where
         let mut inner = std::mem::replace(&mut self.inner, next);
         Box::pin(async move {
             match tokio::time::timeout(queue, waiting).await {
-                Ok(place) => Ok(held(inner.call(request).await?, place, watches)),
+                Ok(place) => Ok(kept(inner.call(request).await?, Some(place), idle)),
                 Err(_) => Ok(refused()),
             }
         })
     }
 }
 
-/// The place is free again once the answer has been sent, or at once where nothing is at work any more.
-fn held(answer: Response<Body>, place: Place, watches: bool) -> Response<Body> {
+/// What is held until the answer has been sent: a place, or only the other number where nothing is at work any
+/// more.
+fn kept(
+    answer: Response<Body>,
+    place: Option<Place>,
+    idle: Option<OwnedSemaphorePermit>,
+) -> Response<Body> {
+    match idle {
+        Some(idle) => held(answer, idle),
+        None => held(answer, place),
+    }
+}
+
+fn held<H: Send + 'static>(answer: Response<Body>, hold: H) -> Response<Body> {
     use http_body::Body as _;
-    match watches || answer.body().is_end_stream() {
+    match answer.body().is_end_stream() {
         true => answer,
-        false => answer.map(|body| {
-            Body::new(Held {
-                body,
-                _place: place,
-            })
-        }),
+        false => answer.map(|body| Body::new(Held { body, _hold: hold })),
     }
 }
 
@@ -134,15 +156,15 @@ fn refused() -> Response<Body> {
 }
 
 pin_project! {
-    /// An answer that holds its call's place.
-    struct Held {
+    /// An answer that holds what its call needs.
+    struct Held<H> {
         #[pin]
         body: Body,
-        _place: Place,
+        _hold: H,
     }
 }
 
-impl http_body::Body for Held {
+impl<H> http_body::Body for Held<H> {
     type Data = Bytes;
     type Error = Status;
 

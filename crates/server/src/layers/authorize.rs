@@ -2,7 +2,7 @@
 
 use crate::{
     access::{
-        Caller,
+        Bearer,
         keys::{Grant, KeyId, Keys},
         methods::{self, Right},
     },
@@ -69,7 +69,7 @@ impl<S> Authorize<S> {
             if right == Some(Right::Write) && !matches!(grant, Grant::Write) {
                 return Err(Status::permission_denied("the key may only read"));
             }
-            request.extensions_mut().insert(Caller(grant));
+            request.extensions_mut().insert(Bearer(grant));
             request.extensions_mut().insert(WithKey(id));
         }
         let method = method.ok_or_else(|| Status::unimplemented("there is no such call"))?;

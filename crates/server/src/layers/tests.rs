@@ -134,3 +134,20 @@ async fn a_call_that_waits_gets_the_next_place() {
     drop(held);
     assert!(status(&waiting.await).is_none());
 }
+
+/// As many as there are connections, and some more.
+#[tokio::test]
+async fn watches_and_health_checks_are_bounded_too() {
+    let stacked = stacked(1, 0);
+    let mut watches = Vec::new();
+    for _ in 0..admission::MAX_IDLE {
+        watches.push(call(&stacked, WATCHES, None).await);
+    }
+    for path in [WATCHES, HEALTH] {
+        let refused = status(&call(&stacked, path, None).await).unwrap();
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{path}");
+    }
+    assert!(status(&call(&stacked, ANSWERS, None).await).is_none());
+    watches.pop();
+    assert!(status(&call(&stacked, HEALTH, None).await).is_none());
+}

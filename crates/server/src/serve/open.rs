@@ -2,17 +2,14 @@
 
 use super::ServeError;
 use crate::{
+    access::methods::MAX_MESSAGE,
     config::Config,
     lifecycle::{Lifecycle, ModelPhase},
     live::{self, Live},
     metrics::meter,
     published::Published,
     replication::{self, Replication},
-    service::{
-        curriculum::Curricula,
-        ingest::Ingest,
-        push::{MAX_MESSAGE, Receiver},
-    },
+    service::{curriculum::Curricula, ingest::Ingest, push::Receiver},
 };
 use curriculum_pipeline::{Pipeline, PipelineOptions};
 use curriculum_proto::v1::{
@@ -32,9 +29,6 @@ use tonic::{
     Request, Status,
     service::{Routes, interceptor::InterceptedService},
 };
-
-/// Bytes of a trainer's request, at most: ten thousand iterations are a tenth of it.
-const MAX_REQUEST: usize = 1 << 20;
 
 const READ_ONLY: &str = "this server is read-only: ask the one that publishes the versions";
 
@@ -123,8 +117,7 @@ impl Opened {
                 config.grpc.max_concurrent_requests,
             ),
         );
-        let curricula = CurriculumServiceServer::new(curricula);
-        let routes = routes.add_service(curricula.max_decoding_message_size(MAX_REQUEST));
+        let routes = routes.add_service(CurriculumServiceServer::new(curricula));
         let ingest = IngestServiceServer::new(ingest).max_decoding_message_size(MAX_MESSAGE);
         match config.versions.read_only {
             false => routes.add_service(ingest),

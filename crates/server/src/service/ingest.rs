@@ -227,6 +227,7 @@ impl IngestService for Ingest {
         &self,
         request: Request<Streaming<v1::ImportVersionRequest>>,
     ) -> Result<Response<v1::ImportVersionResponse>, Status> {
+        let _sending = self.pushes.begin()?;
         let version = versions::import(Arc::clone(&self.store), request.into_inner()).await?;
         Ok(Response::new(v1::ImportVersionResponse {
             version: version.to_string(),

@@ -10,18 +10,15 @@ use metrics::counter;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use tonic::{Status, Streaming};
-
-/// Bytes of a message, at most: an image of 32 MiB and what names it.
-pub(crate) const MAX_MESSAGE: usize = 36 << 20;
 
 /// How long a client may say nothing: one that has more to send later comes back and goes on.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// How many pushes may be under way at once: one holds a place among all open calls, and must leave some
-/// to others.
+/// How many pushes and imports may be under way at once: one holds a place among all open calls, and must
+/// leave some to others. The messages of so many fit into memory, each there once as it came and once read.
 const MOST: usize = 64;
 
 /// What all pushes of a server share.
@@ -32,6 +29,9 @@ pub(crate) struct Receiver {
     stopping: watch::Receiver<bool>,
     places: Arc<Semaphore>,
 }
+
+/// The right to send data, until it is dropped.
+pub(super) struct Sending(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
 
 /// A push that another thread closes: what was taken becomes durable, however the call ends.
 struct Open(Option<Push>);
@@ -80,6 +80,14 @@ impl Receiver {
         &self.pushes
     }
 
+    /// # Errors
+    /// When too many clients send already.
+    pub(super) fn begin(&self) -> Result<Sending, Status> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| Status::resource_exhausted("too many pushes are under way"));
+        place.map(Sending)
+    }
+
     pub(super) fn stopping(&self) -> &watch::Receiver<bool> {
         &self.stopping
     }
@@ -112,14 +120,12 @@ pub(super) async fn receive<M>(
     mut messages: Streaming<M>,
     part: fn(M) -> Result<Part, ServiceError>,
 ) -> Result<v1::PushResponse, Status> {
+    let _sending = receiver.begin()?;
     let Receiver {
         pushes,
         mut stopping,
-        places,
+        ..
     } = receiver;
-    let Ok(_place) = places.try_acquire() else {
-        return Err(Status::resource_exhausted("too many pushes are under way"));
-    };
     let first = match next(&mut messages, &mut stopping).await? {
         Awaited::Message(message) => message.map(part).transpose()?,
         Awaited::Nothing(reason) => return Err(Status::unavailable(reason)),

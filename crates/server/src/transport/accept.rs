@@ -123,7 +123,7 @@ impl Transport {
 
     fn refuse(&self, peer: SocketAddr) {
         metrics::counter!(CONNECTIONS_OPENED, "outcome" => "refused").increment(1);
-        self.notes.refused.add(peer, "refused");
+        self.notes.refused.add(peer);
     }
 
     /// A connection to serve, unless it is gone already.
@@ -145,7 +145,7 @@ impl Transport {
                     | io::ErrorKind::ConnectionRefused => {}
                     // Such as no more files: asking again at once would be of no use.
                     _ => {
-                        tracing::warn!(%error, "cannot accept connections");
+                        self.notes.unaccepted.add(error);
                         tokio::time::sleep(PAUSE).await;
                     }
                 }

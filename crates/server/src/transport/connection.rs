@@ -219,7 +219,8 @@ impl Connection {
 
     fn failed(&self, reason: impl Display) {
         metrics::counter!(CONNECTIONS_OPENED, "outcome" => "failed").increment(1);
-        self.transport.notes.failed.add(self.peer, reason);
+        let last = format_args!("{}: {reason}", self.peer);
+        self.transport.notes.failed.add(last);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     fmt::Display,
-    net::SocketAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -34,10 +33,10 @@ impl Note {
     }
 
     /// Counts one more, and writes a line if there has been none for a while.
-    pub(super) fn add(&self, peer: SocketAddr, reason: impl Display) {
+    pub(super) fn add(&self, last: impl Display) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.unwritten += 1;
-        state.last = format!("{peer}: {reason}");
+        state.last = last.to_string();
         self.write(&mut state);
     }
 

@@ -112,7 +112,11 @@ impl<F: Future<Output = ()>> Future for Call<F> {
         };
         ready!(this.patience.poll_over(since, context));
         metrics::counter!(STALLED, "what" => "call").increment(1);
-        this.calls.notes.stalled.add(this.calls.peer, "one call");
+        let peer = this.calls.peer;
+        this.calls
+            .notes
+            .stalled
+            .add(format_args!("{peer}: one call"));
         Poll::Ready(())
     }
 }

@@ -6,7 +6,7 @@ use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::WebPkiClientVerifier,
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
 use std::{path::Path, sync::Arc};
 
@@ -52,6 +52,11 @@ fn config(files: &TlsFiles, contents: &Contents) -> Result<ServerConfig, FileErr
         .with_single_cert(chain, key)
         .map_err(|error| FileError::unusable(&files.cert, format!("with its key: {error}")))?;
     config.alpn_protocols = vec![b"h2".to_vec()];
+    if files.client_ca.is_some() {
+        // A resumed session would not ask whether the client's certificate is still good.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
 }
 

@@ -127,7 +127,8 @@ impl<IO> Watched<IO> {
         let since = *self.blocked.get_or_insert_with(Instant::now);
         ready!(self.patience.poll_over(since, context));
         metrics::counter!(STALLED, "what" => "connection").increment(1);
-        self.notes.stalled.add(self.peer, "the connection");
+        let last = format_args!("{}: the connection", self.peer);
+        self.notes.stalled.add(last);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -309,3 +309,19 @@ async fn old_connections_are_replaced_without_a_failed_call() {
         listed.await.unwrap();
     }
 }
+
+/// Clients that are gone without a word, as when their machine loses power: they do not answer the server's
+/// question for a sign of life.
+#[tokio::test]
+async fn clients_that_have_vanished_are_noticed() {
+    let home = Home::new();
+    let server = launch(&home, "").await;
+    let gone = [(); 200].map(|()| Frames::greet(server.url()));
+    let open = "curriculum_grpc_connections ";
+    eventually("all connections", || metric(&server, open) == 201.0).await;
+    answers(&server).await.unwrap();
+    eventually("only those that live", || metric(&server, open) == 1.0).await;
+    answers(&server).await.unwrap();
+    drop(gone);
+    assert!(server.log().lines().count() < 100, "{}", server.log());
+}

@@ -28,6 +28,8 @@
 //! | `models` | models by name: listed, pulled from a hub, looked into |
 //! | `tls` | encryption, both ways, and certificates that change |
 //! | `keys` | keys, what each may do, and what a call without one learns |
+//! | `attacks` | files and machines that are not a client's |
+//! | `oversized` | messages that are too large, and small images of gigabytes |
 //! | `connections` | connections and clients that want too much |
 //! | `metrics` | what a server says about the model it runs |
 //! | `probes` | the side port and health: while it starts, and without a model |
@@ -39,6 +41,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 
 mod architecture;
+mod attacks;
 mod bad_input;
 mod broken_images;
 mod command_line;
@@ -56,6 +59,7 @@ mod kills;
 mod metrics;
 mod models;
 mod overload;
+mod oversized;
 mod probes;
 mod published;
 mod push;

@@ -100,6 +100,25 @@ impl Frames {
     /// # Errors
     /// As [`send`](Self::send).
     pub fn call(&mut self, stream: u32, path: &str, message: &[u8]) -> std::io::Result<()> {
+        self.headers(stream, path)?;
+        let mut data = vec![0];
+        data.extend((message.len() as u32).to_be_bytes());
+        data.extend(message);
+        self.frame(kind::DATA, flag::END_STREAM, stream, &data)
+    }
+
+    /// Begins a call with a message of `length` bytes, none of which it sends.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn announce(&mut self, stream: u32, path: &str, length: u32) -> std::io::Result<()> {
+        self.headers(stream, path)?;
+        let mut data = vec![0];
+        data.extend(length.to_be_bytes());
+        self.frame(kind::DATA, 0, stream, &data)
+    }
+
+    fn headers(&mut self, stream: u32, path: &str) -> std::io::Result<()> {
         let headers: Vec<u8> = [
             (":method", "POST"),
             (":scheme", "http"),
@@ -111,11 +130,7 @@ impl Frames {
         .into_iter()
         .flat_map(|(name, value)| header(name, value))
         .collect();
-        self.frame(kind::HEADERS, flag::END_HEADERS, stream, &headers)?;
-        let mut data = vec![0];
-        data.extend((message.len() as u32).to_be_bytes());
-        data.extend(message);
-        self.frame(kind::DATA, flag::END_STREAM, stream, &data)
+        self.frame(kind::HEADERS, flag::END_HEADERS, stream, &headers)
     }
 
     /// Reads until the server closes the connection; how many bytes came.

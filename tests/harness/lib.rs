@@ -11,6 +11,7 @@
 //! | [`frames`] | a client that sends what no library would |
 //! | [`calls`] | the calls that tests make of a server, typed |
 //! | [`data`] | small datasets in every layout |
+//! | [`pictures`] | small files that are pictures of gigabytes |
 //! | [`disk`] | a disk that can be filled up |
 //! | [`fashion`] | Fashion-MNIST, in part or whole |
 //! | [`s3`] | an S3-compatible server |
@@ -37,6 +38,7 @@ pub mod fashion;
 pub mod frames;
 pub mod http;
 pub mod hub;
+pub mod pictures;
 pub mod relay;
 #[path = "../../crates/manifest/tests/places/s3.rs"]
 pub mod s3;

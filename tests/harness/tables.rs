@@ -20,6 +20,26 @@ const SCHEMA: &str = "message schema {
     optional binary label (UTF8);
 }";
 
+/// Rows that name files.
+const PATHS: &str = "message schema {
+    required binary path (UTF8);
+}";
+
+/// Writes a table of paths.
+pub fn write_paths(path: &Path, paths: &[String]) {
+    let schema = Arc::new(parse_message_type(PATHS).unwrap());
+    let file = File::create(path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let values: Vec<ByteArray> = paths.iter().map(|path| path.as_str().into()).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    let typed = column.typed::<ByteArrayType>();
+    typed.write_batch(&values, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
 /// Writes `images` in order, `rows_per_group` to a row group.
 pub fn write_parquet(path: &Path, images: &[Image], rows_per_group: usize) {
     let schema = Arc::new(parse_message_type(SCHEMA).unwrap());

@@ -25,7 +25,7 @@ const PROMPT: Duration = Duration::from_secs(20);
 const HOUR: &str = "3600";
 
 /// Seconds of work, a chunk of 256 after the other.
-const SAMPLES: usize = 768;
+const SAMPLES: usize = 2_048;
 
 fn draining<'a>(variables: &'a [(&'a str, &'a str)]) -> Launch<'a> {
     Launch {

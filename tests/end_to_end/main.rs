@@ -6,6 +6,7 @@
 //! | `sources` | the same images from every kind of source |
 //! | `bad_input` | calls that are refused, and how it is said |
 //! | `broken_images` | images that cannot be used |
+//! | `client_faults` | requests that cannot be read, and clients that leave in the middle of one |
 //! | `settings` | settings and data folders that a server refuses |
 //! | `resume` | after a kill: the same bytes, without doing the work twice |
 //! | `full_disk` | a disk that fills up |
@@ -44,6 +45,7 @@ mod architecture;
 mod attacks;
 mod bad_input;
 mod broken_images;
+mod client_faults;
 mod command_line;
 mod connections;
 mod drain;

@@ -6,6 +6,7 @@ mod calls;
 mod deadline;
 mod messages;
 mod request_id;
+mod requests;
 mod statuses;
 
 use crate::{access::keys::Keys, config::Grpc, transport::reload::Reloading};
@@ -15,6 +16,7 @@ use calls::CallsLayer;
 use deadline::DeadlineLayer;
 use messages::MessagesLayer;
 use request_id::RequestIdLayer;
+use requests::RequestsLayer;
 use statuses::StatusesLayer;
 use std::{sync::Arc, time::Duration};
 use tonic::Status;
@@ -26,21 +28,26 @@ use tower::{
 };
 
 type NameErrors = MapErrLayer<fn(BoxError) -> BoxError>;
-type Seen = Over<NameErrors, Over<CallsLayer, Over<StatusesLayer, Over<RequestIdLayer, Identity>>>>;
+type Seen = Over<
+    RequestsLayer,
+    Over<NameErrors, Over<CallsLayer, Over<StatusesLayer, Over<RequestIdLayer, Identity>>>>,
+>;
 
 /// The layers a request passes, first to last.
 pub(crate) type Stack = ServiceBuilder<
     Over<MessagesLayer, Over<AdmissionLayer, Over<DeadlineLayer, Over<AuthorizeLayer, Seen>>>>,
 >;
 
-/// A name; errors as answers; a span with method and code, counts and time; the key, if calls need one; the
-/// deadline for the first message of an answer; a place among the requests at work; the size of messages.
+/// A name; errors as answers; a span with method and code, counts and time; whose fault it is that a
+/// request cannot be read; the key, if calls need one; the deadline for the first message of an answer; a place
+/// among the requests at work; the size of messages.
 pub(crate) fn stack(grpc: &Grpc, keys: Option<Arc<Reloading<Keys>>>) -> Stack {
     ServiceBuilder::new()
         .layer(RequestIdLayer::default())
         .layer(StatusesLayer)
         .layer(CallsLayer::new())
         .layer(MapErrLayer::new(name_error as fn(BoxError) -> BoxError))
+        .layer(RequestsLayer)
         .layer(AuthorizeLayer::new(keys))
         .layer(DeadlineLayer::new(Duration::from_secs(
             grpc.request_timeout_seconds,

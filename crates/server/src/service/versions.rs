@@ -67,23 +67,30 @@ pub(super) async fn import(
     });
     let forward = async move {
         loop {
-            let piece = match messages.message().await {
+            let wrong = match messages.message().await {
                 Ok(Some(message)) => match message.part {
-                    Some(ImportPart::Data(data)) => Ok(data),
+                    Some(ImportPart::Data(data)) => match sender.send(Ok(data)).await {
+                        Ok(()) => continue,
+                        // The import has ended, and says why.
+                        Err(_) => return Ok(()),
+                    },
                     Some(ImportPart::Header(_)) | None => {
-                        Err(io::Error::other("a message without data"))
+                        ServiceError::invalid("part", "a message without data").into()
                     }
                 },
-                Ok(None) => return,
-                Err(status) => Err(io::Error::other(status.message().to_owned())),
+                Ok(None) => return Ok(()),
+                Err(status) => status,
             };
-            // The import ends at the first error, and then takes no more.
-            if sender.send(piece).await.is_err() {
-                return;
-            }
+            // Not the end of the file: the import must not take what came for a version.
+            let broken = io::Error::other("the file broke off");
+            return sender
+                .send(Err(broken))
+                .await
+                .map_or(Ok(()), |()| Err(wrong));
         }
     };
-    let (version, ()) = tokio::join!(work, forward);
+    let (version, sent) = tokio::join!(work, forward);
+    sent?;
     Ok(version?)
 }
 

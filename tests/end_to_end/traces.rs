@@ -91,6 +91,7 @@ async fn every_answer_has_the_name_of_its_call() {
         assert_eq!(lines.len(), 1, "{name}: {log}");
         let line: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
         assert_eq!(line["span"]["request_id"], name);
+        assert_eq!(line["span"]["client.address"], "127.0.0.1");
         assert_eq!(line["fields"]["code"], "NotFound");
     }
 }
@@ -149,6 +150,10 @@ async fn spans_of_calls_and_stages_reach_the_collector() {
     assert_eq!(hex(&call.parent_span_id), PARENT);
     assert_eq!(attribute(&call.attributes, "request_id").unwrap(), "step-3");
     assert_eq!(
+        attribute(&call.attributes, "client.address").unwrap(),
+        "127.0.0.1"
+    );
+    assert_eq!(
         attribute(&call.attributes, "rpc.grpc.status_code").unwrap(),
         "0"
     );
@@ -200,6 +205,7 @@ async fn lines_of_text_say_what_they_belong_to() {
     };
     let call = spans("code=NotFound");
     assert!(call.contains("request_id=\"step-3\""), "{call}");
+    assert!(call.contains("client.address=127.0.0.1 "), "{call}");
     let queued = spans("job queued");
     assert!(queued.contains("request_id=") && queued.contains(&job.id));
     let finished = spans("stage finished");

@@ -1,6 +1,6 @@
-//! The span of a call: method, name and code, and its parent if the client sent one.
+//! The span of a call: method, name, client and code, and its parent if the client sent one.
 
-use crate::layers::request_id;
+use crate::{layers::request_id, transport::Peer};
 use opentelemetry::{
     Context,
     trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState},
@@ -22,11 +22,13 @@ pub(super) fn of<B>(request: &Request<B>) -> Span {
     let path = request.uri().path().trim_start_matches('/');
     let method = path.get(..MAX_METHOD).unwrap_or(path);
     let name = request.headers().get(request_id::HEADER);
+    let peer = request.extensions().get::<Peer>();
     // At the level of errors, so that whatever a filter leaves of the log has the name.
     let span = tracing::error_span!(
         "request",
         method,
         request_id = name.and_then(|name| name.to_str().ok()),
+        client.address = peer.map(|peer| field::display(peer.0.ip().to_canonical())),
         otel.name = method,
         otel.kind = "server",
         otel.status_code = field::Empty,

@@ -48,6 +48,7 @@ mod features;
 pub mod fit;
 pub mod metrics;
 mod model;
+mod newest;
 mod packs;
 pub mod pipeline;
 pub mod progress;

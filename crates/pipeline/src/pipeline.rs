@@ -146,11 +146,12 @@ impl Pipeline {
         let Shared { store, options, .. } = &*self.shared;
         let model = self.shared.model();
         let (fresh, manifest) = request.check(store, &model, &options.access, proceed)?;
+        let extended = self.extended_already(&fresh)?;
         let mut queue = self.shared.queue();
         if queue.stopping {
             return Err(PipelineError::Stopping);
         }
-        let known = match self.extended_already(&fresh)? {
+        let known = match extended {
             None => self.shared.store.job(fresh.id)?,
             extended => extended,
         };
@@ -226,6 +227,7 @@ impl Pipeline {
         job.ended_at_ms = None;
         put_job(&self.shared.store, &job)?;
         queue.next_sequence += 1;
+        queue.newest.note(&job);
         queue.push(job.clone(), manifest);
         self.shared.wake.notify_all();
         tracing::info!(job = %job.id, curriculum = job.curriculum, samples = job.sample_count, "job queued");
@@ -240,11 +242,22 @@ impl Pipeline {
     /// # Errors
     /// When there is none of that id, or its record cannot be read.
     pub fn job(&self, id: Digest) -> Result<JobView, PipelineError> {
-        let queue = self.shared.queue();
-        match queue.view(id) {
+        // The lock is not held while the record is read: a job that is not active has its last state there.
+        let active = self.shared.queue().view(id);
+        match active {
             Some(view) => Ok(view),
             None => Ok(JobView::of(self.record(id)?)),
         }
+    }
+
+    /// The job that was submitted last for a curriculum, of the 65,536 curricula that jobs were last
+    /// submitted for. Costs the same however many jobs there are.
+    ///
+    /// # Errors
+    /// When its record cannot be read.
+    pub fn newest_job_of(&self, curriculum: &str) -> Result<Option<JobView>, PipelineError> {
+        let newest = self.shared.queue().newest.of(curriculum);
+        newest.map(|id| self.job(id)).transpose()
     }
 
     fn record(&self, id: Digest) -> Result<JobRecord, PipelineError> {
@@ -257,15 +270,22 @@ impl Pipeline {
     /// # Errors
     /// When the records cannot be read.
     pub fn jobs(&self, page: Page) -> Result<Vec<JobView>, PipelineError> {
-        let queue = self.shared.queue();
         let before = page.after.unwrap_or(u64::MAX);
-        Ok(readable_jobs(&self.shared.store)?
-            .into_iter()
-            .rev()
+        // All records are read, and the lock is not held meanwhile; what changed since is asked for below.
+        let records = readable_jobs(&self.shared.store)?;
+        let records = records.into_iter().rev();
+        let page = records
             .filter(|record| record.sequence < before)
-            .take(page.limit)
-            .map(|record| queue.view(record.id).unwrap_or_else(|| JobView::of(record)))
-            .collect())
+            .take(page.limit);
+        page.map(|record| {
+            let active = self.shared.queue().view(record.id);
+            match active {
+                Some(view) => Ok(view),
+                None if record.state.has_ended() => Ok(JobView::of(record)),
+                None => Ok(JobView::of(self.record(record.id)?)),
+            }
+        })
+        .collect()
     }
 
     /// Samples of a job that could not be used, lowest index first: those after sample `after`, at
@@ -304,11 +324,14 @@ impl Pipeline {
     /// # Errors
     /// When there is none of that id, or its record cannot be read.
     pub fn watch(&self, id: Digest) -> Result<watch::Receiver<JobView>, PipelineError> {
-        let queue = self.shared.queue();
-        match queue.watch(id) {
-            Some(views) => Ok(views),
-            None => Ok(watch::channel(JobView::of(self.record(id)?)).1),
+        let active = self.shared.queue().watch(id);
+        if let Some(views) = active {
+            return Ok(views);
         }
+        let record = self.record(id)?;
+        // It may have been put in the queue since.
+        let active = self.shared.queue().watch(id);
+        Ok(active.unwrap_or_else(|| watch::channel(JobView::of(record)).1))
     }
 
     /// Ends a job at once. A lane that works on it stops at its next sample or iteration and keeps
@@ -318,10 +341,14 @@ impl Pipeline {
     /// When there is none of that id, or it has ended.
     pub fn cancel(&self, id: Digest) -> Result<JobView, PipelineError> {
         let mut queue = self.shared.queue();
-        let mut record = self.record(id)?;
         if !queue.is_active(id) {
-            return Err(PipelineError::Ended(id));
+            drop(queue);
+            return Err(match self.record(id) {
+                Ok(_) => PipelineError::Ended(id),
+                Err(error) => error,
+            });
         }
+        let mut record = self.record(id)?;
         record.state = JobState::Cancelled;
         record.ended_at_ms = Some(now_ms());
         put_job(&self.shared.store, &record)?;
@@ -357,6 +384,7 @@ fn unfinished(store: &Store) -> Result<Queue, StoreError> {
     let mut queue = Queue::default();
     for mut job in readable_jobs(store)? {
         queue.next_sequence = job.sequence + 1;
+        queue.newest.note(&job);
         if !job.state.has_ended() {
             job.state = JobState::Queued;
             store.put_job(&job)?;

@@ -4,7 +4,9 @@
 //! extracted. A job passes from the first to the second; in each the most urgent goes first, and of
 //! equals the oldest.
 
-use crate::{FeatureExtractor, JobView, metrics::JOBS, progress::Board, stage::Opened};
+use crate::{
+    FeatureExtractor, JobView, metrics::JOBS, newest::Newest, progress::Board, stage::Opened,
+};
 use curriculum_manifest::Manifest;
 use curriculum_store::{Digest, JobRecord, SampleKind, Stage};
 use metrics::gauge;
@@ -53,6 +55,7 @@ pub(crate) struct Queue {
     active: HashMap<Digest, Active>,
     runs: u64,
     pub(crate) next_sequence: u64,
+    pub(crate) newest: Newest,
     pub(crate) stopping: bool,
     /// The model, until the lane that owns it takes it.
     pub(crate) arriving: Option<Box<dyn FeatureExtractor>>,

@@ -12,7 +12,7 @@ use crate::{config::Storage, error::ServiceError};
 use cache::{Cache, Kept};
 pub(crate) use chunks::{ChunkOf, Chunks};
 use curriculum::{Order, Sampler, Stream};
-use curriculum_pipeline::{Page, Pipeline};
+use curriculum_pipeline::Pipeline;
 use curriculum_store::{
     Column, CurriculumRecord, Digest, JobState, Reference, Store, VersionRecord,
 };
@@ -223,15 +223,11 @@ impl Published {
 
     /// A name without versions is unknown, or its job has not come that far.
     fn why_missing(&self, name: &str) -> ServiceError {
-        let all = Page {
-            after: None,
-            limit: usize::MAX,
-        };
-        let jobs = match self.pipeline.jobs(all) {
-            Ok(jobs) => jobs,
+        let newest = match self.pipeline.newest_job_of(name) {
+            Ok(newest) => newest,
             Err(error) => return error.into(),
         };
-        match jobs.into_iter().find(|job| job.record.curriculum == name) {
+        match newest {
             None => ServiceError::UnknownCurriculum(name.to_owned()),
             Some(job) => ServiceError::NotPublished {
                 curriculum: name.to_owned(),

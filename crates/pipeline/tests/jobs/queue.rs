@@ -178,6 +178,15 @@ fn jobs_and_errors_come_in_pages() {
     assert_eq!([first[0].0, first[1].0], [ids[2], ids[1]]);
     let second = page(Some(first[1].1));
     assert_eq!(second, [(ids[0], 0)]);
+    let newest = |pipeline: &Pipeline, name| {
+        let job = pipeline.newest_job_of(name).unwrap();
+        job.map(|view| (view.record.id, view.record.state))
+    };
+    assert_eq!(newest(&pipeline, "absent"), None);
+    let reopened = self::pipeline(&store, CountingExtractor::default());
+    for pipeline in [&pipeline, &reopened] {
+        assert_eq!(newest(pipeline, "b"), Some((ids[1], JobState::Succeeded)));
+    }
 
     let errors = |after, limit| {
         let errors = pipeline.sample_errors(ids[0], after, limit).unwrap();

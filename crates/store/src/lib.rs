@@ -61,7 +61,7 @@ pub use error::StoreError;
 pub use features::{FeatureSpace, Found, Pack, PackFailure, PackOutline};
 pub use garbage::Garbage;
 pub use parameters::{Clusters, Parameters, ScheduleRecord, Score};
-pub use portable::Imported;
+pub use portable::{Export, Imported};
 pub use record::{
     Basis, Candidate, ClusterDrift, ClusterRecord, ClusteringRecord, DriftRecord, Identity,
     JobRecord, JobState, ReadFailure, SampleKind, SampleRecord, Stage, SummaryRecord,

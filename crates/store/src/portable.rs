@@ -25,6 +25,7 @@ mod frame;
 mod import;
 
 use crate::{Digest, SampleRecord, VersionRecord};
+pub use export::Export;
 
 /// What [`crate::Store::import_version`] did.
 #[derive(Clone, Debug, PartialEq)]

@@ -16,6 +16,7 @@ pub(crate) struct Curricula {
     published: Arc<Published>,
     live: Live,
     instance: String,
+    exports: versions::Places,
 }
 
 impl Curricula {
@@ -24,6 +25,7 @@ impl Curricula {
             published,
             live,
             instance,
+            exports: versions::Places::new(),
         }
     }
 }
@@ -217,8 +219,8 @@ impl CurriculumService for Curricula {
         let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let published = Arc::clone(&self.published);
         let store = Arc::clone(published.store());
-        let work = move || Ok(published.find(&name, &version)?.1);
-        let id = blocking(work).await?;
-        Ok(Response::new(versions::export(store, id)))
+        let find = move || Ok(published.find(&name, &version)?.1);
+        let messages = versions::export(store, &self.exports, find).await?;
+        Ok(Response::new(messages))
     }
 }

@@ -20,6 +20,7 @@ pub(crate) struct Ingest {
     store: Arc<Store>,
     pipeline: Arc<Pipeline>,
     pushes: push::Receiver,
+    imports: versions::Places,
 }
 
 impl Ingest {
@@ -28,6 +29,7 @@ impl Ingest {
             store,
             pipeline,
             pushes,
+            imports: versions::Places::new(),
         }
     }
 }
@@ -228,7 +230,9 @@ impl IngestService for Ingest {
         request: Request<Streaming<v1::ImportVersionRequest>>,
     ) -> Result<Response<v1::ImportVersionResponse>, Status> {
         let _sending = self.pushes.begin()?;
-        let version = versions::import(Arc::clone(&self.store), request.into_inner()).await?;
+        let (store, stopping) = (Arc::clone(&self.store), self.pushes.stopping().clone());
+        let incoming = versions::Incoming::new(request.into_inner(), stopping);
+        let version = versions::import(store, &self.imports, incoming).await?;
         Ok(Response::new(v1::ImportVersionResponse {
             version: version.to_string(),
         }))

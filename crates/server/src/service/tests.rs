@@ -2,6 +2,7 @@
 
 mod difficulty;
 mod sampling;
+mod versions;
 mod weights;
 
 use super::curriculum::Curricula;
@@ -16,8 +17,8 @@ use curriculum_proto::v1::{
     get_weights_response,
 };
 use curriculum_store::{
-    Clusters, Column, Digest, Parameters, SAMPLES_PER_CHUNK, SampleRecord, ScheduleRecord, Score,
-    Store, SummaryRecord, VersionRecord,
+    ClusteringRecord, Clusters, Column, Digest, Parameters, SAMPLES_PER_CHUNK, SampleRecord,
+    ScheduleRecord, Score, Store, SummaryRecord, VersionRecord,
 };
 use prost::Message;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use tonic::{Request, Status};
 
 struct Home {
     curricula: Curricula,
+    store: Arc<Store>,
     ids: Vec<String>,
     _folder: tempfile::TempDir,
 }
@@ -65,6 +67,20 @@ fn parameters(samples: u64) -> Parameters {
     }
 }
 
+fn one_cluster() -> ClusteringRecord {
+    ClusteringRecord {
+        clusters: 1,
+        dimension: 1,
+        inertia: 0.0,
+        davies_bouldin: None,
+        candidates: vec![],
+        labels: vec![],
+        warnings: vec![],
+        basis: None,
+        drift: None,
+    }
+}
+
 impl Home {
     /// A published version `c` of samples with these ids; the second sample has no features.
     fn new(ids: Vec<String>) -> Self {
@@ -91,6 +107,7 @@ impl Home {
                 Column::Cluster,
                 cluster.map(u32::to_le_bytes).collect::<Vec<_>>(),
             ),
+            (Column::Centroids, vec![[0; 4]]),
         ];
         for (column, values) in columns {
             store.put_column(id, column, values.into_iter()).unwrap();
@@ -129,16 +146,18 @@ impl Home {
                 drift: None,
             },
         };
+        store.put_clustering(id, &one_cluster()).unwrap();
         store.put_version(&version, &Sketch::new(&values)).unwrap();
         store.point("c", id).unwrap();
         let pipeline = Pipeline::start(Arc::clone(&store), PipelineOptions::default()).unwrap();
-        let published = Published::new(store, Arc::new(pipeline), &Storage::default());
+        let published = Published::new(Arc::clone(&store), Arc::new(pipeline), &Storage::default());
         Self {
             curricula: Curricula::new(
                 Arc::new(published),
                 Arc::new(on_two_gpus().into()),
                 "this".to_owned(),
             ),
+            store,
             ids,
             _folder: folder,
         }

@@ -1,7 +1,7 @@
 //! Frames: reading and writing them, one at a time.
 
 use crate::{Result, StoreError};
-use std::io::{Read, Write};
+use std::io::Read;
 
 const MAGIC: &[u8; 8] = b"CURVERS1";
 const CHECKSUM: usize = 32;
@@ -69,40 +69,31 @@ impl Checksums {
     }
 }
 
-/// Writes frames.
-pub(super) struct Writer<'a> {
-    out: &'a mut dyn Write,
+/// Makes frames, appended to what is there.
+#[derive(Default)]
+pub(super) struct Writer {
     checksums: Checksums,
 }
 
-impl<'a> Writer<'a> {
-    pub(super) fn new(out: &'a mut dyn Write) -> Result<Self> {
-        out.write_all(MAGIC)
-            .map_err(StoreError::io("write", "the exported version"))?;
-        let checksums = Checksums::default();
-        Ok(Self { out, checksums })
+impl Writer {
+    /// Begins the file.
+    pub(super) fn begin(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(MAGIC);
     }
 
-    pub(super) fn frame(&mut self, kind: Kind, payload: &[u8]) -> Result<()> {
+    pub(super) fn frame(&mut self, out: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
         let tag = kind.tag();
-        let mut header = [tag; 9];
-        header[1..].copy_from_slice(&(payload.len() as u64).to_le_bytes());
         let checksum = self.checksums.next(tag, payload);
-        for part in [&header, payload, &checksum] {
-            self.out
-                .write_all(part)
-                .map_err(StoreError::io("write", "the exported version"))?;
-        }
-        Ok(())
+        out.push(tag);
+        out.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+        out.extend_from_slice(payload);
+        out.extend_from_slice(&checksum);
     }
 
     /// Ends the file.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         let all = self.checksums.of_all();
-        self.frame(Kind::End, &all)?;
-        self.out
-            .flush()
-            .map_err(StoreError::io("write", "the exported version"))
+        self.frame(out, Kind::End, &all);
     }
 }
 

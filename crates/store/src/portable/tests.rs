@@ -188,11 +188,12 @@ fn every_flipped_byte_and_every_truncation_is_refused() {
 /// A file with sound checksums, frame by frame.
 fn forged(frames: &[(Kind, Vec<u8>)]) -> Vec<u8> {
     let mut file = Vec::new();
-    let mut writer = Writer::new(&mut file).unwrap();
+    let mut writer = Writer::default();
+    writer.begin(&mut file);
     for (kind, payload) in frames {
-        writer.frame(*kind, payload).unwrap();
+        writer.frame(&mut file, *kind, payload);
     }
-    writer.finish().unwrap();
+    writer.finish(&mut file);
     file
 }
 

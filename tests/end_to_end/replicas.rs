@@ -1,8 +1,8 @@
 //! Read-only servers beside the one that publishes, over an S3-compatible store.
 
-use curriculum_proto::v1::{self, Order};
+use curriculum_proto::v1::{self, Order, curriculum_service_client::CurriculumServiceClient};
 use curriculum_tests::{
-    Home, Launch, PATIENCE, TestServer,
+    Home, Launch, PATIENCE, Starting, TestServer,
     calls::{submission, weights_of},
     command::curriculum,
     data, http,
@@ -12,7 +12,12 @@ use std::{
     fs,
     time::{Duration, Instant},
 };
-use tokio::runtime::Runtime;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy},
+    net::{TcpListener, TcpStream},
+    runtime::Runtime,
+    sync::watch,
+};
 use tonic::Code;
 
 /// The longest that a replica may lag behind.
@@ -32,6 +37,34 @@ async fn launch(home: &Home, s3: &S3, settings: &str) -> TestServer {
         ..Launch::default()
     };
     TestServer::launch(home, launch).await
+}
+
+/// An address of the store that keeps requests for versions back until it is told otherwise.
+async fn gate(s3: &S3) -> (String, watch::Sender<bool>) {
+    let store = s3.endpoint().trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (open, opened) = watch::channel(false);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (mut from, mut to) = client.into_split();
+            let store = TcpStream::connect(&store).await.unwrap();
+            let (mut answers, mut requests) = store.into_split();
+            tokio::spawn(async move { copy(&mut answers, &mut to).await });
+            let mut opened = opened.clone();
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 64 << 10];
+                while let Ok(count @ 1..) = from.read(&mut buffer).await {
+                    let request = &buffer[..count];
+                    if request.windows(10).any(|text| text == b"/versions/") {
+                        let _ = opened.wait_for(|open| *open).await;
+                    }
+                    requests.write_all(request).await.unwrap();
+                }
+            });
+        }
+    });
+    (url, open)
 }
 
 /// Runs a test beside a store, which has a runtime of its own.
@@ -138,6 +171,77 @@ fn replicas_serve_what_is_published_with_the_same_bytes() {
                     false => "prod",
                 });
         }
+    });
+}
+
+/// What is not here yet is not said not to exist.
+#[test]
+fn nothing_is_answered_before_the_first_copy_is_whole() {
+    with_store(async |s3| {
+        let homes = [Home::new(), Home::new()];
+        let writer = launch(&homes[0], s3, WRITER).await;
+        let source = homes[0].path("images.tar");
+        data::write_tar(&source, &data::images(80));
+        let version = writer.publish(submission("c", &source, 3)).await.version;
+        let catalogue = s3.bucket("shared").join("curricula/catalogue.json");
+        until("it is published", || {
+            fs::read_to_string(&catalogue).is_ok_and(|text| text.contains(&version))
+        })
+        .await;
+
+        let (endpoint, open) = gate(s3).await;
+        let mut variables = s3.settings();
+        for (_, value) in &mut variables {
+            *value = value.replace(&s3.endpoint(), &endpoint);
+        }
+        let variables: Vec<_> = variables.iter().map(|(k, v)| (&**k, &**v)).collect();
+        let launch = Launch {
+            settings: REPLICA,
+            variables: &variables,
+            ..Launch::default()
+        };
+        let starting = Starting::launch(&homes[1], launch).await;
+        let copying = "starting: copying what is published\n";
+        let probe = |path: &str| http::get(&format!("{}{path}", starting.side));
+        until("it copies", || probe("/startupz").body == copying).await;
+        // More than one look at the catalogue later, too.
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        for path in ["/startupz", "/readyz"] {
+            let answer = probe(path);
+            assert_eq!((answer.status, &*answer.body), (503, copying), "{path}");
+        }
+        let mut client = CurriculumServiceClient::new(starting.channel().await);
+        let listed = client.list_curricula(v1::ListCurriculaRequest::default());
+        assert_eq!(listed.await.unwrap_err().code(), Code::Unavailable);
+        let early = client.get_weights(weights_of("c", 0, Order::EasyFirst));
+        assert_eq!(early.await.unwrap_err().code(), Code::Unavailable);
+
+        open.send_replace(true);
+        let replica = starting.ready().await;
+        // The first answer has it.
+        let weights = replica.weights(weights_of("c", 0, Order::EasyFirst)).await;
+        assert_eq!(weights.unwrap().header.version, version);
+        assert_eq!(http::get(&replica.side_url("/startupz")).status, 200);
+    });
+}
+
+#[test]
+fn a_server_that_copies_ends_at_once() {
+    with_store(async |s3| {
+        let home = Home::new();
+        let _ = s3.bucket("shared");
+        let variables = s3.settings();
+        let variables: Vec<_> = variables.iter().map(|(k, v)| (&**k, &**v)).collect();
+        let launch = Launch {
+            settings: REPLICA,
+            variables: &variables,
+            ..Launch::default()
+        };
+        // Nothing is published here.
+        let starting = Starting::launch(&home, launch).await;
+        let probe = || http::get(&format!("{}/readyz", starting.side)).body;
+        until("it copies", || probe().contains("copying")).await;
+        assert!(starting.terminated().await.success());
     });
 }
 

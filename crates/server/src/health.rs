@@ -44,6 +44,11 @@ impl Health {
         HealthServer::new(HealthService::from_health_reporter(self.0.clone()))
     }
 
+    /// Brings it in step now, and not a moment later.
+    pub(crate) async fn tell(&self, standing: Standing) {
+        report(&self.0, standing).await;
+    }
+
     /// Ends the streams of those who watch: they would keep a connection open for ever.
     pub(crate) async fn end(mut self) {
         for service in [ALL, READ, WRITE] {

@@ -12,6 +12,8 @@ use tokio::sync::watch;
 pub(crate) enum Phase {
     /// The data folder is being opened.
     Starting,
+    /// It is open, and not yet a copy of what is published.
+    Copying,
     Serving,
     /// Told to stop: still serving, but nobody new should come.
     Draining,
@@ -61,15 +63,6 @@ impl Lifecycle {
 
     pub(crate) fn enter(&self, phase: Phase) {
         self.change(|standing| standing.phase = phase);
-    }
-
-    /// From [`Phase::Starting`] on to serving; no other phase changes.
-    pub(crate) fn caught_up(&self) {
-        self.change(|standing| {
-            if standing.phase == Phase::Starting {
-                standing.phase = Phase::Serving;
-            }
-        });
     }
 
     pub(crate) fn set_model(&self, model: ModelPhase) {

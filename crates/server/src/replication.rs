@@ -14,16 +14,17 @@ mod publisher;
 
 use crate::{
     config::{ConfigError, Versions},
-    lifecycle::Lifecycle,
     serve::ServeError,
 };
 use curriculum_manifest::{Access, AccessError, AccessOptions, SharedFolder};
 use curriculum_store::{Digest, Store, StoreError};
 use std::{
+    io,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::Duration,
 };
+use tokio::sync::watch;
 
 const CATALOGUE: &str = "catalogue.json";
 
@@ -68,38 +69,38 @@ struct Stop {
     wake: Condvar,
 }
 
-/// As the settings say; `None` where versions stay here.
+/// As the settings say; `None` where versions stay here. `whole` becomes true once a read-only server has what
+/// is published.
 ///
 /// # Errors
 /// When the folder cannot be used, or a data folder that is no copy would become one.
 pub(crate) fn start(
     settings: &Versions,
     store: &Arc<Store>,
-    lifecycle: &Lifecycle,
+    whole: watch::Sender<bool>,
 ) -> Result<Option<Replication>, ServeError> {
     store.set_copy(settings.read_only)?;
     let Some(url) = &settings.url else {
         return Ok(None);
     };
     let (folder, store) = (folder(url)?, Arc::clone(store));
-    Ok(Some(if settings.read_only {
+    let started = if settings.read_only {
         let refresh = Duration::from_millis(settings.refresh_milliseconds);
-        let side = follower::Follower::new(store, folder, lifecycle.clone());
+        let side = follower::Follower::new(store, folder, whole)?;
         Replication::start(side, refresh)
     } else {
         Replication::start(publisher::Publisher::new(store, folder), LOOK)
-    }))
+    };
+    started.map(Some).map_err(ServeError::Thread)
 }
 
 impl Replication {
-    fn start(side: impl Side, look: Duration) -> Self {
+    fn start(side: impl Side, look: Duration) -> io::Result<Self> {
         let stop = Arc::new(Stop::default());
         let told = Arc::clone(&stop);
         let thread = thread::Builder::new().name("replication".to_owned());
-        if let Err(error) = thread.spawn(move || keep_up(side, look, &told)) {
-            tracing::error!(%error, "no thread to replicate versions");
-        }
-        Self(stop)
+        thread.spawn(move || keep_up(side, look, &told))?;
+        Ok(Self(stop))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Listen, open, serve, drain.
 //!
-//! The ports are bound first: probes answer while the data folder is opened, calls are UNAVAILABLE until
-//! then. Told to stop, the server is not ready any more but serves on for a while, so that whoever sends
+//! The ports are bound first: probes answer while the data folder is opened and, of a read-only server, filled;
+//! calls are UNAVAILABLE until then. Told to stop, the server is not ready any more but serves on for a while, so that whoever sends
 //! calls here hears of it; then it refuses new connections, lets open calls finish, stops the job at its
 //! next chunk and flushes. A second signal cuts all of that short but the flush.
 
@@ -27,7 +27,10 @@ pub use door::serve_only;
 pub use listen::Listeners;
 use open::Opened;
 use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
-use tokio::{sync::oneshot, task::JoinError};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinError,
+};
 use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 
@@ -119,10 +122,22 @@ pub async fn serve(
         }
         ended = &mut transport => return Ok(ended?),
     };
-    entrance.open(|early| open.services(early, &config));
-    if !open.behind {
-        lifecycle.caught_up();
+    if !*open.copies.borrow() {
+        lifecycle.enter(Phase::Copying);
     }
+    // What a copy does not have yet would be said not to exist.
+    tokio::select! {
+        () = copied(open.copies.clone()) => {}
+        _ = signals.next() => {
+            tracing::info!("stopped before all was copied");
+            open.stop_jobs().await;
+            return Ok(open.store.flush()?);
+        }
+        ended = &mut transport => return Ok(ended?),
+    }
+    entrance.open(|early| open.services(early, &config));
+    lifecycle.enter(Phase::Serving);
+    health.tell(lifecycle.now()).await;
     opened();
 
     tokio::select! {
@@ -174,6 +189,12 @@ pub async fn serve(
     tracing::info!("stopped");
     side.end().await;
     outcome
+}
+
+/// Returns once all is here that is published.
+async fn copied(mut copies: watch::Receiver<bool>) {
+    // Who would tell is never gone before.
+    let _ = copies.wait_for(|whole| *whole).await;
 }
 
 /// What is answered before the data folder is open.

@@ -149,6 +149,11 @@ mod tests {
         };
         assert_eq!(probes().await, ["200", "503", "503"]);
         assert!(get(addr, "/readyz").await.1.contains("starting"));
+        lifecycle.enter(Phase::Copying);
+        assert_eq!(probes().await, ["200", "503", "503"]);
+        let copying = "starting: copying what is published";
+        assert_eq!(get(addr, "/startupz").await.1, copying);
+        assert_eq!(get(addr, "/readyz").await.1, copying);
         lifecycle.enter(Phase::Serving);
         assert_eq!(probes().await, ["200", "200", "200"]);
         lifecycle.set_model(ModelPhase::Missing);

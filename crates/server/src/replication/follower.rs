@@ -1,19 +1,22 @@
 //! The side of a server that serves copies.
 
 use super::{CATALOGUE, MAX_PAUSE, ReplicationError, Side, object};
-use crate::lifecycle::Lifecycle;
 use curriculum_manifest::{AccessError, SharedFolder};
-use curriculum_store::{Catalogue, CurriculumRecord, Digest, Store};
+use curriculum_store::{Catalogue, CurriculumRecord, Digest, Store, StoreError};
 use std::{
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::sync::watch;
 
 pub(super) struct Follower {
     store: Arc<Store>,
     folder: SharedFolder,
-    lifecycle: Lifecycle,
+    /// Whether all is here that is published.
+    whole: watch::Sender<bool>,
+    /// Whether there were copies at the start.
+    had_copies: bool,
     /// The newest one, and its mark.
     catalogue: Option<Catalogue>,
     etag: Option<String>,
@@ -25,18 +28,25 @@ pub(super) struct Follower {
 struct Failed {
     pause: Duration,
     next: Instant,
+    /// Whether that is no fault of the version's own.
+    may_come: bool,
 }
 
 impl Follower {
-    pub(super) fn new(store: Arc<Store>, folder: SharedFolder, lifecycle: Lifecycle) -> Self {
-        Self {
+    pub(super) fn new(
+        store: Arc<Store>,
+        folder: SharedFolder,
+        whole: watch::Sender<bool>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            had_copies: !store.curricula()?.is_empty(),
             store,
             folder,
-            lifecycle,
+            whole,
             catalogue: None,
             etag: None,
             failed: BTreeMap::new(),
-        }
+        })
     }
 
     /// Looks for another catalogue; whether there is anything to do.
@@ -119,8 +129,12 @@ impl Follower {
                 Duration::from_secs(1)
             }
         };
-        let next = Instant::now() + pause;
-        self.failed.insert(version, Failed { pause, next });
+        let failed = Failed {
+            pause,
+            next: Instant::now() + pause,
+            may_come: may_come(error),
+        };
+        self.failed.insert(version, failed);
     }
 }
 
@@ -131,9 +145,9 @@ impl Side for Follower {
 
     fn catch_up(&mut self) -> Result<(), ReplicationError> {
         let looked = self.look();
-        if looked.is_err() && !self.store.curricula()?.is_empty() {
-            // What is here is served on while the store is away.
-            self.lifecycle.caught_up();
+        if looked.is_err() && self.had_copies {
+            // They are served on while the store is away.
+            self.whole.send_replace(true);
         }
         if looked? && let Some(catalogue) = self.catalogue.take() {
             let adopted = self.adopt(&catalogue);
@@ -142,8 +156,24 @@ impl Side for Follower {
             }
             self.catalogue = Some(catalogue);
             adopted?;
-            self.lifecycle.caught_up();
+            // A version that is damaged keeps nobody waiting. One that did not come through is awaited, unless
+            // there are copies to serve meanwhile.
+            if self.had_copies || !self.failed.values().any(|failed| failed.may_come) {
+                self.whole.send_replace(true);
+            }
         }
         Ok(())
+    }
+}
+
+/// Whether a version that could not be had may be sound all the same.
+fn may_come(error: &ReplicationError) -> bool {
+    match error {
+        ReplicationError::Access(error) => !matches!(error, AccessError::NotFound { .. }),
+        ReplicationError::Store(_) => true,
+        ReplicationError::Version { source, .. } => {
+            matches!(source, StoreError::Io { .. } | StoreError::DiskFull { .. })
+        }
+        ReplicationError::Other { .. } | ReplicationError::Taken { .. } => false,
     }
 }

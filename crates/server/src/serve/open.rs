@@ -38,8 +38,8 @@ pub(super) struct Opened {
     pipeline: Arc<Pipeline>,
     pushes: Arc<Pushes>,
     live: Live,
-    /// Whether it serves copies, which may be out of date: somebody else tells when they are not.
-    pub(super) behind: bool,
+    /// True once it has what is published; always, unless it serves copies.
+    pub(super) copies: watch::Receiver<bool>,
     /// Ends when it is dropped.
     _replication: Option<Replication>,
     /// True once pushes are to end.
@@ -64,7 +64,8 @@ impl Opened {
             true => Some(live::open(&config.model)?),
             false => None,
         };
-        let replication = replication::start(&config.versions, &store, lifecycle)?;
+        let (whole, copies) = watch::channel(!read_only);
+        let replication = replication::start(&config.versions, &store, whole)?;
         let options = PipelineOptions {
             access: config.access()?,
             keep_versions: storage.keep_versions,
@@ -90,7 +91,7 @@ impl Opened {
             min_free_bytes: storage.min_free_bytes,
         };
         Ok(Self {
-            behind: read_only,
+            copies,
             _replication: replication,
             pushes: Pushes::new(&store, limits),
             store,

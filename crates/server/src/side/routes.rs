@@ -41,6 +41,10 @@ fn startup(lifecycle: &Lifecycle) -> (StatusCode, &'static str) {
             StatusCode::SERVICE_UNAVAILABLE,
             "starting: data folder and model are being opened\n",
         ),
+        Phase::Copying => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "starting: copying what is published\n",
+        ),
         Phase::Serving | Phase::Draining => (StatusCode::OK, "ok\n"),
     }
 }
@@ -48,7 +52,7 @@ fn startup(lifecycle: &Lifecycle) -> (StatusCode, &'static str) {
 fn readiness(lifecycle: &Lifecycle) -> (StatusCode, &'static str) {
     let standing = lifecycle.now();
     match (standing.phase, standing.model) {
-        (Phase::Starting, _) => startup(lifecycle),
+        (Phase::Starting | Phase::Copying, _) => startup(lifecycle),
         (Phase::Draining, _) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "draining: the server was told to stop\n",

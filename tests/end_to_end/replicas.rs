@@ -10,7 +10,7 @@ use curriculum_tests::{
 };
 use std::{
     fs,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
@@ -71,6 +71,16 @@ async fn gate(s3: &S3) -> (String, watch::Sender<bool>) {
 fn with_store(test: impl AsyncFnOnce(&S3)) {
     let s3 = S3::start();
     Runtime::new().unwrap().block_on(test(&s3));
+}
+
+/// Seconds since nothing was left to copy.
+fn behind(server: &TestServer) -> f64 {
+    let metrics = http::get(&server.side_url("/metrics")).body;
+    let series = "curriculum_replication_last_success_timestamp_seconds ";
+    let line = metrics.lines().find_map(|line| line.strip_prefix(series));
+    let success: f64 = line.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    now.as_secs_f64() - success
 }
 
 /// Asks until `server` answers with `version`.
@@ -389,6 +399,8 @@ fn a_damaged_version_keeps_back_its_own_curriculum_only() {
             .await;
         assert_eq!(missing.unwrap_err().code(), Code::NotFound);
         assert!(replica.log().contains(&damaged), "{}", replica.log());
+        assert!(behind(&writer) < LAG.as_secs_f64());
+        assert!(behind(&replica) > 1e9, "it has never had all");
         let ready = replica.side_url("/readyz");
         until("it is ready", || http::get(&ready).status == 200).await;
         assert_eq!(http::get(&ready).body, "ok, read-only\n");
@@ -396,5 +408,9 @@ fn a_damaged_version_keeps_back_its_own_curriculum_only() {
         bytes[middle] ^= 1;
         fs::write(objects.join(&damaged), &bytes).unwrap();
         serves(&replica, "damaged", &damaged).await;
+        until("nothing is left to copy", || {
+            behind(&replica) < LAG.as_secs_f64()
+        })
+        .await;
     });
 }

@@ -6,6 +6,7 @@ use curriculum_tests::{
     certificates::{Authority, Issued},
     command::{curriculum, curriculum_in},
     frames::Frames,
+    http,
 };
 use std::{
     fs,
@@ -193,6 +194,18 @@ async fn a_bad_new_file_changes_nothing_and_is_said() {
     })
     .await;
     assert!(server.log().contains("new certificates in use"));
+    let metrics = http::get(&server.side_url("/metrics")).body;
+    for line in [
+        "curriculum_reloads_total{what=\"certificates\",outcome=\"refused\"} 2",
+        "curriculum_reloads_total{what=\"certificates\",outcome=\"taken\"} 1",
+        // The tests' certificates are good until the year 4096.
+        "curriculum_tls_certificate_expiry_timestamp_seconds 67090118400",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}: {metrics}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod publisher;
 
 use crate::{
     config::{ConfigError, Versions},
+    metrics::REPLICATED,
     serve::ServeError,
 };
 use curriculum_manifest::{Access, AccessError, AccessOptions, SharedFolder};
@@ -22,7 +23,7 @@ use std::{
     io,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::watch;
 
@@ -61,6 +62,11 @@ trait Side: Send + 'static {
 
     /// Catches up.
     fn catch_up(&mut self) -> Result<(), ReplicationError>;
+
+    /// Whether something is left that could not be had.
+    fn lacks(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Default)]
@@ -124,10 +130,16 @@ impl Stop {
 fn keep_up(mut side: impl Side, look: Duration, stop: &Stop) {
     let mut pause = look;
     let mut said = String::new();
+    metrics::gauge!(REPLICATED).set(0.0);
     loop {
-        if side.is_due() {
+        if !side.is_due() {
+            succeeded();
+        } else {
             match side.catch_up() {
                 Ok(()) => {
+                    if !side.lacks() {
+                        succeeded();
+                    }
                     if !said.is_empty() {
                         tracing::info!("versions are replicated again");
                     }
@@ -147,6 +159,12 @@ fn keep_up(mut side: impl Side, look: Duration, stop: &Stop) {
             return;
         }
     }
+}
+
+/// Nothing is left to copy at the moment.
+fn succeeded() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    metrics::gauge!(REPLICATED).set(now.unwrap_or_default().as_secs_f64());
 }
 
 /// The folder at `url`, with little patience: what fails is done again soon.

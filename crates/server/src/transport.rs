@@ -8,6 +8,7 @@
 //! | `watched` | bytes on their way: whether a client has begun to speak, and whether it still reads |
 //! | `stall` | calls whose client does not take the answer |
 //! | `tls` | certificates and keys |
+//! | `expiry` | until when certificates are good |
 //! | `reload` | files that are read again when they change |
 //! | `notes` | lines of the log that a flood of clients must not multiply |
 //!
@@ -16,6 +17,7 @@
 
 mod accept;
 mod connection;
+mod expiry;
 mod greeting;
 mod notes;
 pub(crate) mod reload;

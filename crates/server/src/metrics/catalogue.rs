@@ -18,6 +18,9 @@ pub(crate) const REJECTED: &str = "curriculum_grpc_rejected_total";
 pub(crate) const CONNECTIONS: &str = "curriculum_grpc_connections";
 pub(crate) const CONNECTIONS_OPENED: &str = "curriculum_grpc_connections_total";
 pub(crate) const STALLED: &str = "curriculum_grpc_stalled_total";
+pub(crate) const RELOADS: &str = "curriculum_reloads_total";
+pub(crate) const CERTIFICATE_EXPIRY: &str = "curriculum_tls_certificate_expiry_timestamp_seconds";
+pub(crate) const REPLICATED: &str = "curriculum_replication_last_success_timestamp_seconds";
 pub(crate) const CACHE_REQUESTS: &str = "curriculum_cache_requests_total";
 pub(crate) const CACHE_BYTES: &str = "curriculum_cache_bytes";
 pub(crate) const WEIGHTS_SECONDS: &str = "curriculum_weights_compute_seconds";
@@ -74,7 +77,7 @@ enum Series {
 use Kind::{Counter, Gauge, Histogram};
 use Series::{By, By2, Elsewhere, One};
 
-const ALL: [Metric; 30] = [
+const ALL: [Metric; 33] = [
     metric(BUILD_INFO, Gauge, Elsewhere, "1, with what was built"),
     metric(READY, Gauge, One, "1 while /readyz says so"),
     metric(REQUESTS, Counter, Elsewhere, "Finished calls"),
@@ -103,6 +106,27 @@ const ALL: [Metric; 30] = [
         Counter,
         By("what", &["call", "connection"]),
         "Cut off because the client did not read",
+    ),
+    metric(
+        RELOADS,
+        Counter,
+        By2([
+            ("what", &["certificates", "keys"]),
+            ("outcome", &["taken", "refused"]),
+        ]),
+        "Files that changed, by what became of them",
+    ),
+    metric(
+        CERTIFICATE_EXPIRY,
+        Gauge,
+        Elsewhere,
+        "When the first certificate in use expires",
+    ),
+    metric(
+        REPLICATED,
+        Gauge,
+        Elsewhere,
+        "When nothing was left to copy for the last time",
     ),
     metric(
         CACHE_REQUESTS,

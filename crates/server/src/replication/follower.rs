@@ -143,6 +143,10 @@ impl Side for Follower {
         true
     }
 
+    fn lacks(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
     fn catch_up(&mut self) -> Result<(), ReplicationError> {
         let looked = self.look();
         if looked.is_err() && self.had_copies {

@@ -1,6 +1,7 @@
 //! Files that are read again when they change: replaced, written over, or the target of another link, as
 //! Kubernetes changes what it mounts.
 
+use crate::metrics::RELOADS;
 use curriculum_store::Digest;
 use std::{
     fs::File,
@@ -105,12 +106,20 @@ impl<T> Reloading<T> {
             Ok(new) => {
                 let current = self.current.write();
                 *current.unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+                self.count("taken");
                 tracing::info!("new {} in use", self.what);
             }
             Err(error) => {
+                self.count("refused");
                 tracing::error!(%error, "new {} cannot be used, the old stay in use", self.what);
             }
         }
+    }
+}
+
+impl<T> Reloading<T> {
+    fn count(&self, outcome: &'static str) {
+        metrics::counter!(RELOADS, "what" => self.what, "outcome" => outcome).increment(1);
     }
 }
 

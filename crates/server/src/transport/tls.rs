@@ -1,6 +1,9 @@
 //! Certificates and keys.
 
-use super::reload::{Contents, FileError, Reloading};
+use super::{
+    expiry,
+    reload::{Contents, FileError, Reloading},
+};
 use crate::config::TlsFiles;
 use rustls::{
     RootCertStore, ServerConfig,
@@ -22,7 +25,9 @@ pub(super) fn open(files: &TlsFiles) -> Result<Certificates, FileError> {
     paths.extend(files.client_ca.clone());
     let files = files.clone();
     Reloading::open("certificates", paths, move |contents| {
-        config(&files, contents)
+        let config = config(&files, contents)?;
+        expiry::tell(&contents[0]);
+        Ok(config)
     })
 }
 

@@ -89,6 +89,11 @@ async fn side_addresses_that_cannot_be_used_are_refused() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     let reason = format!("cannot listen on {taken}: ");
     assert!(refused.stderr.contains(&reason), "{refused:?}");
+    assert_eq!(
+        refused.stderr.matches("(os error").count(),
+        1,
+        "{refused:?}"
+    );
     assert!(refused.stdout.is_empty(), "{refused:?}");
 }
 

@@ -77,6 +77,11 @@ fn logs(
         .with_ansi(std::io::stderr().is_terminal());
     Ok(match log.format {
         LogFormat::Text => lines.with_filter(filter).boxed(),
-        LogFormat::Json => lines.json().with_filter(filter).boxed(),
+        // The last of them is in the list of spans.
+        LogFormat::Json => lines
+            .json()
+            .with_current_span(false)
+            .with_filter(filter)
+            .boxed(),
     })
 }

@@ -57,6 +57,7 @@ async fn bad_settings_name_the_key() {
         ("[model]\nthreads = \"many\"\n", "threads"),
         ("[model]\nbatch_size = 5000\n", "model.batch_size"),
         ("[model\n", "TOML"),
+        ("[log]\nfilter = \"x=loud\"\n", "log.filter"),
     ] {
         text(toml);
         for command in ["serve", "check-config"] {
@@ -65,6 +66,23 @@ async fn bad_settings_name_the_key() {
             assert!(refused.stderr.contains(key), "{key}: {refused:?}");
         }
     }
+    for (toml, reason) in [
+        ("[model]\nname = \"nobody\"\n", "nobody"),
+        ("[model]\nlayer = \"block:99\"\n", "block:99"),
+    ] {
+        text(toml);
+        let check = ["check-config", "--config", file];
+        let refused = curriculum_in(&home.path(""), &[], check).await;
+        refused.refused(reason);
+    }
+    // Another machine may have it.
+    text("[model]\nname = \"elsewhere.onnx\"\n");
+    let checked = curriculum_in(&home.path(""), &[], ["check-config", "--config", file]).await;
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(
+        checked.stdout.contains("# not on this machine: "),
+        "{checked:?}"
+    );
     for (variable, key) in [
         ("CURRICULUM__GRPC__ADR", "adr"),
         ("CURRICULUM__GRCP__ADDR", "grcp"),

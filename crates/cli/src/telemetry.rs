@@ -28,12 +28,19 @@ pub(crate) struct Telemetry(Option<SdkTracerProvider>);
 impl Telemetry {
     /// Starts both, for the whole process. Needs tokio's context.
     ///
+    /// What the environment asks for and is not there is said, and left out: trainers need no spans.
+    ///
     /// # Errors
-    /// When the filter cannot be read, or the environment asks for what there is not.
+    /// When the filter cannot be read.
     pub(crate) fn start(log: &Log) -> anyhow::Result<Self> {
         // While it is made it warns of variables that it does not understand.
         let making = tracing_subscriber::registry().with(logs(log, LevelFilter::WARN)?);
-        let provider = with_default(making, spans::provider)?;
+        let provider = with_default(making, || {
+            spans::provider().unwrap_or_else(|reason| {
+                tracing::warn!("no spans are sent: {reason}");
+                None
+            })
+        });
         let spans = provider.as_ref().map(|provider| {
             // Ours: those of the exporter's own calls would beget others.
             let ours = Targets::new().with_target(spans::SERVICE, LevelFilter::INFO);
@@ -60,6 +67,15 @@ impl Telemetry {
             Err(error) => tracing::warn!(%error, "the last spans were not sent"),
         }
     }
+}
+
+/// What is wrong with how spans are to be sent, if anything is. Needs tokio's context.
+///
+/// # Errors
+/// As of [`Telemetry::start`].
+pub(crate) fn check(log: &Log) -> anyhow::Result<Option<String>> {
+    logs(log, LevelFilter::OFF)?;
+    Ok(spans::provider().err())
 }
 
 /// Lines of the log, with those of the exporter at a level of their own.

@@ -1,8 +1,10 @@
 //! `curriculum check-config`
 
 use super::serve::Settings;
-use crate::table::print;
+use crate::{exit::BadInput, table::print, telemetry};
+use curriculum_extractor::ExtractorError;
 use curriculum_manifest::Allow;
+use curriculum_server::config::Model;
 
 /// Print the settings that `serve` would run with, or what is wrong with them.
 #[derive(clap::Args)]
@@ -13,8 +15,19 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.settings.load()?;
+    let no_spans = telemetry::check(&config.log)?;
+    let no_model = match config.versions.read_only {
+        true => None,
+        false => check_model(&config.model)?,
+    };
     print(config.to_toml().trim_end());
     // As comments, so that the output is still a file of settings.
+    if let Some(reason) = no_spans {
+        print(format_args!("# no spans are sent: {reason}"));
+    }
+    if let Some(reason) = no_model {
+        print(format_args!("# not on this machine: {reason}"));
+    }
     if config.exposes_keys() {
         print("# keys travel in plain text: set tls.cert_file, or listen on loopback");
     }
@@ -29,4 +42,27 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         });
     }
     Ok(())
+}
+
+/// What this machine lacks of the model; another may have it.
+///
+/// # Errors
+/// When no machine has it: there is no such model, layer or pooling.
+fn check_model(model: &Model) -> anyhow::Result<Option<String>> {
+    match model.load() {
+        Ok(_) => Ok(None),
+        Err(
+            error @ (ExtractorError::NotPulled { .. }
+            | ExtractorError::ModelUnreadable { .. }
+            | ExtractorError::EntryMissing { .. }),
+        ) => Ok(Some(
+            error
+                .to_string()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        )),
+        Err(error) => Err(BadInput(format!("model: {error}")).into()),
+    }
 }

@@ -3,7 +3,6 @@
 //! Spans wait in a bounded queue for a thread of their own: a collector that is away costs spans, and nothing
 //! else. `deploy/telemetry.md` lists the variables.
 
-use crate::exit::BadInput;
 use opentelemetry::KeyValue;
 use opentelemetry_otlp::SpanExporter as Otlp;
 use opentelemetry_sdk::{
@@ -37,20 +36,20 @@ const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 /// To the collector that the environment names, with its queue, sampling and names; `None` if it names none.
 ///
 /// # Errors
-/// When the environment asks for what there is not. Addresses are not repeated: they may hold passwords.
-pub(super) fn provider() -> anyhow::Result<Option<SdkTracerProvider>> {
+/// When the environment asks for what there is not, as a sentence. Addresses are not repeated: they may hold
+/// passwords.
+pub(super) fn provider() -> Result<Option<SdkTracerProvider>, String> {
     if !is_asked_for()? {
         return Ok(None);
     }
     if let Some((name, protocol)) = first(PROTOCOLS).filter(|(_, protocol)| protocol != "grpc") {
-        let reason = format!("{name} is `{protocol}`, but spans are sent by `grpc` only");
-        return Err(BadInput(reason).into());
+        return Err(format!(
+            "{name} is `{protocol}`, but they are sent by `grpc` only"
+        ));
     }
     let name = first(ENDPOINTS).map_or(EXPORTER, |(name, _)| name);
     let exporter = Otlp::builder().with_tonic().build().map_err(|_| {
-        BadInput(format!(
-            "{name} is no address such as `http://collector:4317`; there is no TLS"
-        ))
+        format!("{name} is no address such as `http://collector:4317`; there is no TLS")
     })?;
     let provider = SdkTracerProvider::builder()
         .with_batch_exporter(Reporting::of(exporter))
@@ -59,17 +58,16 @@ pub(super) fn provider() -> anyhow::Result<Option<SdkTracerProvider>> {
 }
 
 /// Whether the environment names a collector, and does not switch spans off.
-fn is_asked_for() -> anyhow::Result<bool> {
+fn is_asked_for() -> Result<bool, String> {
     if set("OTEL_SDK_DISABLED").is_some_and(|disabled| disabled.eq_ignore_ascii_case("true")) {
         return Ok(false);
     }
     match set(EXPORTER).as_deref() {
         Some("none") => Ok(false),
         Some("otlp") => Ok(true),
-        Some(other) => {
-            let reason = format!("{EXPORTER} is `{other}`, but must be `otlp` or `none`");
-            Err(BadInput(reason).into())
-        }
+        Some(other) => Err(format!(
+            "{EXPORTER} is `{other}`, but must be `otlp` or `none`"
+        )),
         None => Ok(first(ENDPOINTS).is_some()),
     }
 }

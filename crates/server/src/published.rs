@@ -1,11 +1,14 @@
 //! Published versions in memory: what every read needs, loaded on first use.
 //!
-//! A version takes its sketch, some hundred kilobytes; weights take 4 bytes a sample more, and draws 8;
-//! each control order takes its own, and so does each window without replacement, 4 bytes a draw. All of
-//! it lies within one bound of bytes.
+//! A version takes its sketch, some hundred kilobytes; weights take 4 bytes a sample more, and draws 8: these
+//! have three quarters of a bound of bytes. Each control order takes its own, and so does each window without
+//! replacement, 4 bytes a draw: clients may ask for any number of them, and they have the last quarter. What is
+//! not there is made for so many calls at a time ([`loads`]), apart for either part.
 
 mod cache;
 mod chunks;
+mod loads;
+mod lookup;
 mod version;
 
 use crate::{config::Storage, error::ServiceError};
@@ -16,7 +19,9 @@ use curriculum_pipeline::Pipeline;
 use curriculum_store::{
     Column, CurriculumRecord, Digest, JobState, Reference, Store, VersionRecord,
 };
-use std::sync::Arc;
+use loads::Loads;
+pub(crate) use lookup::{Difficulties, Lack, Lookup};
+use std::{num::NonZero, sync::Arc, thread};
 pub(crate) use version::LoadedVersion;
 
 /// The difficulty of every sample; of a control order, as reassigned.
@@ -25,12 +30,16 @@ pub(crate) struct Difficulty(Vec<f32>);
 /// What is kept, as it is counted.
 pub(crate) const KINDS: [&str; 5] = ["version", "difficulty", "sampler", "window", chunks::KIND];
 
-/// Finds versions by name and keeps what was recently used of them. Its methods block on the store,
-/// and compute where they load.
+/// Finds versions by name and keeps what was recently used of them. Its methods block on the store.
 pub(crate) struct Published {
     store: Arc<Store>,
     pipeline: Arc<Pipeline>,
-    cache: Cache<Key>,
+    /// Of the versions themselves.
+    versions: Cache<Key>,
+    version_loads: Loads,
+    /// Control orders and windows.
+    variants: Cache<Key>,
+    variant_loads: Loads,
     chunks: Chunks,
 }
 
@@ -58,10 +67,15 @@ struct Key {
 
 impl Published {
     pub(crate) fn new(store: Arc<Store>, pipeline: Arc<Pipeline>, storage: &Storage) -> Self {
+        let variants = storage.cache_bytes / 4;
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             store,
             pipeline,
-            cache: Cache::new(storage.cache_bytes),
+            versions: Cache::new("versions", storage.cache_bytes - variants),
+            version_loads: Loads::new(cores),
+            variants: Cache::new("orders", variants),
+            variant_loads: Loads::new(cores),
             chunks: Chunks::new(storage.weights_cache_bytes),
         }
     }
@@ -104,48 +118,50 @@ impl Published {
         Ok(version::record(&self.store, id)?)
     }
 
-    /// The version asked for.
-    pub(crate) fn load(
-        &self,
-        name: &str,
-        version: &Reference,
-    ) -> Result<Arc<LoadedVersion>, ServiceError> {
-        let (_, id) = self.find(name, version)?;
-        self.loaded(id)
+    fn cache(&self, key: &Key) -> &Cache<Key> {
+        match key.is_variant() {
+            true => &self.variants,
+            false => &self.versions,
+        }
     }
 
+    fn loads(&self, key: &Key) -> &Loads {
+        match key.is_variant() {
+            true => &self.variant_loads,
+            false => &self.version_loads,
+        }
+    }
+
+    /// Reads the version, if need be; as the next three, in one of the places of [`Loads`].
     fn loaded(&self, id: Digest) -> Result<Arc<LoadedVersion>, ServiceError> {
         let load = || Ok(LoadedVersion::load(&self.store, id)?);
-        self.cache.get(Key::new(id, Order::EasyFirst), load)
+        self.versions.get(Key::new(id, Order::EasyFirst), load)
     }
 
     /// Each sample's difficulty in this order.
-    pub(crate) fn difficulty(
+    fn difficulty(
         &self,
         version: &LoadedVersion,
         order: Order,
     ) -> Result<Arc<Difficulty>, ServiceError> {
         let key = Key::new(version.id, order);
-        self.cache.get(key, || self.read(version, order))
+        self.cache(&key).get(key, || self.read(version, order))
     }
 
     /// The samples, ready for draws in this order.
-    pub(crate) fn sampler(
-        &self,
-        version: &LoadedVersion,
-        order: Order,
-    ) -> Result<Arc<Sampler>, ServiceError> {
+    fn sampler(&self, version: &LoadedVersion, order: Order) -> Result<Arc<Sampler>, ServiceError> {
         let load = || {
             // Not kept: draws need no difficulties once the samples are sorted.
             let Difficulty(difficulty) = self.read(version, order)?;
             let sampler = Sampler::new(&difficulty);
             sampler.map_err(|error| ServiceError::invalid("curriculum", error.to_string()))
         };
-        self.cache.get(Key::new(version.id, order), load)
+        let key = Key::new(version.id, order);
+        self.cache(&key).get(key, load)
     }
 
     /// The draws of a window, which are fewer than the samples.
-    pub(crate) fn window(
+    fn window(
         &self,
         version: &LoadedVersion,
         order: Order,
@@ -165,7 +181,7 @@ impl Published {
                 .map_err(|error| ServiceError::invalid("window", error.to_string()))
         };
         let key = Key::of_window(version.id, order, of);
-        self.cache.get(key, draw)
+        self.variants.get(key, draw)
     }
 
     /// Whether draws of this version, or those windows of it, are in memory.
@@ -184,27 +200,17 @@ impl Published {
         };
         let key = Key::new(version, order);
         let loaded = Key::new(version, Order::EasyFirst);
-        self.cache.holds::<LoadedVersion>(loaded)
-            && self.cache.holds::<Sampler>(key)
+        self.versions.holds::<LoadedVersion>(loaded)
+            && self.cache(&key).holds::<Sampler>(key)
             && windows.all(|of| {
-                self.cache
+                self.variants
                     .holds::<Window>(Key::of_window(version, order, of))
             })
     }
 
-    /// The difficulties that a control order gives to the samples; of other orders the stored ones count.
-    pub(crate) fn reassigned(
-        &self,
-        version: Digest,
-        order: Order,
-    ) -> Result<Option<Arc<Difficulty>>, ServiceError> {
-        match order {
-            Order::EasyFirst | Order::HardFirst => Ok(None),
-            Order::Reversed | Order::Shuffled { .. } => {
-                let version = self.loaded(version)?;
-                self.difficulty(&version, order).map(Some)
-            }
-        }
+    /// The difficulties of an answer, if they are in memory.
+    pub(crate) fn at_hand(&self, difficulties: &Difficulties) -> Option<Arc<Difficulty>> {
+        self.lookup().of(difficulties).ok()
     }
 
     fn read(&self, version: &LoadedVersion, order: Order) -> Result<Difficulty, ServiceError> {
@@ -273,6 +279,15 @@ impl Key {
             order,
             window: None,
         }
+    }
+
+    /// Whether clients may ask for any number of them.
+    fn is_variant(&self) -> bool {
+        let control = match self.order {
+            Order::EasyFirst | Order::HardFirst => false,
+            Order::Reversed | Order::Shuffled { .. } => true,
+        };
+        control || self.window.is_some()
     }
 
     /// Its order is the one asked for: the two plain orders draw other windows.

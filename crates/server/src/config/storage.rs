@@ -11,7 +11,9 @@ pub struct Storage {
     /// Created if need be; one process at a time.
     pub data_dir: PathBuf,
     /// Bytes of versions in use that are kept in memory, the newest use first: 8 a sample for draws, 4 for
-    /// weights. Room for both of 10⁸ samples by default.
+    /// weights. Room for both of 10⁸ samples by default. A quarter is for control orders and for windows
+    /// without replacement. What is being made comes on top: up to 24 bytes a sample, for as many calls as
+    /// twice the number of cores.
     pub cache_bytes: u64,
     /// Bytes of weights that were sent lately: trainers that ask for the same iteration share them. Few
     /// hundred kilobytes are the least that is of use.

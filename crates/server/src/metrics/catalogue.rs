@@ -137,7 +137,7 @@ const ALL: [Metric; 33] = [
     metric(
         CACHE_BYTES,
         Gauge,
-        By("cache", &["versions", "weights"]),
+        By("cache", &["versions", "orders", "weights"]),
         "Bytes of published versions in memory",
     ),
     metric(

@@ -28,6 +28,8 @@ pub(super) trait Kept: Any + Send + Sync {
 /// Values by key and type. The least recently used ones go when the bytes exceed the bound; a value
 /// larger than the bound is never kept, which is logged the first time.
 pub(super) struct Cache<K> {
+    /// How its bytes are counted.
+    name: &'static str,
     entries: Moka<(TypeId, K), Entry>,
     kibibytes: u64,
     said_too_large: AtomicBool,
@@ -41,13 +43,14 @@ struct Entry {
 
 impl<K: Eq + Hash + Send + Sync + 'static> Cache<K> {
     /// Within `bytes`, counted in whole KiB.
-    pub(super) fn new(bytes: u64) -> Self {
+    pub(super) fn new(name: &'static str, bytes: u64) -> Self {
         let entries = Moka::builder()
             .max_capacity(bytes >> 10)
             .weigher(|_, entry: &Entry| entry.kibibytes)
             .eviction_policy(EvictionPolicy::lru())
             .build();
         Self {
+            name,
             entries,
             kibibytes: bytes >> 10,
             said_too_large: AtomicBool::new(false),
@@ -57,6 +60,13 @@ impl<K: Eq + Hash + Send + Sync + 'static> Cache<K> {
     /// Whether the value of type `T` under `key` is there.
     pub(super) fn holds<T: Kept>(&self, key: K) -> bool {
         self.entries.contains_key(&(TypeId::of::<T>(), key))
+    }
+
+    /// The value of type `T` under `key`, if it is there.
+    pub(super) fn kept<T: Kept>(&self, key: K) -> Option<Arc<T>> {
+        let entry = self.entries.get(&(TypeId::of::<T>(), key))?;
+        look_up(T::KIND, false);
+        entry.value.downcast().ok()
     }
 
     /// The value of type `T` under `key`. Concurrent callers of a value that is not there `load` it
@@ -79,7 +89,7 @@ impl<K: Eq + Hash + Send + Sync + 'static> Cache<K> {
             // Else it would not know of the new entry yet.
             self.entries.run_pending_tasks();
             let bytes = self.entries.weighted_size() << 10;
-            gauge!(CACHE_BYTES, "cache" => "versions").set(bytes as f64);
+            gauge!(CACHE_BYTES, "cache" => self.name).set(bytes as f64);
         }
         match loaded {
             Ok(entry) => match entry.value.downcast() {
@@ -97,6 +107,11 @@ impl<K: Eq + Hash + Send + Sync + 'static> Cache<K> {
 }
 
 impl<K> Cache<K> {
+    /// Whether it can be kept.
+    pub(super) fn fits<T: Kept>(&self, value: &T) -> bool {
+        u64::from(kibibytes(value)) <= self.kibibytes
+    }
+
     /// What is not kept is made anew for every call, which takes seconds.
     fn check(&self, kibibytes: u32) {
         if u64::from(kibibytes) > self.kibibytes
@@ -105,7 +120,7 @@ impl<K> Cache<K> {
             tracing::warn!(
                 needed_bytes = u64::from(kibibytes) << 10,
                 cache_bytes = self.kibibytes << 10,
-                "a version does not fit into memory, and each call reads it anew: raise storage.cache_bytes"
+                "a version, or its control order, does not fit into memory, and each call makes it anew: raise storage.cache_bytes"
             );
         }
     }
@@ -119,12 +134,15 @@ pub(super) fn look_up(kind: &'static str, missed: bool) {
 
 impl Entry {
     fn new<T: Kept>(value: T) -> Self {
-        let kibibytes = u32::try_from(value.bytes().div_ceil(1024)).unwrap_or(u32::MAX);
         Self {
+            kibibytes: kibibytes(&value),
             value: Arc::new(value),
-            kibibytes,
         }
     }
+}
+
+fn kibibytes(value: &impl Kept) -> u32 {
+    u32::try_from(value.bytes().div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -160,7 +178,7 @@ mod tests {
 
     #[test]
     fn all_types_share_one_bound_and_the_least_recent_use_goes() {
-        let cache = Cache::new(100 << 10);
+        let cache = Cache::new("test", 100 << 10);
         let loads = AtomicU32::new(0);
         for key in [1, 2, 1, 3] {
             bytes(&cache, key, 40 << 10, &loads);
@@ -177,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_answered_all_the_same() {
-        let cache = Cache::new(100 << 10);
+        let cache = Cache::new("test", 100 << 10);
         let loads = AtomicU32::new(0);
         bytes(&cache, 1, 40 << 10, &loads);
         assert!(!cache.said_too_large.load(Ordering::Relaxed));
@@ -188,7 +206,7 @@ mod tests {
 
     #[test]
     fn concurrent_first_uses_load_once() {
-        let cache = Cache::new(1 << 20);
+        let cache = Cache::new("test", 1 << 20);
         let loads = AtomicU32::new(0);
         let together = Barrier::new(8);
         std::thread::scope(|scope| {
@@ -204,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_not_kept() {
-        let cache = Cache::<u8>::new(1 << 20);
+        let cache = Cache::<u8>::new("test", 1 << 20);
         let fail = || Err::<String, _>(ServiceError::UnknownCurriculum("c".to_owned()));
         assert!(cache.get(1, fail).is_err());
         assert_eq!(*cache.get(1, || Ok("there".to_owned())).unwrap(), "there");

@@ -1,7 +1,17 @@
 //! `CurriculumService`: what to draw, and when.
 
-use super::{Caller, Messages, blocking, difficulty, sampling, versions, weights};
-use crate::{access, from_proto, live::Live, metrics::answers, published::Published, to_proto};
+use super::{
+    Caller, Messages, blocking, difficulty,
+    sampling::{self, Drawing},
+    versions, weights,
+};
+use crate::{
+    access, from_proto,
+    live::Live,
+    metrics::answers,
+    published::{Lack, Lookup, Published},
+    to_proto,
+};
 use curriculum_proto::v1::{
     self, curriculum_service_server::CurriculumService, get_difficulty_response,
 };
@@ -54,19 +64,19 @@ impl CurriculumService for Curricula {
         let iteration = from_proto::iteration("iteration", request.iteration)?;
         let server_instance = self.instance.clone();
         let published = Arc::clone(&self.published);
-        let work = move || {
-            let begun = Instant::now();
-            let version = published.load(&name, &version)?;
+        let mut begun = None;
+        let work = move |lookup: &Lookup<'_>| {
+            let begun = *begun.get_or_insert_with(Instant::now);
+            let version = lookup.version(&name, &version)?;
             let range = from_proto::range(request.range, version.samples())?;
             let entry = version.entry(order, iteration);
-            answers::show(&name, &entry);
             let weights = version.weights(order, entry.temperature).encoded(encoding);
             let encoding = to_proto::encoding(encoding);
             let etag = weights::etag(version.id, order, entry.temperature, &range, encoding);
             let not_modified = etag == request.if_none_match;
             let header = v1::WeightsHeader {
                 version: version.id.to_string(),
-                server_instance,
+                server_instance: server_instance.clone(),
                 entry: Some(to_proto::entry(entry)),
                 sample_count: version.samples(),
                 range: Some(to_proto::range(&range)),
@@ -80,16 +90,17 @@ impl CurriculumService for Curricula {
             let values = match not_modified {
                 true => None,
                 false => Some(weights::Values {
-                    difficulty: published.difficulty(&version, order)?,
+                    difficulties: lookup.difficulties(&version, order)?,
                     weights,
                     range,
-                    published,
+                    published: Arc::clone(&published),
                     spent: weights::Spent::since(begun),
                 }),
             };
+            answers::show(&name, &entry);
             Ok(weights::messages(header, values))
         };
-        Ok(Response::new(blocking(work).await?))
+        Ok(Response::new(self.published.answer(work).await?))
     }
 
     async fn sample_indices(
@@ -98,15 +109,19 @@ impl CurriculumService for Curricula {
     ) -> Result<Response<v1::SampleIndicesResponse>, Status> {
         let sampling =
             from_proto::sampling::sampling(allowed(request, |request| &request.curriculum)?)?;
-        let server_instance = self.instance.clone();
-        let published = Arc::clone(&self.published);
+        let at_hand = sampling::is_at_hand(&self.published, &sampling);
         let (caller, left) = Caller::new();
-        if sampling::is_at_hand(&published, &sampling) {
-            let answer = sampling::answer(&published, &sampling, server_instance, &left)?;
-            return Ok(Response::new(answer));
+        let mut drawing = Drawing::new(sampling, self.instance.clone(), left);
+        if at_hand {
+            match drawing.answer(&self.published.lookup()) {
+                Ok(answer) => return Ok(Response::new(answer)),
+                Err(Lack::Error(error)) => return Err(error.into()),
+                // It has just gone.
+                Err(Lack::Value(_)) => {}
+            }
         }
-        let work = move || sampling::answer(&published, &sampling, server_instance, &left);
-        let answer = blocking(work).await?;
+        let work = move |lookup: &Lookup<'_>| drawing.answer(lookup);
+        let answer = self.published.answer(work).await?;
         drop(caller);
         Ok(Response::new(answer))
     }
@@ -120,20 +135,19 @@ impl CurriculumService for Curricula {
         let (name, version) = from_proto::named(&request.curriculum, &request.version)?;
         let iterations = from_proto::iterations(request.iterations)?;
         let server_instance = self.instance.clone();
-        let published = Arc::clone(&self.published);
-        let work = move || {
-            let version = published.load(&name, &version)?;
+        let work = move |lookup: &Lookup<'_>| {
+            let version = lookup.version(&name, &version)?;
             let entries = iterations
-                .into_iter()
-                .map(|t| to_proto::entry(version.entry(order, t)));
+                .iter()
+                .map(|t| to_proto::entry(version.entry(order, *t)));
             Ok(v1::GetScheduleResponse {
                 version: version.id.to_string(),
-                server_instance,
+                server_instance: server_instance.clone(),
                 sample_count: version.samples(),
                 entries: entries.collect(),
             })
         };
-        Ok(Response::new(blocking(work).await?))
+        Ok(Response::new(self.published.answer(work).await?))
     }
 
     async fn get_difficulty(
@@ -146,26 +160,26 @@ impl CurriculumService for Curricula {
         from_proto::difficulty_only(&request)?;
         let server_instance = self.instance.clone();
         let published = Arc::clone(&self.published);
-        let work = move || {
+        let work = move |lookup: &Lookup<'_>| {
             let record = published.describe(&name, &version)?;
             let samples = record.summary.sample_count;
             let range = from_proto::range(request.range, samples)?;
             let header = v1::DifficultyHeader {
                 version: record.id.to_string(),
-                server_instance,
+                server_instance: server_instance.clone(),
                 sample_count: samples,
                 range: Some(to_proto::range(&range)),
             };
             let reader = difficulty::Reader {
-                reassigned: published.reassigned(record.id, order)?,
-                published,
+                reassigned: lookup.reassigned(record.id, order)?,
+                published: Arc::clone(&published),
                 version: record.id,
                 listing: request.with_ids.then_some(record.listing),
                 difficulty_only: request.difficulty_only,
             };
             Ok((header, reader, range))
         };
-        let (header, reader, range) = blocking(work).await?;
+        let (header, reader, range) = self.published.answer(work).await?;
         let header = v1::GetDifficultyResponse {
             part: Some(get_difficulty_response::Part::Header(header)),
         };

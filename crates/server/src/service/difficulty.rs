@@ -1,9 +1,7 @@
 //! The messages of `GetDifficulty`: read from the store when the client is ready for them.
 
-use super::blocking;
 use crate::{
-    error::ServiceError,
-    published::{Difficulty, Published},
+    published::{Difficulties, Lack, Lookup, Published},
     to_proto,
 };
 use crc32fast::Hasher;
@@ -31,7 +29,7 @@ pub(super) struct Reader {
     pub(super) published: Arc<Published>,
     pub(super) version: Digest,
     /// Difficulties other than the stored ones.
-    pub(super) reassigned: Option<Arc<Difficulty>>,
+    pub(super) reassigned: Option<Arc<Difficulties>>,
     /// Key of the ids, if they are wanted.
     pub(super) listing: Option<Digest>,
     pub(super) difficulty_only: bool,
@@ -54,7 +52,8 @@ pub(super) fn messages(
         }
         let (at, end) = (rest.start, rest.end);
         let worker = Arc::clone(&reader);
-        let chunk = blocking(move || worker.chunk(rest)).await?;
+        let chunk = move |lookup: &Lookup<'_>| worker.chunk(lookup, rest.clone());
+        let chunk = reader.published.answer(chunk).await?;
         hasher.update(&chunk.difficulty);
         let next = at + (chunk.difficulty.len() / size_of::<f32>()) as u64;
         let part = Some(Part::Chunk(chunk));
@@ -67,7 +66,9 @@ pub(super) fn messages(
 
 impl Reader {
     /// As many samples from the start of `rest`, which is not empty, as fit one message.
-    fn chunk(&self, rest: Range<u64>) -> Result<v1::DifficultyChunk, ServiceError> {
+    fn chunk(&self, lookup: &Lookup<'_>, rest: Range<u64>) -> Result<v1::DifficultyChunk, Lack> {
+        let reassigned = self.reassigned.as_ref();
+        let reassigned = reassigned.map(|values| lookup.of(values)).transpose()?;
         let start = rest.start;
         let (ids, labels) = match self.listing {
             Some(listing) => self.names(listing, rest.clone())?,
@@ -86,7 +87,7 @@ impl Reader {
             let values = store.column_range(self.version, column, start..end)?;
             Ok(values.into_flattened())
         };
-        let difficulty = match &self.reassigned {
+        let difficulty = match reassigned {
             Some(difficulty) => to_proto::floats(difficulty.range(start..end)),
             None => values(Column::Difficulty)?.into(),
         };

@@ -4,12 +4,15 @@ use crate::{
     error::ServiceError,
     from_proto::sampling::Sampling,
     metrics::answers,
-    published::{LoadedVersion, Published, WindowOf},
+    published::{Lack, LoadedVersion, Lookup, Published, WindowOf},
     to_proto,
 };
 use curriculum::{Entry, Stream};
 use curriculum_proto::v1;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Indices that are drawn in a fraction of a millisecond.
 const FEW: usize = 8_192;
@@ -34,81 +37,121 @@ pub(super) fn is_at_hand(published: &Published, sampling: &Sampling) -> bool {
     )
 }
 
-/// Draws a rank's share, unless its client has `left`. Blocks on the store when the version is not in memory.
-pub(super) fn answer(
-    published: &Published,
-    sampling: &Sampling,
+/// The answer to one call, as far as it has come: it goes on after each value that it lacked.
+pub(super) struct Drawing {
+    sampling: Sampling,
     server_instance: String,
-    left: &AtomicBool,
-) -> Result<v1::SampleIndicesResponse, ServiceError> {
-    let version = published.load(&sampling.curriculum, &sampling.version)?;
-    sampling.check(version.samples())?;
-    let iterations = sampling.first..sampling.first + sampling.iterations;
-    let entries: Vec<Entry> = iterations
-        .map(|iteration| version.entry(sampling.order, iteration))
-        .collect();
-    if let Some(last) = entries.last() {
-        answers::show(&sampling.curriculum, last);
-    }
-    let mut indices = vec![0; sampling.per_iteration() * entries.len()];
-    match sampling.window {
-        0 => draw(published, &version, sampling, &entries, &mut indices, left)?,
-        _ => cut(published, &version, sampling, &mut indices, left)?,
-    }
-    Ok(v1::SampleIndicesResponse {
-        version: version.id.to_string(),
-        server_instance,
-        sample_count: version.samples(),
-        entries: entries.into_iter().map(to_proto::entry).collect(),
-        indices: to_proto::indices(&indices),
-    })
+    /// Whether its client has.
+    left: Arc<AtomicBool>,
+    begun: Option<Begun>,
 }
 
-/// With replacement.
-fn draw(
-    published: &Published,
-    version: &LoadedVersion,
-    sampling: &Sampling,
-    entries: &[Entry],
-    indices: &mut [u32],
-    left: &AtomicBool,
-) -> Result<(), ServiceError> {
-    let sampler = published.sampler(version, sampling.order)?;
-    let shares = indices.chunks_mut(sampling.per_iteration());
-    for (entry, share) in entries.iter().zip(shares) {
-        check(left)?;
-        let stream = Stream::new(version.number(), sampling.seed, entry.iteration);
-        let draws = sampler.draws(sampling.order, entry.temperature, stream);
-        draws.fill_every(sampling.world_size, sampling.rank, share);
-    }
-    Ok(())
+/// What of an answer is there. The version stays, wherever its name points meanwhile.
+struct Begun {
+    version: Arc<LoadedVersion>,
+    entries: Vec<Entry>,
+    indices: Vec<u32>,
+    /// Iterations whose indices are drawn, of those with windows.
+    drawn: usize,
 }
 
-/// Without replacement, from windows that all ranks share.
-fn cut(
-    published: &Published,
-    version: &LoadedVersion,
-    sampling: &Sampling,
-    indices: &mut [u32],
-    left: &AtomicBool,
-) -> Result<(), ServiceError> {
-    let shares = indices.chunks_mut(sampling.per_iteration());
-    for (iteration, share) in (sampling.first..).zip(shares) {
-        let Some(of) = window_of(sampling, iteration) else {
-            continue;
-        };
-        check(left)?;
-        let window = published.window(version, sampling.order, of)?;
-        let drawn = window.iteration(iteration % of.iterations, sampling.batch);
-        let rank = drawn.iter().skip(sampling.rank as usize);
-        for (index, drawn) in share
-            .iter_mut()
-            .zip(rank.step_by(sampling.world_size as usize))
-        {
-            *index = *drawn;
+impl Drawing {
+    pub(super) fn new(sampling: Sampling, server_instance: String, left: Arc<AtomicBool>) -> Self {
+        Self {
+            sampling,
+            server_instance,
+            left,
+            begun: None,
         }
     }
-    Ok(())
+
+    /// Draws a rank's share, unless its client has left.
+    pub(super) fn answer(
+        &mut self,
+        lookup: &Lookup<'_>,
+    ) -> Result<v1::SampleIndicesResponse, Lack> {
+        let begun = match &mut self.begun {
+            Some(begun) => begun,
+            None => self.begun.insert(Begun::new(lookup, &self.sampling)?),
+        };
+        match self.sampling.window {
+            0 => begun.draw(lookup, &self.sampling, &self.left)?,
+            _ => begun.cut(lookup, &self.sampling, &self.left)?,
+        }
+        if let Some(last) = begun.entries.last() {
+            answers::show(&self.sampling.curriculum, last);
+        }
+        let entries = begun.entries.iter().copied();
+        Ok(v1::SampleIndicesResponse {
+            version: begun.version.id.to_string(),
+            server_instance: self.server_instance.clone(),
+            sample_count: begun.version.samples(),
+            entries: entries.map(to_proto::entry).collect(),
+            indices: to_proto::indices(&begun.indices),
+        })
+    }
+}
+
+impl Begun {
+    fn new(lookup: &Lookup<'_>, sampling: &Sampling) -> Result<Self, Lack> {
+        let version = lookup.version(&sampling.curriculum, &sampling.version)?;
+        sampling.check(version.samples())?;
+        let iterations = sampling.first..sampling.first + sampling.iterations;
+        let entries: Vec<Entry> = iterations
+            .map(|iteration| version.entry(sampling.order, iteration))
+            .collect();
+        Ok(Self {
+            indices: vec![0; sampling.per_iteration() * entries.len()],
+            version,
+            entries,
+            drawn: 0,
+        })
+    }
+
+    /// With replacement.
+    fn draw(
+        &mut self,
+        lookup: &Lookup<'_>,
+        sampling: &Sampling,
+        left: &AtomicBool,
+    ) -> Result<(), Lack> {
+        let sampler = lookup.sampler(&self.version, sampling.order)?;
+        let shares = self.indices.chunks_mut(sampling.per_iteration());
+        for (entry, share) in self.entries.iter().zip(shares) {
+            check(left)?;
+            let stream = Stream::new(self.version.number(), sampling.seed, entry.iteration);
+            let draws = sampler.draws(sampling.order, entry.temperature, stream);
+            draws.fill_every(sampling.world_size, sampling.rank, share);
+        }
+        Ok(())
+    }
+
+    /// Without replacement, from windows that all ranks share.
+    fn cut(
+        &mut self,
+        lookup: &Lookup<'_>,
+        sampling: &Sampling,
+        left: &AtomicBool,
+    ) -> Result<(), Lack> {
+        let shares = self.indices.chunks_mut(sampling.per_iteration());
+        for (iteration, share) in (sampling.first..).zip(shares).skip(self.drawn) {
+            let Some(of) = window_of(sampling, iteration) else {
+                continue;
+            };
+            check(left)?;
+            let window = lookup.window(&self.version, sampling.order, of)?;
+            let drawn = window.iteration(iteration % of.iterations, sampling.batch);
+            let rank = drawn.iter().skip(sampling.rank as usize);
+            for (index, drawn) in share
+                .iter_mut()
+                .zip(rank.step_by(sampling.world_size as usize))
+            {
+                *index = *drawn;
+            }
+            self.drawn += 1;
+        }
+        Ok(())
+    }
 }
 
 /// Several iterations may take a second: nobody may be waiting for the next one.

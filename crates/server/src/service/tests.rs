@@ -1,6 +1,7 @@
 //! The reading side on a real store, without a network.
 
 mod difficulty;
+mod orders;
 mod sampling;
 mod versions;
 mod weights;
@@ -28,6 +29,7 @@ use tonic::{Request, Status};
 struct Home {
     curricula: Curricula,
     store: Arc<Store>,
+    published: Arc<Published>,
     ids: Vec<String>,
     _folder: tempfile::TempDir,
 }
@@ -84,6 +86,10 @@ fn one_cluster() -> ClusteringRecord {
 impl Home {
     /// A published version `c` of samples with these ids; the second sample has no features.
     fn new(ids: Vec<String>) -> Self {
+        Self::with(ids, &Storage::default())
+    }
+
+    fn with(ids: Vec<String>, storage: &Storage) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let id = Digest::from([5; 32]);
@@ -150,21 +156,27 @@ impl Home {
         store.put_version(&version, &Sketch::new(&values)).unwrap();
         store.point("c", id).unwrap();
         let pipeline = Pipeline::start(Arc::clone(&store), PipelineOptions::default()).unwrap();
-        let published = Published::new(Arc::clone(&store), Arc::new(pipeline), &Storage::default());
+        let published = Published::new(Arc::clone(&store), Arc::new(pipeline), storage);
+        let published = Arc::new(published);
         Self {
             curricula: Curricula::new(
-                Arc::new(published),
+                Arc::clone(&published),
                 Arc::new(on_two_gpus().into()),
                 "this".to_owned(),
             ),
             store,
+            published,
             ids,
             _folder: folder,
         }
     }
 
     fn short(count: usize) -> Self {
-        Self::new((0..count).map(|i| format!("s{i}")).collect())
+        Self::short_with(count, &Storage::default())
+    }
+
+    fn short_with(count: usize, storage: &Storage) -> Self {
+        Self::with((0..count).map(|i| format!("s{i}")).collect(), storage)
     }
 
     /// Header and chunks, whose order and bounds are checked.

@@ -3,11 +3,12 @@
 use super::Messages;
 use crate::{
     metrics::WEIGHTS_SECONDS,
-    published::{ChunkOf, Difficulty, Published},
+    published::{ChunkOf, Difficulties, Lookup, Published},
 };
 use curriculum::{Order, weights::EncodedWeights};
 use curriculum_proto::v1::{self, get_weights_response::Part};
 use curriculum_store::Digest;
+use futures_util::stream;
 use metrics::histogram;
 use std::{
     ops::Range,
@@ -23,7 +24,7 @@ const SAMPLES: u64 = 65_536;
 
 /// What the values of an answer are made from.
 pub(super) struct Values {
-    pub(super) difficulty: Arc<Difficulty>,
+    pub(super) difficulties: Arc<Difficulties>,
     pub(super) weights: EncodedWeights,
     /// Lies within the samples.
     pub(super) range: Range<u64>,
@@ -63,29 +64,58 @@ pub(super) fn messages(
     let Some(values) = values else {
         return Box::pin(header);
     };
-    let Values {
-        difficulty,
-        weights,
-        range,
-        published,
-        mut spent,
-    } = values;
-    let chunk = move |range: Range<u64>| -> Result<_, Status> {
-        let (begun, start) = (Instant::now(), range.start);
+    let sending = Sending {
+        etag,
+        rest: chunks(values.range.clone()),
+        values,
+    };
+    let chunks = stream::try_unfold(sending, |mut sending| async move {
+        let chunk = sending.chunk().await?;
+        Ok::<_, Status>(chunk.map(|chunk| (chunk, sending)))
+    });
+    Box::pin(header.chain(chunks))
+}
+
+/// An answer, as far as it has come.
+struct Sending<R> {
+    etag: Arc<str>,
+    values: Values,
+    rest: R,
+}
+
+impl<R: Iterator<Item = Range<u64>>> Sending<R> {
+    async fn chunk(&mut self) -> Result<Option<v1::GetWeightsResponse>, Status> {
+        let Some(range) = self.rest.next() else {
+            return Ok(None);
+        };
+        let Values {
+            difficulties,
+            weights,
+            published,
+            spent,
+            ..
+        } = &mut self.values;
+        let begun = Instant::now();
+        let difficulty = match published.at_hand(difficulties) {
+            Some(difficulty) => difficulty,
+            None => {
+                let difficulties = Arc::clone(difficulties);
+                let again = move |lookup: &Lookup<'_>| lookup.of(&difficulties);
+                published.answer(again).await?
+            }
+        };
+        let start = range.start;
         let difficulty = difficulty.range(range);
         let length = difficulty.len() * weights.encoding().bytes();
         let of = ChunkOf {
-            etag: Arc::clone(&etag),
+            etag: Arc::clone(&self.etag),
             start,
         };
         let values = (published.chunks()).get(of, length, |bytes| weights.fill(difficulty, bytes));
         spent.add(begun);
-        Ok(v1::GetWeightsResponse {
-            part: Some(Part::Chunk(v1::WeightsChunk { start, values })),
-        })
-    };
-    let chunks = tokio_stream::iter(chunks(range)).map(chunk);
-    Box::pin(header.chain(chunks))
+        let part = Some(Part::Chunk(v1::WeightsChunk { start, values }));
+        Ok(Some(v1::GetWeightsResponse { part }))
+    }
 }
 
 /// Names the values of an answer.

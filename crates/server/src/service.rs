@@ -20,7 +20,7 @@ use std::{
 use tokio::task::JoinHandle;
 use tokio_stream::Stream;
 use tonic::Status;
-use tracing::Span;
+use tracing::{Instrument, Span};
 
 /// The messages of a streaming answer.
 pub(crate) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -33,6 +33,14 @@ pub(crate) async fn blocking<T: Send + 'static>(
     let span = Span::current();
     let mut task = Abandoned(tokio::task::spawn_blocking(move || span.in_scope(work)));
     (&mut task.0).await?
+}
+
+/// Runs `work` also while nobody asks how far it is, until its caller leaves.
+pub(crate) async fn apart<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Status>> + Send + 'static,
+) -> Result<T, Status> {
+    let mut task = Abandoned(tokio::spawn(work.in_current_span()));
+    (&mut task.0).await.map_err(ServiceError::from)?
 }
 
 /// Work whose caller leaves when this is dropped.

@@ -5,7 +5,10 @@ use super::{
     cache::Kept,
     loads::{Id, Load, Loads, Made, Value},
 };
-use crate::{error::ServiceError, service::blocking};
+use crate::{
+    error::ServiceError,
+    service::{apart, blocking},
+};
 use curriculum::{Order, Sampler};
 use curriculum_store::{Digest, Reference, StoreError};
 use std::{any::TypeId, sync::Arc};
@@ -45,36 +48,61 @@ pub(crate) struct Difficulties {
     held: Option<Arc<Difficulty>>,
 }
 
+/// Why an answer is not there yet.
+enum Halt<W> {
+    Failed(ServiceError),
+    Lacks {
+        load: Box<Load>,
+        work: W,
+        /// In no place any more: no two calls may wait for each other's.
+        made: Vec<(Id, Made)>,
+    },
+}
+
+fn attempt<T, W: FnMut(&Lookup<'_>) -> Result<T, Lack>>(
+    published: &Published,
+    mut work: W,
+    made: Vec<(Id, Made)>,
+) -> Result<T, Halt<W>> {
+    let lookup = Lookup { published, made };
+    let lack = match work(&lookup) {
+        Ok(answer) => return Ok(answer),
+        Err(lack) => lack,
+    };
+    let mut made = lookup.made;
+    match lack {
+        Lack::Error(error) => Err(Halt::Failed(error)),
+        Lack::Value(load) => {
+            made.retain(|(id, _)| id.0 == TypeId::of::<LoadedVersion>());
+            made.iter_mut().for_each(|(_, made)| made.leave_place());
+            Err(Halt::Lacks { load, work, made })
+        }
+    }
+}
+
 impl Published {
     /// What `work`, which must not compute for long, makes of the values in memory, away from the async
     /// workers. It runs again after each value that it lacks was made. That ends when the caller leaves.
     pub(crate) async fn answer<T: Send + 'static>(
         self: &Arc<Self>,
-        mut work: impl FnMut(&Lookup<'_>) -> Result<T, Lack> + Send + 'static,
+        work: impl FnMut(&Lookup<'_>) -> Result<T, Lack> + Send + 'static,
     ) -> Result<T, Status> {
-        let mut made = Vec::new();
+        let published = Arc::clone(self);
+        let mut outcome = blocking(move || Ok(attempt(&published, work, Vec::new()))).await?;
         loop {
-            let published = Arc::clone(self);
-            let run = move || {
-                let lookup = Lookup {
-                    published: &published,
-                    made,
-                };
-                let outcome = work(&lookup);
-                Ok((outcome, work, lookup.made))
-            };
-            let outcome;
-            (outcome, work, made) = blocking(run).await?;
-            match outcome {
+            let (load, work, mut made) = match outcome {
                 Ok(answer) => return Ok(answer),
-                Err(Lack::Error(error)) => return Err(error.into()),
-                Err(Lack::Value(load)) => {
-                    let id = load.id;
-                    made.retain(|(id, _)| id.0 == TypeId::of::<LoadedVersion>());
-                    made.iter_mut().for_each(|(_, made)| made.leave_place());
-                    made.push((id, Loads::bring(self, *load).await?));
-                }
-            }
+                Err(Halt::Failed(error)) => return Err(error.into()),
+                Err(Halt::Lacks { load, work, made }) => (load, work, made),
+            };
+            let published = Arc::clone(self);
+            // A client that takes no more can keep this call from going on, and others need the place.
+            outcome = apart(async move {
+                let id = load.id;
+                made.push((id, Loads::bring(&published, *load).await?));
+                Ok(blocking(move || Ok(attempt(&published, work, made))).await?)
+            })
+            .await?;
         }
     }
 

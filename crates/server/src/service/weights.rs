@@ -3,7 +3,7 @@
 use super::Messages;
 use crate::{
     metrics::WEIGHTS_SECONDS,
-    published::{ChunkOf, Difficulties, Lookup, Published},
+    published::{ChunkOf, Difficulties, Difficulty, Lookup, Published},
 };
 use curriculum::{Order, weights::EncodedWeights};
 use curriculum_proto::v1::{self, get_weights_response::Part};
@@ -64,57 +64,83 @@ pub(super) fn messages(
     let Some(values) = values else {
         return Box::pin(header);
     };
+    let Values {
+        difficulties,
+        weights,
+        range,
+        published,
+        spent,
+    } = values;
     let sending = Sending {
-        etag,
-        rest: chunks(values.range.clone()),
-        values,
+        rest: chunks(range),
+        chunks: Arc::new(Making {
+            etag,
+            difficulties,
+            weights,
+            published,
+        }),
+        spent,
     };
     let chunks = stream::try_unfold(sending, |mut sending| async move {
         let chunk = sending.chunk().await?;
-        Ok::<_, Status>(chunk.map(|chunk| (chunk, sending)))
+        let message = |chunk| v1::GetWeightsResponse {
+            part: Some(Part::Chunk(chunk)),
+        };
+        Ok::<_, Status>(chunk.map(|chunk| (message(chunk), sending)))
     });
     Box::pin(header.chain(chunks))
 }
 
 /// An answer, as far as it has come.
 struct Sending<R> {
-    etag: Arc<str>,
-    values: Values,
     rest: R,
+    chunks: Arc<Making>,
+    spent: Spent,
+}
+
+/// What its chunks are made from.
+struct Making {
+    etag: Arc<str>,
+    difficulties: Arc<Difficulties>,
+    weights: EncodedWeights,
+    published: Arc<Published>,
 }
 
 impl<R: Iterator<Item = Range<u64>>> Sending<R> {
-    async fn chunk(&mut self) -> Result<Option<v1::GetWeightsResponse>, Status> {
+    async fn chunk(&mut self) -> Result<Option<v1::WeightsChunk>, Status> {
         let Some(range) = self.rest.next() else {
             return Ok(None);
         };
-        let Values {
-            difficulties,
-            weights,
-            published,
-            spent,
-            ..
-        } = &mut self.values;
         let begun = Instant::now();
-        let difficulty = match published.at_hand(difficulties) {
-            Some(difficulty) => difficulty,
+        let chunks = &self.chunks;
+        let chunk = match chunks.published.at_hand(&chunks.difficulties) {
+            Some(difficulty) => chunks.chunk(&difficulty, range),
             None => {
-                let difficulties = Arc::clone(difficulties);
-                let again = move |lookup: &Lookup<'_>| lookup.of(&difficulties);
-                published.answer(again).await?
+                let making = Arc::clone(chunks);
+                let work = move |lookup: &Lookup<'_>| {
+                    let difficulty = lookup.of(&making.difficulties)?;
+                    Ok(making.chunk(&difficulty, range.clone()))
+                };
+                chunks.published.answer(work).await?
             }
         };
+        self.spent.add(begun);
+        Ok(Some(chunk))
+    }
+}
+
+impl Making {
+    fn chunk(&self, difficulty: &Difficulty, range: Range<u64>) -> v1::WeightsChunk {
         let start = range.start;
         let difficulty = difficulty.range(range);
-        let length = difficulty.len() * weights.encoding().bytes();
+        let length = difficulty.len() * self.weights.encoding().bytes();
         let of = ChunkOf {
             etag: Arc::clone(&self.etag),
             start,
         };
-        let values = (published.chunks()).get(of, length, |bytes| weights.fill(difficulty, bytes));
-        spent.add(begun);
-        let part = Some(Part::Chunk(v1::WeightsChunk { start, values }));
-        Ok(Some(v1::GetWeightsResponse { part }))
+        let fill = |bytes: &mut [u8]| self.weights.fill(difficulty, bytes);
+        let values = self.published.chunks().get(of, length, fill);
+        v1::WeightsChunk { start, values }
     }
 }
 

@@ -260,6 +260,25 @@ async fn a_client_that_reads_nothing_is_cut() {
     answers(&server).await.unwrap();
 }
 
+/// A client that keeps its answers unread leaves places to others; here another address.
+#[tokio::test]
+async fn unread_answers_of_one_client_leave_places_to_others() {
+    let home = Home::new();
+    let server = launch(&home, "max_concurrent_requests = 8").await;
+    publish(&home, &server).await;
+    let mut greedy = Frames::greet_from("127.0.0.9", server.url());
+    for call in 0..24 {
+        let path = "/curriculum.v1.CurriculumService/GetWeights";
+        greedy.call(2 * call + 1, path, &request_of("c")).unwrap();
+    }
+    let at_work = "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.CurriculumService/GetWeights\"} ";
+    eventually("half of the places", || metric(&server, at_work) == 4.0).await;
+    for _ in 0..100 {
+        answers(&server).await.unwrap();
+    }
+    assert_eq!(metric(&server, at_work), 4.0, "they hold what they have");
+}
+
 /// `GetWeightsRequest` with a name, which is its first field.
 fn request_of(name: &str) -> Vec<u8> {
     let mut bytes = vec![1 << 3 | 2, name.len() as u8];

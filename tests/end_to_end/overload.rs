@@ -1,10 +1,12 @@
 //! Too many calls, calls beside a running job, health and reflection.
 
-use curriculum_proto::v1::{self, JobState, Order};
+use curriculum_proto::v1::{self, JobState, Order, push_features_request::Part};
 use curriculum_tests::{
     Home, Launch, TestServer,
     calls::{submission, weights_of},
     data,
+    frames::Frames,
+    http,
 };
 use std::{
     collections::BTreeSet,
@@ -13,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
-use tokio_stream::once;
+use tokio_stream::{StreamExt, once};
 use tonic::Code;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -76,8 +78,15 @@ async fn refused_calls_are_told_when_to_come_back() {
     let server = TestServer::launch(&home, launch).await;
     let mut ingest = server.ingest();
     let push = tokio::spawn(async move {
-        let nothing = tokio_stream::pending::<v1::PushFeaturesRequest>();
-        ingest.push_features(nothing).await
+        let header = v1::PushHeader {
+            push: "p".to_owned(),
+            ..v1::PushHeader::default()
+        };
+        let header = v1::PushFeaturesRequest {
+            part: Some(Part::Header(header)),
+        };
+        let nothing_more = once(header).chain(tokio_stream::pending());
+        ingest.push_features(nothing_more).await
     });
     let list = async || {
         let list = v1::ListCurriculaRequest::default();
@@ -100,6 +109,82 @@ async fn refused_calls_are_told_when_to_come_back() {
     while let Err(refused) = list().await {
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
         assert!(started.elapsed() < PROMPT, "still refused");
+    }
+}
+
+/// Opened, and nothing more: whatever call it is, its place is for those who have something to ask.
+#[tokio::test]
+async fn calls_that_say_nothing_shut_nobody_out() {
+    let home = Home::new();
+    let settings = "[model]\nthreads = 1\n[grpc]\nmax_concurrent_requests = 8\n\
+        request_timeout_seconds = 2\n";
+    let launch = Launch {
+        settings,
+        ..Launch::default()
+    };
+    let server = TestServer::launch(&home, launch).await;
+    let mut silent = Frames::greet(server.url());
+    let paths = [
+        "/curriculum.v1.CurriculumService/GetWeights",
+        "/curriculum.v1.IngestService/SubmitJob",
+        "/curriculum.v1.IngestService/PushFeatures",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+    ];
+    for (call, path) in (0..50).zip(paths.iter().cycle()) {
+        silent.headers(2 * call + 1, path).unwrap();
+    }
+    let list = async || {
+        let list = v1::ListCurriculaRequest::default();
+        server.curricula().list_curricula(list).await
+    };
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(3) {
+        list().await.unwrap();
+    }
+    // All have been told.
+    let code = |method: &str, code: &str| {
+        let body = http::get(&server.side_url("/metrics")).body;
+        let series =
+            format!("curriculum_grpc_requests_total{{method=\"{method}\",code=\"{code}\"}} ");
+        let line = body.lines().find_map(|line| line.strip_prefix(&series));
+        line.map_or(0.0, |line| line.parse().unwrap())
+    };
+    let started = Instant::now();
+    loop {
+        let ended = paths.map(|path| {
+            ["DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"]
+                .map(|of| code(&path[1..], of))
+                .iter()
+                .sum::<f64>()
+        });
+        if ended == [10.0; 5] {
+            break;
+        }
+        assert!(started.elapsed() < PROMPT, "{ended:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn health_is_answered_however_many_watch_it() {
+    let home = Home::new();
+    let server = TestServer::start(&home).await;
+    let mut watchers: Vec<_> = (0..70).map(|_| Frames::greet(server.url())).collect();
+    for watcher in &mut watchers {
+        for call in 0..250 {
+            let path = "/grpc.health.v1.Health/Watch";
+            watcher.call(2 * call + 1, path, &[]).unwrap();
+        }
+    }
+    for _ in 0..20 {
+        let channel = server.connect(None).await.unwrap();
+        let mut health = HealthClient::new(channel);
+        let request = HealthCheckRequest::default;
+        health.check(request()).await.unwrap();
+        let watch = health.watch(request()).await.unwrap();
+        let first = watch.into_inner().message().await.unwrap().unwrap();
+        assert_eq!(first.status(), ServingStatus::Serving);
     }
 }
 

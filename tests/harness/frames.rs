@@ -1,9 +1,11 @@
 //! A client of HTTP/2 that does as it is told, by the frame: what no library would send.
 
 use crate::PATIENCE;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
 use std::{
     io::{ErrorKind, Read, Write},
-    net::TcpStream,
+    net::{SocketAddrV4, TcpStream},
+    os::fd::AsRawFd,
 };
 
 /// Types of frames.
@@ -41,7 +43,10 @@ impl Frames {
     #[must_use]
     pub fn connect(url: &str) -> Self {
         let address = url.split_once("://").unwrap().1;
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self(stream)
@@ -51,9 +56,27 @@ impl Frames {
     #[must_use]
     pub fn greet(url: &str) -> Self {
         let mut frames = Self::connect(url);
-        frames.send(PREFACE).unwrap();
-        frames.frame(kind::SETTINGS, 0, 0, &[]).unwrap();
+        frames.say_hello();
         frames
+    }
+
+    /// As [`greet`](Self::greet), from another of this machine's own addresses.
+    #[must_use]
+    pub fn greet_from(address: &str, url: &str) -> Self {
+        let from: SocketAddrV4 = format!("{address}:0").parse().unwrap();
+        let to: SocketAddrV4 = url.split_once("://").unwrap().1.parse().unwrap();
+        let (family, kind) = (AddressFamily::Inet, SockType::Stream);
+        let socket = socket::socket(family, kind, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        socket::bind(socket.as_raw_fd(), &SockaddrIn::from(from)).unwrap();
+        socket::connect(socket.as_raw_fd(), &SockaddrIn::from(to)).unwrap();
+        let mut frames = Self::over(socket.into());
+        frames.say_hello();
+        frames
+    }
+
+    fn say_hello(&mut self) {
+        self.send(PREFACE).unwrap();
+        self.frame(kind::SETTINGS, 0, 0, &[]).unwrap();
     }
 
     /// As [`greet`](Self::greet), promising to read whatever comes.
@@ -119,7 +142,11 @@ impl Frames {
         self.frame(kind::DATA, 0, stream, &data)
     }
 
-    fn headers(&mut self, stream: u32, path: &str) -> std::io::Result<()> {
+    /// Begins a call and sends nothing of its message.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn headers(&mut self, stream: u32, path: &str) -> std::io::Result<()> {
         let headers: Vec<u8> = [
             (":method", "POST"),
             (":scheme", "http"),

@@ -5,6 +5,7 @@ mod authorize;
 mod calls;
 mod deadline;
 mod messages;
+mod places;
 mod request_id;
 mod requests;
 mod statuses;
@@ -35,13 +36,14 @@ type Seen = Over<
 
 /// The layers a request passes, first to last.
 pub(crate) type Stack = ServiceBuilder<
-    Over<MessagesLayer, Over<AdmissionLayer, Over<DeadlineLayer, Over<AuthorizeLayer, Seen>>>>,
+    Over<AdmissionLayer, Over<MessagesLayer, Over<DeadlineLayer, Over<AuthorizeLayer, Seen>>>>,
 >;
 
-/// A name; errors as answers; a span with method and code, counts and time; whose fault it is that a
-/// request cannot be read; the key, if calls need one; the deadline for the first message of an answer; a place
-/// among the requests at work; the size of messages.
+/// A name; errors as answers; a span with method and code, counts and time; whose fault it is that a request
+/// cannot be read; the key, if calls need one; the deadline for the first message of an answer; the first message
+/// of the request, and the size of all; a place among the requests at work.
 pub(crate) fn stack(grpc: &Grpc, keys: Option<Arc<Reloading<Keys>>>) -> Stack {
+    let limit = Duration::from_secs(grpc.request_timeout_seconds);
     ServiceBuilder::new()
         .layer(RequestIdLayer::default())
         .layer(StatusesLayer)
@@ -49,14 +51,12 @@ pub(crate) fn stack(grpc: &Grpc, keys: Option<Arc<Reloading<Keys>>>) -> Stack {
         .layer(MapErrLayer::new(name_error as fn(BoxError) -> BoxError))
         .layer(RequestsLayer)
         .layer(AuthorizeLayer::new(keys))
-        .layer(DeadlineLayer::new(Duration::from_secs(
-            grpc.request_timeout_seconds,
-        )))
+        .layer(DeadlineLayer::new(limit))
+        .layer(MessagesLayer::new(grpc.max_concurrent_requests, limit))
         .layer(AdmissionLayer::new(
             grpc.max_concurrent_requests,
             Duration::from_millis(grpc.queue_milliseconds),
         ))
-        .layer(MessagesLayer)
 }
 
 /// A passed deadline would be `UNKNOWN`.

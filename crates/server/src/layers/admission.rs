@@ -1,28 +1,23 @@
 //! So many calls at work at the same time, and no more. A call beyond waits a moment for a place, and is then
-//! told to come back. Clients that wait take turns, and none gets more than half of the places while another
-//! waits. Health checks and streams between two messages are not at work, and need a place of a larger number.
+//! told to come back. Streams between two messages are not at work, and need a place of a larger number.
+//! Health checks need none.
 
-mod places;
-
-use super::authorize::WithKey;
+use super::places::{Client, Entry, Place, Places};
 use crate::{
     access::methods::{Method, Right, Time},
     metrics::Rejection,
-    transport::Peer,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
-use places::{Client, Entry, Place, Places};
 use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt};
 use tower::{Layer, Service};
@@ -30,14 +25,21 @@ use tower::{Layer, Service};
 /// When a refused call may come back: by then most of what is at work now will have been answered.
 const COME_BACK: Duration = Duration::from_millis(100);
 
-/// Calls that are open without being at work: each connection may watch something.
-pub(super) const MAX_IDLE: usize = 16_384;
+/// Streams with a key that are open without being at work.
+pub(super) const MAX_WATCHES: usize = 16_384;
+
+/// The same of health, which need no key.
+const MAX_HEALTH_WATCHES: usize = 16_384;
+
+/// Those of one connection: a client watches one or two services.
+pub(super) const HEALTH_WATCHES: usize = 4;
 
 /// Gives calls their places.
 #[derive(Clone)]
 pub(crate) struct AdmissionLayer {
     places: Arc<Places>,
-    idle: Arc<Semaphore>,
+    watches: Arc<Places>,
+    health_watches: Arc<Places>,
     /// How long a call waits for a place.
     queue: Duration,
 }
@@ -53,7 +55,8 @@ impl AdmissionLayer {
     pub(crate) fn new(places: usize, queue: Duration) -> Self {
         Self {
             places: Places::new(places),
-            idle: Arc::new(Semaphore::new(MAX_IDLE)),
+            watches: Places::new(MAX_WATCHES),
+            health_watches: Places::shared(MAX_HEALTH_WATCHES, HEALTH_WATCHES),
             queue,
         }
     }
@@ -87,32 +90,30 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let extensions = request.extensions();
         let method = extensions.get::<Method>();
-        let probes = method.is_some_and(|method| method.right == Right::None);
+        let of_health = method.is_some_and(|method| method.right == Right::None);
         let watches = method.is_some_and(|method| method.time == Time::Watch);
-        let idle = match probes || watches {
-            true => match Arc::clone(&self.admission.idle).try_acquire_owned() {
-                Ok(idle) => Some(idle),
-                Err(_) => return Box::pin(async { Ok(refused()) }),
-            },
-            false => None,
+        let client = Client::of(extensions);
+        let admission = &self.admission;
+        let watch = match (watches, of_health) {
+            (false, _) => Ok(None),
+            (true, false) => watch(&admission.watches, client),
+            (true, true) => watch(&admission.health_watches, Client::connection(extensions)),
         };
-        if probes {
+        let Ok(watch) = watch else {
+            return Box::pin(async { Ok(refused().into_http()) });
+        };
+        if of_health {
             // Overload is no reason to be taken for ill.
             let answer = self.inner.call(request);
-            return Box::pin(async move { Ok(kept(answer.await?, None, idle)) });
+            return Box::pin(async move { Ok(kept(answer.await?, None, watch)) });
         }
-        let client = Client {
-            address: extensions.get::<Peer>().map(|peer| peer.0.ip()),
-            key: extensions.get::<WithKey>().map(|key| key.0),
-        };
-        let queue = self.admission.queue;
-        let entry = Places::enter(&self.admission.places, client, !queue.is_zero());
-        let waiting = match entry {
+        let queue = admission.queue;
+        let waiting = match Places::enter(&admission.places, client, !queue.is_zero()) {
             Entry::Place(place) => {
                 let answer = self.inner.call(request);
-                return Box::pin(async move { Ok(kept(answer.await?, Some(place), idle)) });
+                return Box::pin(async move { Ok(kept(answer.await?, Some(place), watch)) });
             }
-            Entry::Full => return Box::pin(async { Ok(refused()) }),
+            Entry::Full => return Box::pin(async { Ok(refused().into_http()) }),
             Entry::Waiting(waiting) => waiting,
         };
         // The service that is ready is this one, and the clone is for the next call.
@@ -120,51 +121,58 @@ where
         let mut inner = std::mem::replace(&mut self.inner, next);
         Box::pin(async move {
             match tokio::time::timeout(queue, waiting).await {
-                Ok(place) => Ok(kept(inner.call(request).await?, Some(place), idle)),
-                Err(_) => Ok(refused()),
+                Ok(place) => Ok(kept(inner.call(request).await?, Some(place), watch)),
+                Err(_) => Ok(refused().into_http()),
             }
         })
     }
 }
 
-/// What is held until the answer has been sent: a place, or only the other number where nothing is at work any
+/// Fails where there are too many.
+fn watch(watches: &Arc<Places>, client: Client) -> Result<Option<Place>, ()> {
+    Places::try_enter(watches, client).map(Some).ok_or(())
+}
+
+/// What is held until the answer has been sent: a place, or only that of a watch where nothing is at work any
 /// more.
-fn kept(
-    answer: Response<Body>,
-    place: Option<Place>,
-    idle: Option<OwnedSemaphorePermit>,
-) -> Response<Body> {
-    match idle {
-        Some(idle) => held(answer, idle),
-        None => held(answer, place),
+fn kept(answer: Response<Body>, place: Option<Place>, watch: Option<Place>) -> Response<Body> {
+    match watch.or(place) {
+        Some(place) => held(answer, place),
+        None => answer,
     }
 }
 
-fn held<H: Send + 'static>(answer: Response<Body>, hold: H) -> Response<Body> {
+fn held(answer: Response<Body>, place: Place) -> Response<Body> {
     use http_body::Body as _;
     match answer.body().is_end_stream() {
         true => answer,
-        false => answer.map(|body| Body::new(Held { body, _hold: hold })),
+        false => answer.map(|body| {
+            Body::new(Held {
+                body,
+                _place: place,
+            })
+        }),
     }
 }
 
-fn refused() -> Response<Body> {
+/// What a call without a place is told.
+pub(super) fn refused() -> Status {
     Rejection::Overloaded.count();
     let details = ErrorDetails::with_retry_info(Some(COME_BACK));
     let text = "too many calls are at work, come back in a moment";
-    Status::with_error_details(Code::ResourceExhausted, text, details).into_http()
+    Status::with_error_details(Code::ResourceExhausted, text, details)
 }
 
 pin_project! {
     /// An answer that holds what its call needs.
-    struct Held<H> {
+    struct Held {
         #[pin]
         body: Body,
-        _hold: H,
+        _place: Place,
     }
 }
 
-impl<H> http_body::Body for Held<H> {
+impl http_body::Body for Held {
     type Data = Bytes;
     type Error = Status;
 

@@ -1,6 +1,6 @@
 //! The time limits of a request: the client's, and the server's, which some calls do not have.
 
-use crate::access::methods::{Method, Time};
+use crate::access::methods::{Method, Right, Time};
 use std::{
     future::Future,
     pin::Pin,
@@ -8,6 +8,9 @@ use std::{
     time::Duration,
 };
 use tower::{BoxError, Layer, Service, timeout::error::Elapsed};
+
+/// For an answer about health, request included: it needs no key, and nothing to be read.
+const HEALTH: Duration = Duration::from_secs(5);
 
 /// Ends calls that are not answered in time.
 #[derive(Clone, Copy, Debug)]
@@ -54,9 +57,13 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let own = match request.extensions().get::<Method>().map(|m| m.time) {
-            Some(Time::Unlimited) => None,
-            Some(Time::Limited | Time::Watch) | None => Some(self.limit),
+        let method = request.extensions().get::<Method>();
+        let own = match method.map(|method| (method.right, method.time)) {
+            Some((Right::None, _)) => Some(self.limit.min(HEALTH)),
+            Some((Right::Read | Right::Write, Time::Unlimited)) => None,
+            Some((Right::Read | Right::Write, Time::Limited | Time::Watch)) | None => {
+                Some(self.limit)
+            }
         };
         let limit = [own, of_client(request.headers())]
             .into_iter()

@@ -1,14 +1,23 @@
-//! The size of requests. A message that is too large is refused when its length is known, before anything is
-//! set aside for it.
+//! Requests as they arrive. A call waits for its first message before it takes a place, and not for long: one
+//! that is only opened costs others nothing. A message that is too large is refused when its length is known,
+//! before anything is set aside for it.
 
-use crate::access::methods::Method;
+use super::{
+    admission::refused,
+    places::{Client, Places},
+};
+use crate::access::methods::{Method, Right};
 use bytes::Bytes;
-use http::Request;
-use http_body::{Frame, SizeHint};
-use pin_project_lite::pin_project;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use http_body::{Body as _, Frame, SizeHint};
 use std::{
+    collections::VecDeque,
+    future::poll_fn,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
@@ -16,85 +25,207 @@ use tower::{Layer, Service};
 /// Bytes before each message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
-/// Refuses messages that are too large for their method.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct MessagesLayer;
+/// Until the first message must have come. It usually comes with the headers.
+const FIRST: Duration = Duration::from_secs(10);
 
-/// A service whose requests are bounded.
-#[derive(Clone, Debug)]
-pub(crate) struct Messages<S>(S);
+/// Bytes of a first message, at most: it is kept before the call has a place.
+const FIRST_BYTES: usize = 1 << 20;
+
+/// Waits for the first message, and refuses messages that are too large for their method.
+#[derive(Clone)]
+pub(crate) struct MessagesLayer {
+    /// Of calls whose first message is on its way.
+    arriving: Arc<Places>,
+    limit: Duration,
+}
+
+/// A service whose requests are there, and bounded.
+#[derive(Clone)]
+pub(crate) struct Messages<S> {
+    inner: S,
+    messages: MessagesLayer,
+}
+
+impl MessagesLayer {
+    /// So many calls may be waited for at the same time, each for so long at most.
+    pub(crate) fn new(places: usize, limit: Duration) -> Self {
+        Self {
+            arriving: Places::new(places),
+            limit: limit.min(FIRST),
+        }
+    }
+}
 
 impl<S> Layer<S> for MessagesLayer {
     type Service = Messages<S>;
 
     fn layer(&self, inner: S) -> Messages<S> {
-        Messages(inner)
+        Messages {
+            inner,
+            messages: self.clone(),
+        }
     }
 }
 
-impl<S: Service<Request<Body>>> Service<Request<Body>> for Messages<S> {
-    type Response = S::Response;
+impl<S> Service<Request<Body>> for Messages<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(context)
+        self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let limit = request.extensions().get::<Method>().map(|m| m.message);
-        self.0.call(match limit {
-            Some(limit) => request.map(|body| Body::new(Limited::new(body, limit))),
-            None => request,
+        let Some(method) = request.extensions().get::<Method>().copied() else {
+            return Box::pin(self.inner.call(request));
+        };
+        // The service that is ready is this one, and the clone is for the next call.
+        let next = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, next);
+        let messages = self.messages.clone();
+        Box::pin(async move {
+            let mut request = request.map(|body| Limited::new(body, method.message));
+            match messages.arrive(&mut request, method).await {
+                Ok(()) => inner.call(request.map(Body::new)).await,
+                Err(status) => Ok(status.into_http()),
+            }
         })
     }
 }
 
-pin_project! {
-    /// A request's body.
-    struct Limited {
-        #[pin]
-        body: Body,
-        limit: usize,
-        prefix: Vec<u8>,
-        // Bytes of the message that are still to come.
-        left: usize,
+impl MessagesLayer {
+    /// Waits for the first message.
+    async fn arrive(&self, request: &mut Request<Limited>, method: Method) -> Result<(), Status> {
+        let client = Client::of(request.extensions());
+        let body = request.body_mut();
+        if let Poll::Ready(first) = poll_fn(|context| Poll::Ready(body.poll_first(context))).await {
+            return first;
+        }
+        // Health checks have a shorter deadline, and need nothing.
+        let place = match method.right {
+            Right::None => None,
+            Right::Read | Right::Write => Places::try_enter(&self.arriving, client),
+        };
+        if place.is_none() && method.right != Right::None {
+            return Err(refused());
+        }
+        let first = poll_fn(|context| body.poll_first(context));
+        let first = tokio::time::timeout(self.limit, first).await;
+        first.unwrap_or_else(|_| {
+            let text = "the first message of the request did not come in time";
+            Err(Status::deadline_exceeded(text))
+        })
     }
+}
+
+/// A request's body.
+struct Limited {
+    body: Body,
+    messages: Follow,
+    /// Came while the first message was waited for.
+    came: VecDeque<Frame<Bytes>>,
+    ended: bool,
+}
+
+/// Where the messages are, in pieces that they come in.
+struct Follow {
+    limit: usize,
+    prefix: Vec<u8>,
+    /// Bytes of the message that are still to come.
+    left: usize,
+    /// There has been a whole message.
+    whole: bool,
 }
 
 impl Limited {
     fn new(body: Body, limit: usize) -> Self {
         Self {
             body,
-            limit,
-            prefix: Vec::with_capacity(PREFIX),
-            left: 0,
+            messages: Follow::new(limit),
+            came: VecDeque::new(),
+            ended: false,
         }
+    }
+
+    /// Ready once a whole message is here, or nothing more comes.
+    fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        while !self.messages.whole && !self.ended {
+            match ready!(self.poll_next(context)) {
+                Some(Ok(frame)) => self.came.push_back(frame),
+                Some(Err(status)) => return Poll::Ready(Err(status)),
+                None => self.ended = true,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(frame)) = &frame
+            && let Some(piece) = frame.data_ref()
+            && let Err(status) = self.messages.go_on(piece)
+        {
+            return Poll::Ready(Some(Err(status)));
+        }
+        Poll::Ready(frame)
     }
 }
 
-/// Follows messages through the pieces that they come in.
-fn follow(
-    mut piece: &[u8],
-    prefix: &mut Vec<u8>,
-    left: &mut usize,
-    limit: usize,
-) -> Result<(), Status> {
-    loop {
-        let (of_message, rest) = piece.split_at((*left).min(piece.len()));
-        *left -= of_message.len();
-        let (of_prefix, rest) = rest.split_at((PREFIX - prefix.len()).min(rest.len()));
-        prefix.extend_from_slice(of_prefix);
-        let Ok([_, length @ ..]) = <[u8; PREFIX]>::try_from(prefix.as_slice()) else {
-            return Ok(());
-        };
-        prefix.clear();
-        *left = u32::from_be_bytes(length) as usize;
-        if *left > limit {
-            let text = format!("a message of {left} bytes, but {limit} are the most for this call");
+impl Follow {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            prefix: Vec::with_capacity(PREFIX),
+            left: 0,
+            whole: false,
+        }
+    }
+
+    fn go_on(&mut self, mut piece: &[u8]) -> Result<(), Status> {
+        loop {
+            let (of_message, rest) = piece.split_at(self.left.min(piece.len()));
+            let ends = self.left > 0 && self.left == of_message.len();
+            self.left -= of_message.len();
+            self.whole |= ends;
+            let room = match self.left {
+                0 => PREFIX - self.prefix.len(),
+                _ => 0,
+            };
+            let (of_prefix, rest) = rest.split_at(room.min(rest.len()));
+            self.prefix.extend_from_slice(of_prefix);
+            let Ok([_, length @ ..]) = <[u8; PREFIX]>::try_from(self.prefix.as_slice()) else {
+                return Ok(());
+            };
+            self.prefix.clear();
+            self.left = u32::from_be_bytes(length) as usize;
+            self.check()?;
+            self.whole |= self.left == 0;
+            piece = rest;
+        }
+    }
+
+    fn check(&self) -> Result<(), Status> {
+        let (length, limit) = (self.left, self.limit);
+        if length > limit {
+            let text =
+                format!("a message of {length} bytes, but {limit} are the most for this call");
             return Err(Status::out_of_range(text));
         }
-        piece = rest;
+        if !self.whole && length > FIRST_BYTES {
+            let text = format!(
+                "a first message of {length} bytes, but {FIRST_BYTES} are the most for one"
+            );
+            return Err(Status::out_of_range(text));
+        }
+        Ok(())
     }
 }
 
@@ -103,26 +234,25 @@ impl http_body::Body for Limited {
     type Error = Status;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = self.project();
-        let frame = ready!(this.body.poll_frame(context));
-        if let Some(Ok(frame)) = &frame
-            && let Some(piece) = frame.data_ref()
-            && let Err(status) = follow(piece, this.prefix, this.left, *this.limit)
-        {
-            return Poll::Ready(Some(Err(status)));
+        match self.came.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None if self.ended => Poll::Ready(None),
+            None => self.poll_next(context),
         }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.came.is_empty() && (self.ended || self.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self.came.is_empty() {
+            true => self.body.size_hint(),
+            false => SizeHint::default(),
+        }
     }
 }
 
@@ -138,10 +268,11 @@ mod tests {
     }
 
     /// What comes of messages that arrive in pieces of so many bytes.
-    fn take(bytes: &[u8], piece: usize) -> Result<(), Status> {
-        let (mut prefix, mut left) = (Vec::new(), 0);
+    fn take(bytes: &[u8], piece: usize) -> Result<Follow, Status> {
+        let mut messages = Follow::new(100);
         let mut pieces = bytes.chunks(piece);
-        pieces.try_for_each(|piece| follow(piece, &mut prefix, &mut left, 100))
+        pieces.try_for_each(|piece| messages.go_on(piece))?;
+        Ok(messages)
     }
 
     #[test]
@@ -149,12 +280,26 @@ mod tests {
         let good = [message(0), message(100), message(1), message(100)].concat();
         let bad = [good.clone(), message(101)].concat();
         for piece in 1..=bad.len() {
-            take(&good, piece).unwrap();
-            let refused = take(&bad, piece).unwrap_err();
+            assert!(take(&good, piece).unwrap().whole);
+            let refused = take(&bad, piece).err().unwrap();
             assert!(refused.message().contains("101 bytes"), "{refused}");
         }
         // The length is enough.
-        take(&[0, 255, 255, 255, 255], 5).unwrap_err();
-        take(&[0, 255, 255, 255], 4).unwrap();
+        assert!(take(&[0, 255, 255, 255, 255], 5).is_err());
+        assert!(take(&[0, 255, 255, 255], 4).is_ok());
+    }
+
+    #[test]
+    fn a_message_is_whole_with_its_last_byte() {
+        for piece in 1..=105 {
+            for (length, bytes) in [(100, 104), (1, 5), (0, 4)] {
+                let message = message(length);
+                let part = take(&message[..bytes], piece).unwrap();
+                assert!(!part.whole, "{length} in pieces of {piece}");
+                assert!(take(&message, piece).unwrap().whole);
+            }
+        }
+        let first = Follow::new(2 * FIRST_BYTES).go_on(&[0, 0, 16, 0, 1]);
+        assert!(first.unwrap_err().message().contains("first message"));
     }
 }

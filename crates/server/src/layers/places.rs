@@ -1,28 +1,76 @@
-//! The places, and who waits for them.
+//! Places, who has them, and who waits for them. One client, an address with its key, has at most half of them,
+//! and the last eighth is for clients that have none: others come in whoever holds what it has.
 
+use super::authorize::WithKey;
+use crate::transport::Peer;
+use http::Extensions;
 use std::{
     collections::{HashMap, VecDeque},
     future::Future,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 use tokio::sync::oneshot;
 
-/// Whom a call is of.
+/// Clients whose turn it is, and who have their share, that are passed over for one place at most.
+const PASSED: usize = 16;
+
+/// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Client {
-    pub(super) address: Option<IpAddr>,
-    pub(super) key: Option<u64>,
+    address: Option<IpAddr>,
+    /// Its key, or its port where each connection counts for itself.
+    key: Option<u64>,
+}
+
+impl Client {
+    /// Whom a request is of. A network of IPv6 is one address: its machines choose among 2⁶⁴.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        let peer = extensions.get::<Peer>();
+        Self {
+            address: peer.map(|peer| network(peer.0.ip())),
+            key: extensions.get::<WithKey>().map(|key| key.0),
+        }
+    }
+
+    /// The connection of a request, as if it were a client.
+    pub(super) fn connection(extensions: &Extensions) -> Self {
+        let peer = extensions.get::<Peer>();
+        Self {
+            address: peer.map(|peer| peer.0.ip()),
+            key: peer.map(|peer| peer.0.port().into()),
+        }
+    }
+}
+
+/// An address as far as it says who somebody is.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
 }
 
 /// A fixed number of places.
 pub(super) struct Places {
-    count: usize,
+    rules: Rules,
     /// A std mutex: nothing awaits under it, and all that is done under it takes the same time however many
     /// wait.
     state: Mutex<State>,
+}
+
+#[derive(Clone, Copy)]
+struct Rules {
+    count: usize,
+    /// The most of one client.
+    share: usize,
+    /// For clients that have none.
+    reserve: usize,
 }
 
 #[derive(Default)]
@@ -64,23 +112,46 @@ pub(super) struct Waiting {
     places: Arc<Places>,
 }
 
+impl Rules {
+    /// Whether a client that has `own` of `taken` may have one more.
+    fn allow(self, taken: usize, own: usize) -> bool {
+        match own {
+            0 => taken < self.count,
+            _ => own < self.share && taken < self.count - self.reserve,
+        }
+    }
+}
+
 impl Places {
     pub(super) fn new(count: usize) -> Arc<Self> {
-        Arc::new(Self {
+        Self::shared(count, count.div_ceil(2))
+    }
+
+    /// Of which one client has at most `share`.
+    pub(super) fn shared(count: usize, share: usize) -> Arc<Self> {
+        let rules = Rules {
             count,
+            share,
+            reserve: count / 8,
+        };
+        Arc::new(Self {
+            rules,
             state: Mutex::default(),
         })
     }
 
-    /// A place, or a wait for one. As many may wait as there are places.
+    /// A place, or a wait for one. As many may wait as there are places, shared in the same way.
     pub(super) fn enter(this: &Arc<Self>, client: Client, may_wait: bool) -> Entry {
         let mut state = this.state();
-        if state.taken < this.count {
+        let State { taken, waiting, .. } = *state;
+        let standing = state.clients.entry(client).or_default();
+        if this.rules.allow(taken, standing.taken) {
+            standing.taken += 1;
             state.taken += 1;
-            state.clients.entry(client).or_default().taken += 1;
             return Entry::Place(this.place(client));
         }
-        if !may_wait || state.waiting >= this.count {
+        if !may_wait || !this.rules.allow(waiting, standing.waiting.len()) {
+            state.forget(client);
             return Entry::Full;
         }
         let (sender, place) = oneshot::channel();
@@ -100,6 +171,14 @@ impl Places {
         })
     }
 
+    /// A place, if there is one now.
+    pub(super) fn try_enter(this: &Arc<Self>, client: Client) -> Option<Place> {
+        match Self::enter(this, client, false) {
+            Entry::Place(place) => Some(place),
+            Entry::Waiting(_) | Entry::Full => None,
+        }
+    }
+
     fn place(self: &Arc<Self>, client: Client) -> Place {
         Place {
             client,
@@ -113,20 +192,20 @@ impl Places {
 }
 
 impl State {
-    /// The next that waits, with a place that is counted as taken.
-    fn hand_over(&mut self, count: usize) -> Option<(Client, oneshot::Sender<Place>)> {
-        let share = count.div_ceil(2);
-        // Two clients at most have half of the places each.
-        let mut passed = 0;
+    /// The next that waits and may have a place that is free, which is counted as taken.
+    fn hand_over(&mut self, rules: Rules) -> Option<(Client, oneshot::Sender<Place>)> {
+        let mut passes = PASSED.min(self.turns.len());
         while let Some(client) = self.turns.pop_front() {
             let Some(standing) = self.clients.get_mut(&client) else {
                 continue;
             };
-            let has_its_share = standing.taken >= share && !self.turns.is_empty() && passed < 2;
-            if has_its_share && !standing.waiting.is_empty() {
-                passed += 1;
+            if !standing.waiting.is_empty() && !rules.allow(self.taken, standing.taken) {
                 self.turns.push_back(client);
-                continue;
+                passes -= 1;
+                match passes {
+                    0 => return None,
+                    _ => continue,
+                }
             }
             let next = standing.waiting.pop_front();
             standing.in_turns = !standing.waiting.is_empty();
@@ -180,10 +259,11 @@ impl Drop for Place {
         if let Some(standing) = state.clients.get_mut(&self.client) {
             standing.taken -= 1;
         }
-        let next = state.hand_over(self.places.count);
+        // More than one where the place before was for none of those that waited then.
+        let next: Vec<_> = std::iter::from_fn(|| state.hand_over(self.places.rules)).collect();
         state.forget(self.client);
         drop(state);
-        if let Some((client, sender)) = next {
+        for (client, sender) in next {
             // One that has just given up drops the place, which goes to the next.
             let _ = sender.send(self.places.place(client));
         }
@@ -216,7 +296,7 @@ impl Drop for Waiting {
             standing.waiting.remove(index);
             state.waiting -= 1;
         }
-        state.tidy(self.places.count);
+        state.tidy(self.places.rules.count);
     }
 }
 
@@ -233,10 +313,7 @@ mod tests {
     }
 
     fn take(places: &Arc<Places>, number: u8) -> Place {
-        match Places::enter(places, client(number), true) {
-            Entry::Place(place) => place,
-            Entry::Waiting(_) | Entry::Full => panic!("no place"),
-        }
+        Places::try_enter(places, client(number)).expect("no place")
     }
 
     fn wait(places: &Arc<Places>, number: u8) -> Waiting {
@@ -244,6 +321,10 @@ mod tests {
             Entry::Waiting(waiting) => waiting,
             Entry::Place(_) | Entry::Full => panic!("no wait"),
         }
+    }
+
+    fn is_full(places: &Arc<Places>, number: u8, may_wait: bool) -> bool {
+        matches!(Places::enter(places, client(number), may_wait), Entry::Full)
     }
 
     /// The place, if its turn has come.
@@ -258,35 +339,55 @@ mod tests {
     #[test]
     fn beyond_the_places_calls_wait_and_beyond_as_many_again_they_are_refused() {
         let places = Places::new(2);
-        let held = [take(&places, 1), take(&places, 1)];
-        assert!(matches!(
-            Places::enter(&places, client(2), false),
-            Entry::Full
-        ));
-        let mut waiting = [wait(&places, 1), wait(&places, 1)];
-        assert!(matches!(
-            Places::enter(&places, client(2), true),
-            Entry::Full
-        ));
+        let held = [take(&places, 1), take(&places, 2)];
+        assert!(is_full(&places, 3, false));
+        let mut waiting = [wait(&places, 1), wait(&places, 3)];
+        assert!(is_full(&places, 4, true));
         drop(held);
         assert!(waiting.iter_mut().all(|waiting| got(waiting).is_some()));
         assert!(places.state().clients.is_empty() && places.state().taken == 0);
     }
 
     #[test]
+    fn one_client_has_half_and_the_last_eighth_is_for_those_who_have_none() {
+        let places = Places::new(16);
+        let mut held: Vec<_> = (0..8).map(|_| take(&places, 1)).collect();
+        assert!(is_full(&places, 1, false));
+        held.extend((0..6).map(|_| take(&places, 2)));
+        assert!(is_full(&places, 2, false), "fewer than half, but many");
+        held.extend([take(&places, 3), take(&places, 4)]);
+        assert!(is_full(&places, 5, false));
+        // Nor are places handed over to those who hold theirs.
+        let mut greedy: Vec<_> = (0..8).map(|_| wait(&places, 1)).collect();
+        assert!(is_full(&places, 1, true), "half of those who may wait");
+        greedy.extend((0..6).map(|_| wait(&places, 2)));
+        let mut modest = wait(&places, 5);
+        held.pop();
+        let place = got(&mut modest).expect("its turn");
+        assert!(greedy.iter_mut().all(|waiting| got(waiting).is_none()));
+        drop(place);
+        assert!(greedy.iter_mut().all(|waiting| got(waiting).is_none()));
+        held.push(take(&places, 6));
+        drop(held);
+        while let Some(mut waiting) = greedy.pop() {
+            assert!(got(&mut waiting).is_some(), "{} wait", greedy.len());
+        }
+        assert!(places.state().clients.is_empty() && places.state().taken == 0);
+    }
+
+    #[test]
     fn clients_take_turns() {
         let places = Places::new(4);
-        let mut held: Vec<_> = (0..4).map(|_| take(&places, 1)).collect();
-        let mut greedy: Vec<_> = (0..3).map(|_| wait(&places, 1)).collect();
-        let mut modest = wait(&places, 2);
-        // The first has more than half, so that the second's turn comes first.
+        let mut held: Vec<_> = [1, 1, 2, 2].map(|n| take(&places, n)).into();
+        let mut many: Vec<_> = (0..2).map(|_| wait(&places, 3)).collect();
+        let mut one = wait(&places, 4);
         held.pop();
-        let other = got(&mut modest).expect("the other's turn");
+        let first = got(&mut many[0]).expect("it came first");
         held.pop();
-        let third = got(&mut greedy[0]).expect("nobody else waits");
-        assert!(got(&mut greedy[1]).is_none());
-        drop((other, third));
-        assert!(greedy[1..].iter_mut().all(|waiting| got(waiting).is_some()));
+        let second = got(&mut one).expect("the other's turn");
+        assert!(got(&mut many[1]).is_none());
+        drop((first, second));
+        assert!(got(&mut many[1]).is_some());
     }
 
     #[test]
@@ -310,16 +411,25 @@ mod tests {
     #[test]
     fn those_who_give_up_are_forgotten_though_no_place_becomes_free() {
         let places = Places::new(2);
-        let held = [take(&places, 0), take(&places, 0)];
+        let held = [take(&places, 0), take(&places, 1)];
         let mut patient = wait(&places, 255);
-        for number in 1..=200 {
+        for number in 2..=200 {
             drop(wait(&places, number));
+            assert!(is_full(&places, number, false));
         }
         let state = places.state();
         let (turns, clients) = (state.turns.len(), state.clients.len());
-        assert!(turns <= 4 && clients <= 5, "{turns} {clients}");
+        assert!(turns <= 4 && clients <= 6, "{turns} {clients}");
         drop(state);
         drop(held);
         assert!(got(&mut patient).is_some());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("::ffff:10.1.2.3"), "10.1.2.3");
+        assert_eq!(network("10.1.2.3"), "10.1.2.3");
     }
 }

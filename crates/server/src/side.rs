@@ -5,24 +5,31 @@
 
 mod routes;
 
-use crate::lifecycle::Lifecycle;
+use crate::{lifecycle::Lifecycle, transport::greeting::Greetings};
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use metrics_exporter_prometheus::PrometheusHandle;
 pub(crate) use routes::{GIT_COMMIT, RUST_VERSION, VERSION};
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    sync::{Notify, oneshot},
     task::{JoinHandle, JoinSet},
 };
+use tower::ServiceExt;
 
-/// Connections at once; more are closed as they come.
-const CONNECTIONS: usize = 128;
+/// Connections whose request has not come; the oldest goes for a new one, so that probes are answered whoever
+/// else connects.
+const SILENT: usize = 96;
+
+/// Connections whose answer is on its way; the same.
+const ANSWERED: usize = 32;
 
 /// Bytes of a request's line and headers; more are answered 431.
 const HEADER_BYTES: usize = 8 << 10;
@@ -31,10 +38,10 @@ const HEADER_BYTES: usize = 8 << 10;
 const HEADERS: usize = 64;
 
 /// Until the headers must have come.
-const HEADER_TIME: Duration = Duration::from_secs(5);
+const HEADER_TIME: Duration = Duration::from_secs(2);
 
-/// Until a connection is cut, whatever it does.
-const CONNECTION_TIME: Duration = Duration::from_secs(10);
+/// Until the answer must have been read.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// After a connection could not be accepted, as when the process has no file descriptors left.
 const REST: Duration = Duration::from_millis(100);
@@ -72,8 +79,18 @@ impl Side {
     }
 }
 
+/// All connections, by what they wait for.
+#[derive(Clone)]
+struct Connections {
+    silent: Arc<Greetings>,
+    answered: Arc<Greetings>,
+}
+
 async fn serve(listener: TcpListener, router: Router, mut ended: oneshot::Receiver<()>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let bounds = Connections {
+        silent: Arc::new(Greetings::new(SILENT)),
+        answered: Arc::new(Greetings::new(ANSWERED)),
+    };
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -81,28 +98,46 @@ async fn serve(listener: TcpListener, router: Router, mut ended: oneshot::Receiv
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
-        match (accepted, Arc::clone(&places).try_acquire_owned()) {
-            (Ok((stream, _)), Ok(place)) => {
-                connections.spawn(answer(stream, router.clone(), place));
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(bounds.clone().answer(stream, router.clone()));
             }
-            (Ok(_), Err(_)) => {}
-            (Err(_), _) => tokio::time::sleep(REST).await,
+            Err(_) => tokio::time::sleep(REST).await,
         }
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-async fn answer(stream: TcpStream, router: Router, _place: OwnedSemaphorePermit) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .max_header_size(HEADER_BYTES)
-        .max_headers(HEADERS)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    // What a client does wrong on its own connection concerns nobody else.
-    let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
+impl Connections {
+    /// Answers one request. What a client does wrong on its own connection concerns nobody else.
+    async fn answer(self, stream: TcpStream, router: Router) {
+        let (mut silence, ticket) = self.silent.begin(HEADER_TIME);
+        let ticket = Mutex::new(Some(ticket));
+        let asked = Arc::new(Notify::new());
+        let asks = Arc::clone(&asked);
+        let service = service_fn(move |request: Request<Incoming>| {
+            drop(ticket.lock().unwrap_or_else(PoisonError::into_inner).take());
+            asks.notify_one();
+            router.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .max_header_size(HEADER_BYTES)
+            .max_headers(HEADERS)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            _ = &mut connection => return,
+            _ = silence.failed() => return,
+            () = asked.notified() => {}
+        }
+        let (mut patience, _ticket) = self.answered.begin(ANSWER_TIME);
+        tokio::select! {
+            _ = &mut connection => {}
+            _ = patience.failed() => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -183,28 +218,28 @@ mod tests {
         assert!(many.starts_with("HTTP/1.1 431 "), "{many}");
     }
 
+    /// Whatever others do on this port: nothing, half a request, or one whose answer they do not read.
     #[tokio::test]
-    async fn connections_beyond_the_bound_are_closed_and_a_silent_one_gives_way() {
+    async fn probes_are_answered_whoever_else_connects() {
         let (_side, _lifecycle, addr) = side().await;
-        let mut silent = Vec::new();
-        for _ in 0..CONNECTIONS {
-            silent.push(TcpStream::connect(addr).await.unwrap());
+        let mut others = Vec::new();
+        for begun in [
+            "",
+            "GET /livez HTTP/1.1\r\nHost: ",
+            "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n",
+        ] {
+            for _ in 0..2 * SILENT {
+                let mut other = TcpStream::connect(addr).await.unwrap();
+                other.write_all(begun.as_bytes()).await.unwrap();
+                others.push(other);
+            }
+            for _ in 0..40 {
+                assert_eq!(get(addr, "/livez").await.0, "200", "beside `{begun}`");
+            }
         }
-        assert_eq!(
-            ask(addr, "GET /livez HTTP/1.1\r\nHost: side\r\n\r\n").await,
-            ""
-        );
-        silent.pop();
-        // The place is free once the server has seen the end of that connection.
-        while ask(addr, "GET /livez HTTP/1.1\r\nHost: side\r\n\r\n")
-            .await
-            .is_empty()
-        {
-            tokio::task::yield_now().await;
-        }
-        let mut last = silent.pop().unwrap();
+        let mut silent = TcpStream::connect(addr).await.unwrap();
         let mut rest = Vec::new();
-        let cut = tokio::time::timeout(HEADER_TIME * 2, last.read_to_end(&mut rest));
+        let cut = tokio::time::timeout(HEADER_TIME * 2, silent.read_to_end(&mut rest));
         cut.await.expect("a silent connection is kept").unwrap();
     }
 }

@@ -18,7 +18,7 @@
 mod accept;
 mod connection;
 mod expiry;
-mod greeting;
+pub(crate) mod greeting;
 mod notes;
 pub(crate) mod reload;
 mod stall;

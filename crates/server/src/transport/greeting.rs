@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// All of them.
-pub(super) struct Greetings {
+pub(crate) struct Greetings {
     most: usize,
     /// A std mutex: nothing awaits under it.
     waiting: Mutex<Waiting>,
@@ -28,20 +28,20 @@ struct Waiting {
 }
 
 /// Dropped when the client has said enough.
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     id: u64,
     greetings: Arc<Greetings>,
 }
 
 /// What the connection itself waits for.
-pub(super) struct Greeting {
+pub(crate) struct Greeting {
     given_up: oneshot::Receiver<()>,
     limit: Pin<Box<Sleep>>,
     over: bool,
 }
 
 impl Greetings {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             most,
             waiting: Mutex::default(),
@@ -49,7 +49,7 @@ impl Greetings {
     }
 
     /// A new connection, which has so long to say something.
-    pub(super) fn begin(self: &Arc<Self>, limit: Duration) -> (Greeting, Ticket) {
+    pub(crate) fn begin(self: &Arc<Self>, limit: Duration) -> (Greeting, Ticket) {
         let (sender, given_up) = oneshot::channel();
         let mut waiting = self.waiting();
         if waiting.senders.len() >= self.most
@@ -82,7 +82,7 @@ impl Drop for Ticket {
 
 impl Greeting {
     /// Why the client was not waited for any longer; never, once its ticket is dropped.
-    pub(super) async fn failed(&mut self) -> &'static str {
+    pub(crate) async fn failed(&mut self) -> &'static str {
         if !self.over {
             tokio::select! {
                 given_up = &mut self.given_up => match given_up {

@@ -60,31 +60,56 @@ fn lines(server: &TestServer, text: &str) -> usize {
     log.lines().filter(|line| line.contains(text)).count()
 }
 
+/// More than there may be, of which all that are open have a call at work.
 #[tokio::test]
 async fn connections_beyond_the_limit_are_closed_at_once_and_said_once() {
     let home = Home::new();
-    let server = launch(&home, "max_connections = 3").await;
-    // One is the test's own.
-    let kept = [(); 2].map(|()| Frames::greet(server.url()));
-    eventually("three connections", || {
-        metric(&server, "curriculum_grpc_connections ") == 3.0
-    })
-    .await;
+    let server = launch(&home, "max_connections = 2").await;
+    publish(&home, &server).await;
+    let mut working = Frames::greet(server.url());
+    let path = "/curriculum.v1.CurriculumService/GetWeights";
+    working.call(1, path, &request_of("c")).unwrap();
+    // The test's own has gone for it, or goes for the next.
+    let mut other = Frames::greet_from("127.0.0.9", server.url());
+    other.call(1, path, &request_of("c")).unwrap();
+    let at_work = "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.CurriculumService/GetWeights\"} ";
+    eventually("two at work", || metric(&server, at_work) == 2.0).await;
+    let refused = "curriculum_grpc_connections_total{outcome=\"refused\"} ";
+    let before = metric(&server, refused);
     for _ in 0..20 {
         assert_eq!(Frames::connect(server.url()).read_to_end(), 0);
     }
-    let refused = "curriculum_grpc_connections_total{outcome=\"refused\"} ";
-    assert_eq!(metric(&server, refused), 20.0);
-    assert_eq!(lines(&server, "more than 3 connections"), 1);
-    let mut own = server.curricula();
-    let listed = own.list_curricula(v1::ListCurriculaRequest::default());
-    listed.await.unwrap();
-    drop(kept);
-    eventually("a free place", || {
-        metric(&server, "curriculum_grpc_connections ") == 1.0
-    })
-    .await;
+    assert!(metric(&server, refused) >= before + 20.0);
+    assert_eq!(lines(&server, "more than 2 connections at work"), 1);
+    drop(working);
+    eventually("a free place", || metric(&server, at_work) == 1.0).await;
     answers(&server).await.unwrap();
+}
+
+/// Clients that only connect: from one address, and from another than those who work.
+#[tokio::test]
+async fn idle_connections_shut_nobody_out() {
+    let home = Home::new();
+    let server = launch(&home, "max_connections = 60").await;
+    let channel = server.connect(None).await.unwrap();
+    let mut kept = v1::curriculum_service_client::CurriculumServiceClient::new(channel);
+    let list = v1::ListCurriculaRequest::default;
+    for from in ["127.0.0.9", "127.0.0.1"] {
+        kept.list_curricula(list()).await.unwrap();
+        let idle: Vec<_> = (0..150)
+            .map(|_| Frames::greet_from(from, server.url()))
+            .collect();
+        for _ in 0..10 {
+            answers(&server).await.unwrap();
+        }
+        kept.list_curricula(list()).await.unwrap();
+        let open = metric(&server, "curriculum_grpc_connections ");
+        assert!(open <= 60.0 + 64.0, "{open}");
+        drop(idle);
+    }
+    assert_eq!(lines(&server, "idle ones are closed for new ones"), 1);
+    let refused = "curriculum_grpc_connections_total{outcome=\"refused\"} ";
+    assert_eq!(metric(&server, refused), 0.0);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use authorize::AuthorizeLayer;
 use calls::CallsLayer;
 use deadline::DeadlineLayer;
 use messages::MessagesLayer;
+pub(crate) use places::network;
 use request_id::RequestIdLayer;
 use requests::RequestsLayer;
 use statuses::StatusesLayer;

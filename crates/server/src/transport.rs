@@ -2,9 +2,10 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `accept` | the loop that takes connections, and their number |
+//! | `accept` | the loop that takes connections |
 //! | `connection` | one connection, from its handshake to its end |
 //! | `greeting` | connections that have not said anything yet: bounded in number and time |
+//! | `seats` | the connections that there are, and which goes for a new one |
 //! | `watched` | bytes on their way: whether a client has begun to speak, and whether it still reads |
 //! | `stall` | calls whose client does not take the answer |
 //! | `tls` | certificates and keys |
@@ -21,6 +22,7 @@ mod expiry;
 pub(crate) mod greeting;
 mod notes;
 pub(crate) mod reload;
+mod seats;
 mod stall;
 mod tls;
 mod watched;
@@ -33,6 +35,7 @@ use reload::{FileError, Reloads};
 use rustls::ServerConfig;
 use std::{net::SocketAddr, sync::Arc};
 use tls::Certificates;
+use watched::Life;
 
 /// Connections that have not finished their handshake; beyond, the oldest is given up for a new one.
 const MAX_GREETINGS: usize = 1_024;
@@ -40,6 +43,17 @@ const MAX_GREETINGS: usize = 1_024;
 /// Who is at the other end, as an extension of each request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// A request's connection, as its extension.
+#[derive(Clone)]
+pub(crate) struct Standing(Arc<Life>);
+
+impl Standing {
+    /// Its client has shown that it may call something.
+    pub(crate) fn admit(&self) {
+        self.0.admit();
+    }
+}
 
 /// Takes connections and serves calls on them.
 pub(crate) struct Transport {
@@ -55,6 +69,8 @@ pub(crate) struct Transport {
 struct Notes {
     /// Connections beyond the limit.
     refused: Note,
+    /// Connections that others have gone for.
+    displaced: Note,
     /// Connections that ended before their first request.
     failed: Note,
     /// Clients that do not read what they asked for.
@@ -98,7 +114,11 @@ impl Notes {
     fn new(max_connections: usize, write_stall_seconds: u64) -> Self {
         Self {
             refused: Note::new(format!(
-                "more than {max_connections} connections, new ones are closed"
+                "more than {max_connections} connections at work, new ones are closed"
+            )),
+            displaced: Note::new(format!(
+                "more than {max_connections} connections, or half of them from one address: \
+                 idle ones are closed for new ones"
             )),
             failed: Note::new("connections failed before their first request".to_owned()),
             stalled: Note::new(format!(
@@ -108,7 +128,14 @@ impl Notes {
         }
     }
 
-    fn all(&self) -> [&Note; 4] {
-        [&self.refused, &self.failed, &self.stalled, &self.unaccepted]
+    fn all(&self) -> [&Note; 5] {
+        let Self {
+            refused,
+            displaced,
+            failed,
+            stalled,
+            unaccepted,
+        } = self;
+        [refused, displaced, failed, stalled, unaccepted]
     }
 }

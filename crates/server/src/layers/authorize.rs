@@ -7,7 +7,7 @@ use crate::{
         methods::{self, Right},
     },
     metrics::Rejection,
-    transport::reload::Reloading,
+    transport::{Standing, reload::Reloading},
 };
 use futures_util::future::{Either, Ready, ready};
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
@@ -73,6 +73,11 @@ impl<S> Authorize<S> {
             request.extensions_mut().insert(WithKey(id));
         }
         let method = method.ok_or_else(|| Status::unimplemented("there is no such call"))?;
+        if let Some(connection) = request.extensions().get::<Standing>()
+            && method.right != Right::None
+        {
+            connection.admit();
+        }
         request.extensions_mut().insert(*method);
         request.headers_mut().remove(AUTHORIZATION);
         Ok(())

@@ -98,7 +98,7 @@ const ALL: [Metric; 33] = [
     metric(
         CONNECTIONS_OPENED,
         Counter,
-        By("outcome", &["accepted", "refused", "failed"]),
+        By("outcome", &["accepted", "refused", "displaced", "failed"]),
         "Connections by what became of them",
     ),
     metric(

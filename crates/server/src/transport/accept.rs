@@ -1,7 +1,13 @@
 //! The loop that takes connections, and their number.
 
-use super::{Transport, connection::Connection, reload};
-use crate::metrics::{CONNECTIONS, CONNECTIONS_OPENED};
+use super::{
+    Transport,
+    connection::{Connection, Ends},
+    reload,
+    seats::{Seated, Seats},
+    watched::Life,
+};
+use crate::metrics::CONNECTIONS_OPENED;
 use http::{Request, Response};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
@@ -9,7 +15,7 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
 };
 use tonic::body::Body;
 use tower::Service;
@@ -19,23 +25,6 @@ const OTHER_FILES: usize = 256;
 
 /// Pause when the system has no more connections to give.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// One of the connections that there may be.
-pub(super) struct Place(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
-
-impl Place {
-    fn take(places: &Arc<Semaphore>) -> Option<Self> {
-        let place = Arc::clone(places).try_acquire_owned().ok()?;
-        metrics::gauge!(CONNECTIONS).increment(1.0);
-        Some(Self(place))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        metrics::gauge!(CONNECTIONS).decrement(1.0);
-    }
-}
 
 /// As many of `most` connections as the system lets this process have. Asks for all that it may.
 pub(super) fn possible(most: usize) -> usize {
@@ -78,7 +67,7 @@ impl Transport {
         let (closing, close) = watch::channel(());
         let transport = Arc::clone(&self);
         let connections = async move {
-            let places = Arc::new(Semaphore::new(transport.max_connections));
+            let seats = Arc::new(Seats::new(transport.max_connections));
             let mut stop = pin!(stop);
             loop {
                 let accepted = tokio::select! {
@@ -88,16 +77,26 @@ impl Transport {
                 let Some((stream, peer)) = transport.usable(accepted).await else {
                     continue;
                 };
-                let Some(place) = Place::take(&places) else {
+                let life = Arc::<Life>::default();
+                let Some(seated) = seats.take(peer.ip(), &life) else {
                     transport.refuse(peer);
                     continue;
                 };
+                let Seated {
+                    seat,
+                    leave,
+                    displaces,
+                } = seated;
+                if displaces {
+                    transport.displace(peer);
+                }
                 metrics::counter!(CONNECTIONS_OPENED, "outcome" => "accepted").increment(1);
-                let connection = Connection::new(Arc::clone(&transport), &stream, peer);
-                let (service, close) = (service.clone(), close.clone());
+                let connection = Connection::new(Arc::clone(&transport), &stream, peer, life);
+                let service = service.clone();
+                let ends = Ends::new(close.clone(), leave);
                 tokio::spawn(async move {
-                    connection.serve(stream, service, close).await;
-                    drop(place);
+                    connection.serve(stream, service, ends).await;
+                    drop(seat);
                 });
             }
             drop((listener, close));
@@ -119,6 +118,11 @@ impl Transport {
                 note.flush();
             }
         }
+    }
+
+    fn displace(&self, peer: SocketAddr) {
+        metrics::counter!(CONNECTIONS_OPENED, "outcome" => "displaced").increment(1);
+        self.notes.displaced.add(peer);
     }
 
     fn refuse(&self, peer: SocketAddr) {

@@ -1,7 +1,7 @@
 //! One connection, from its handshake to its end.
 
 use super::{
-    Peer, Transport,
+    Peer, Standing, Transport,
     greeting::{Greeting, Ticket},
     stall::{Answer, Calls},
     watched::{Life, Watched},
@@ -15,6 +15,7 @@ use std::{
     convert::Infallible,
     error::Error,
     fmt::Display,
+    future::pending,
     hash::{BuildHasher, Hasher},
     io,
     net::SocketAddr,
@@ -25,7 +26,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::watch,
+    sync::{oneshot, watch},
     time::{Instant, sleep},
 };
 use tokio_rustls::TlsAcceptor;
@@ -41,6 +42,9 @@ const SEND_BUFFER: usize = 64 << 10;
 
 /// Longer than any machine is up, where there is no limit.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// For the calls of a connection that goes for another: it has none, or some that watch without a key.
+const DISPLACED: Duration = Duration::from_secs(1);
 
 /// What a connection may do.
 #[derive(Clone, Copy)]
@@ -85,6 +89,58 @@ impl Limits {
     }
 }
 
+/// Why a connection ends though its client would stay.
+enum End {
+    /// The server stops.
+    Stopping,
+    /// Another connection needs its place.
+    Displaced,
+    /// It does, and at once.
+    Cut,
+}
+
+/// What may end a connection from outside.
+pub(super) struct Ends {
+    close: Option<watch::Receiver<()>>,
+    leave: Option<oneshot::Receiver<()>>,
+}
+
+impl Ends {
+    pub(super) fn new(close: watch::Receiver<()>, leave: oneshot::Receiver<()>) -> Self {
+        Self {
+            close: Some(close),
+            leave: Some(leave),
+        }
+    }
+
+    /// Each comes once.
+    async fn next(&mut self) -> End {
+        let (close, leave) = (&mut self.close, &mut self.leave);
+        let closing = async {
+            match close {
+                Some(close) => drop(close.changed().await),
+                None => pending().await,
+            }
+        };
+        let leaving = async {
+            match leave {
+                Some(leave) => leave.await.map_or(End::Cut, |()| End::Displaced),
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = closing => {
+                self.close = None;
+                End::Stopping
+            }
+            end = leaving => {
+                self.leave = None;
+                end
+            }
+        }
+    }
+}
+
 /// One client's connection.
 pub(super) struct Connection {
     transport: Arc<Transport>,
@@ -94,22 +150,23 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(transport: Arc<Transport>, stream: &TcpStream, peer: SocketAddr) -> Self {
+    pub(super) fn new(
+        transport: Arc<Transport>,
+        stream: &TcpStream,
+        peer: SocketAddr,
+        life: Arc<Life>,
+    ) -> Self {
         Self {
             transport,
             peer,
             local: stream.local_addr().ok(),
-            life: Arc::default(),
+            life,
         }
     }
 
-    /// Serves it to its end, which `close` hurries: open calls finish.
-    pub(super) async fn serve<S>(
-        self,
-        stream: TcpStream,
-        service: S,
-        mut close: watch::Receiver<()>,
-    ) where
+    /// Serves it to its end, which `ends` hurries: open calls finish.
+    pub(super) async fn serve<S>(self, stream: TcpStream, service: S, mut ends: Ends)
+    where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
         S: Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -118,17 +175,17 @@ impl Connection {
         let (mut greeting, ticket) = greetings.begin(self.transport.limits.handshake);
         let Some(tls) = self.transport.tls() else {
             let io = self.watched(stream, ticket);
-            return self.calls(io, greeting, service, close).await;
+            return self.calls(io, greeting, service, ends).await;
         };
         let accepted = tokio::select! {
             accepted = TlsAcceptor::from(tls).accept(stream) => accepted,
             reason = greeting.failed() => Err(io::Error::other(reason)),
-            _ = close.changed() => return,
+            _ = ends.next() => return,
         };
         match accepted {
             Ok(stream) => {
                 let io = self.watched(Box::new(stream), ticket);
-                self.calls(io, greeting, service, close).await;
+                self.calls(io, greeting, service, ends).await;
             }
             // A probe of whether the port is open.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
@@ -148,13 +205,8 @@ impl Connection {
     }
 
     /// Serves calls until the client leaves, or must.
-    async fn calls<IO, S>(
-        self,
-        io: Watched<IO>,
-        mut greeting: Greeting,
-        service: S,
-        mut close: watch::Receiver<()>,
-    ) where
+    async fn calls<IO, S>(self, io: Watched<IO>, mut greeting: Greeting, service: S, mut ends: Ends)
+    where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
         S: Clone + Send + 'static,
@@ -162,7 +214,12 @@ impl Connection {
     {
         let limits = self.transport.limits;
         let notes = Arc::clone(&self.transport.notes);
-        let http = limits.http(Calls::new(limits.write_stall, notes, self.peer));
+        let http = limits.http(Calls {
+            limit: limits.write_stall,
+            notes,
+            peer: self.peer,
+            life: Arc::clone(&self.life),
+        });
         let this = Arc::new(self);
         let connection = Arc::clone(&this);
         let service = service_fn(move |request: Request<Incoming>| {
@@ -174,34 +231,38 @@ impl Connection {
         let mut end = pin!(sleep(limits.some_age()));
         let mut leaving = false;
         loop {
-            tokio::select! {
-                served = &mut serving => {
-                    return match served {
-                        Err(error) if this.life.has_spoken() && !this.life.has_asked() => {
-                            this.failed(chain(&error));
-                        }
-                        Err(error) => tracing::debug!(peer = %this.peer, error = %chain(&error), "connection lost"),
-                        Ok(()) => {}
-                    };
-                }
+            // How long open calls may take, once the connection must go.
+            let grace = tokio::select! {
+                served = &mut serving => return this.served(served),
                 reason = greeting.failed() => return this.failed(reason),
-                () = &mut end => {
-                    if leaving {
-                        return;
-                    }
-                    leaving = true;
-                    serving.as_mut().graceful_shutdown();
-                    end.as_mut().reset(Instant::now() + limits.grace);
-                }
-                _ = close.changed(), if !leaving => {
-                    if !this.life.has_spoken() {
-                        return;
-                    }
-                    leaving = true;
-                    serving.as_mut().graceful_shutdown();
-                    end.as_mut().reset(Instant::now() + NEVER);
-                }
+                () = &mut end => match leaving {
+                    true => return,
+                    false => limits.grace,
+                },
+                why = ends.next() => match why {
+                    End::Cut => return,
+                    End::Displaced | End::Stopping if !this.life.has_spoken() => return,
+                    End::Displaced => DISPLACED,
+                    End::Stopping if leaving => continue,
+                    End::Stopping => NEVER,
+                },
+            };
+            if !std::mem::replace(&mut leaving, true) {
+                serving.as_mut().graceful_shutdown();
             }
+            end.as_mut().reset(Instant::now() + grace);
+        }
+    }
+
+    fn served(&self, outcome: hyper::Result<()>) {
+        match outcome {
+            Err(error) if self.life.has_spoken() && !self.life.has_asked() => {
+                self.failed(chain(&error));
+            }
+            Err(error) => {
+                tracing::debug!(peer = %self.peer, error = %chain(&error), "connection lost");
+            }
+            Ok(()) => {}
         }
     }
 
@@ -209,6 +270,7 @@ impl Connection {
         let mut request = request.map(Body::new);
         let extensions = request.extensions_mut();
         extensions.insert(Peer(self.peer));
+        extensions.insert(Standing(Arc::clone(&self.life)));
         // Where tonic looks for it.
         extensions.insert(TcpConnectInfo {
             local_addr: self.local,

@@ -3,7 +3,10 @@
 //! watched from outside, and dropped when a piece of its answer, at most 1 MiB, has not been taken in time.
 //! HTTP/2 forgets what was buffered for it, and the client sees a reset.
 
-use super::{Notes, watched::Patience};
+use super::{
+    Notes,
+    watched::{Life, Patience},
+};
 use crate::metrics::STALLED;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
@@ -62,14 +65,25 @@ impl Progress {
 /// Runs the calls of a connection, each as a task.
 #[derive(Clone)]
 pub(super) struct Calls {
-    limit: Duration,
-    notes: Arc<Notes>,
-    peer: SocketAddr,
+    pub(super) limit: Duration,
+    pub(super) notes: Arc<Notes>,
+    pub(super) peer: SocketAddr,
+    pub(super) life: Arc<Life>,
 }
 
-impl Calls {
-    pub(super) fn new(limit: Duration, notes: Arc<Notes>, peer: SocketAddr) -> Self {
-        Self { limit, notes, peer }
+/// A call that a connection has open.
+struct Open(Arc<Life>);
+
+impl Open {
+    fn begin(life: &Arc<Life>) -> Self {
+        life.begin_call();
+        Self(Arc::clone(life))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.end_call();
     }
 }
 
@@ -83,6 +97,7 @@ where
             call: CALL.scope(Arc::clone(&progress), call),
             progress,
             patience: Patience::new(self.limit),
+            open: Open::begin(&self.life),
             calls: self.clone(),
         });
     }
@@ -95,6 +110,7 @@ pin_project! {
         call: TaskLocalFuture<Arc<Progress>, F>,
         progress: Arc<Progress>,
         patience: Patience,
+        open: Open,
         calls: Calls,
     }
 }

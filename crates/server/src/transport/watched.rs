@@ -8,8 +8,8 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, LazyLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -29,7 +29,15 @@ pub(super) struct Life {
     spoke: AtomicBool,
     /// It has made a request.
     asked: AtomicBool,
+    /// One of its requests was allowed to pass.
+    admitted: AtomicBool,
+    calls: AtomicUsize,
+    /// Milliseconds from [`EPOCH`] to the end of the last call.
+    idle_since: AtomicU64,
 }
+
+/// Before anything that idles.
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Life {
     pub(super) fn has_spoken(&self) -> bool {
@@ -42,6 +50,33 @@ impl Life {
 
     pub(super) fn asks(&self) {
         self.asked.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_admitted(&self) -> bool {
+        self.admitted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn admit(&self) {
+        self.admitted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn begin_call(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_call(&self) {
+        let now = EPOCH.elapsed().as_millis();
+        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        self.idle_since.store(now, Ordering::Relaxed);
+        self.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// When the last call ended, as a number that grows with time; none while one is open.
+    pub(super) fn idle_since(&self) -> Option<u64> {
+        match self.calls.load(Ordering::Relaxed) {
+            0 => Some(self.idle_since.load(Ordering::Relaxed)),
+            _ => None,
+        }
     }
 }
 

@@ -270,8 +270,11 @@ async fn keys_change_without_a_failed_call() {
         assert!(works(READ).await && works(NEXT).await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // Nor does it keep what another file changes.
+    fs::write(home.path("curriculum.keys"), ONE).unwrap();
     fs::write(&keys, format!("{NEXT}\n")).unwrap();
     until(READ, false).await;
+    assert!(works(ONE).await, "the names are missing now");
     assert!(works(NEXT).await);
 }
 

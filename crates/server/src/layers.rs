@@ -10,7 +10,7 @@ mod request_id;
 mod requests;
 mod statuses;
 
-use crate::{access::keys::Keys, config::Grpc, transport::reload::Reloading};
+use crate::{access::keys::Keys, config::Grpc};
 use admission::AdmissionLayer;
 use authorize::AuthorizeLayer;
 use calls::CallsLayer;
@@ -43,7 +43,7 @@ pub(crate) type Stack = ServiceBuilder<
 /// A name; errors as answers; a span with method and code, counts and time; whose fault it is that a request
 /// cannot be read; the key, if calls need one; the deadline for the first message of an answer; the first message
 /// of the request, and the size of all; a place among the requests at work.
-pub(crate) fn stack(grpc: &Grpc, keys: Option<Arc<Reloading<Keys>>>) -> Stack {
+pub(crate) fn stack(grpc: &Grpc, keys: Option<Arc<Keys>>) -> Stack {
     let limit = Duration::from_secs(grpc.request_timeout_seconds);
     ServiceBuilder::new()
         .layer(RequestIdLayer::default())

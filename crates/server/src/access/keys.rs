@@ -1,21 +1,19 @@
-//! The keys and what each allows, read from files.
+//! The keys and what each allows, read from files, each by itself: a slip in one must not keep a key alive that
+//! another does not hold any more.
 
 use super::names::Names;
 use crate::{
     config::Auth,
-    transport::reload::{Contents, FileError, Reloading},
+    transport::reload::{FileError, Reloading, Reloads},
 };
 use curriculum_store::Digest;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 /// Characters of a key.
 const LENGTH: std::ops::RangeInclusive<usize> = 16..=512;
 
-/// Keys, at most: each call's is compared with all of them.
+/// Keys of a file, at most: each call's is compared with all of them.
 const MOST: usize = 1_000;
 
 /// What a key allows.
@@ -29,73 +27,54 @@ pub(crate) enum Grant {
     Write,
 }
 
-impl Grant {
-    fn rank(&self) -> u8 {
-        match self {
-            Self::Curricula(_) => 0,
-            Self::Read => 1,
-            Self::Write => 2,
-        }
-    }
-}
-
 /// Tells keys apart without telling what they are.
 pub(crate) type KeyId = u64;
 
-/// All valid keys, the most powerful last. Hashes, of one length, so that a comparison takes as long whatever
-/// is compared.
-pub(crate) struct Keys(Vec<(Digest, Grant)>);
+/// The keys of a file. Hashes, of one length, so that a comparison takes as long whatever is compared.
+type FileKeys = Vec<(Digest, Grant)>;
+
+/// All valid keys, kept up to date: of a key in two files the more powerful grant counts, which is of the later.
+pub(crate) struct Keys(Vec<Arc<Reloading<FileKeys>>>);
 
 impl Keys {
-    /// The files' keys, kept up to date; none where nobody needs a key.
+    /// The files' keys; none where nobody needs a key.
     ///
     /// # Errors
     /// When a file cannot be used.
-    pub(crate) fn open(auth: &Auth) -> Result<Option<Reloading<Self>>, FileError> {
-        let files: Vec<(PathBuf, Kind)> = [
+    pub(crate) fn open(auth: &Auth, reloads: &mut Reloads) -> Result<Option<Self>, FileError> {
+        let mut files = Vec::new();
+        for (path, kind) in [
             (&auth.curriculum_keys_file, Kind::Curricula),
             (&auth.read_keys_file, Kind::Read),
             (&auth.write_keys_file, Kind::Write),
-        ]
-        .into_iter()
-        .filter_map(|(file, kind)| Some((file.clone()?, kind)))
-        .collect();
-        if files.is_empty() {
-            return Ok(None);
-        }
-        let paths = files.iter().map(|(path, _)| path.clone()).collect();
-        let build = move |contents: &Contents| Self::read(&files, contents);
-        Reloading::open("keys", paths, build).map(Some)
-    }
-
-    fn read(files: &[(PathBuf, Kind)], contents: &Contents) -> Result<Self, FileError> {
-        let mut keys = Vec::new();
-        for ((path, kind), bytes) in files.iter().zip(contents) {
-            let before = keys.len();
-            kind.read(path, bytes, &mut keys)?;
-            if keys.len() == before {
-                return Err(FileError::unusable(path, "holds no key"));
-            }
-            if keys.len() > MOST {
-                let reason = format!("there are more than {MOST} keys");
-                return Err(FileError::unusable(path, reason));
+        ] {
+            if let Some(path) = path {
+                let file = Arc::new(kind.open(path)?);
+                reloads.add(&file);
+                files.push(file);
             }
         }
-        keys.sort_by_key(|(_, grant)| grant.rank());
-        Ok(Self(keys))
+        Ok((!files.is_empty()).then_some(Self(files)))
     }
 
     /// What a key allows. Takes as long for any key, valid or not.
     pub(crate) fn find(&self, key: &[u8]) -> Option<(KeyId, Grant)> {
         let hash = hash(key);
-        let mut found = u64::MAX;
-        for (index, (known, _)) in (0..).zip(&self.0) {
-            let same = known.as_bytes().ct_eq(hash.as_bytes());
-            found.conditional_assign(&index, same);
+        let mut grant = None;
+        for file in &self.0 {
+            let keys = file.current();
+            let mut found = u64::MAX;
+            for (index, (known, _)) in (0..).zip(keys.iter()) {
+                let same = known.as_bytes().ct_eq(hash.as_bytes());
+                found.conditional_assign(&index, same);
+            }
+            let here = usize::try_from(found)
+                .ok()
+                .and_then(|found| keys.get(found));
+            grant = here.map(|(_, grant)| grant.clone()).or(grant);
         }
-        let (_, grant) = self.0.get(usize::try_from(found).ok()?)?;
         let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
-        Some((u64::from_le_bytes([a, b, c, d, e, f, g, h]), grant.clone()))
+        Some((u64::from_le_bytes([a, b, c, d, e, f, g, h]), grant?))
     }
 }
 
@@ -107,12 +86,16 @@ enum Kind {
 }
 
 impl Kind {
-    fn read(
-        self,
-        path: &Path,
-        bytes: &[u8],
-        keys: &mut Vec<(Digest, Grant)>,
-    ) -> Result<(), FileError> {
+    fn open(self, path: &Path) -> Result<Reloading<FileKeys>, FileError> {
+        let file = path.to_owned();
+        Reloading::open("keys", vec![path.to_owned()], move |contents| {
+            let bytes = contents.first().map(Vec::as_slice).unwrap_or_default();
+            self.read(&file, bytes)
+        })
+    }
+
+    fn read(self, path: &Path, bytes: &[u8]) -> Result<FileKeys, FileError> {
+        let mut keys = FileKeys::new();
         let text = std::str::from_utf8(bytes)
             .map_err(|_| FileError::unusable(path, "is not text in UTF-8"))?;
         for (number, line) in (1..).zip(text.lines()) {
@@ -146,7 +129,14 @@ impl Kind {
             }
             keys.push((hash, grant));
         }
-        Ok(())
+        if keys.is_empty() {
+            return Err(FileError::unusable(path, "holds no key"));
+        }
+        if keys.len() > MOST {
+            let reason = format!("there are more than {MOST} keys");
+            return Err(FileError::unusable(path, reason));
+        }
+        Ok(keys)
     }
 }
 
@@ -157,29 +147,43 @@ fn hash(key: &[u8]) -> Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const A: &str = "aaaaaaaaaaaaaaaa";
     const B: &str = "bbbbbbbbbbbbbbbb";
 
-    fn read(files: &[(Kind, &str)]) -> Result<Keys, String> {
-        let contents = files.iter().map(|(_, text)| text.as_bytes().to_vec());
-        let contents: Vec<_> = contents.collect();
-        let files: Vec<_> = files
-            .iter()
-            .map(|(kind, _)| (PathBuf::from("keys"), *kind))
-            .collect();
-        Keys::read(&files, &contents).map_err(|error| error.to_string())
+    /// Keys in files of their kinds.
+    fn open(folder: &Path, files: &[(Kind, &str)]) -> (Keys, Reloads) {
+        let mut auth = Auth::default();
+        for (kind, text) in files {
+            let (name, file) = match kind {
+                Kind::Curricula => ("curricula", &mut auth.curriculum_keys_file),
+                Kind::Read => ("read", &mut auth.read_keys_file),
+                Kind::Write => ("write", &mut auth.write_keys_file),
+            };
+            fs::write(folder.join(name), text).unwrap();
+            *file = Some(folder.join(name));
+        }
+        let mut reloads = Reloads::default();
+        let keys = Keys::open(&auth, &mut reloads).unwrap().unwrap();
+        (keys, reloads)
     }
 
     fn rank(keys: &Keys, key: &str) -> Option<u8> {
-        keys.find(key.as_bytes()).map(|(_, grant)| grant.rank())
+        keys.find(key.as_bytes()).map(|(_, grant)| match grant {
+            Grant::Curricula(_) => 0,
+            Grant::Read => 1,
+            Grant::Write => 2,
+        })
     }
 
     #[test]
     fn keys_are_found_with_what_they_allow() {
         let read_keys = format!("# of trainers\n{A} # the old one\n\n  {B}\t\n");
         let write_keys = format!("{B}\r\n");
-        let keys = read(&[(Kind::Read, &read_keys), (Kind::Write, &write_keys)]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let files = [(Kind::Read, &*read_keys), (Kind::Write, &write_keys)];
+        let (keys, _) = open(folder.path(), &files);
         assert_eq!(rank(&keys, A), Some(1));
         assert_eq!(rank(&keys, B), Some(2), "the more powerful counts");
         for wrong in ["", "aaaaaaaaaaaaaaab", "aaaaaaaaaaaaaaa", "# of trainers"] {
@@ -190,7 +194,8 @@ mod tests {
     #[test]
     fn names_follow_the_keys_of_curricula() {
         let text = format!("{A} imagenet laion-*\n");
-        let keys = read(&[(Kind::Curricula, &text)]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, _) = open(folder.path(), &[(Kind::Curricula, &text)]);
         let Some((_, Grant::Curricula(names))) = keys.find(A.as_bytes()) else {
             panic!("not found");
         };
@@ -207,7 +212,8 @@ mod tests {
             (Kind::Curricula, &format!("{A} x\n{A} y"), "line 2: the key"),
             (Kind::Write, "schlüsselschlüssel", "printable"),
         ] {
-            let error = read(&[(kind, text)]).err().unwrap();
+            let error = kind.read(Path::new("keys"), text.as_bytes()).unwrap_err();
+            let error = error.to_string();
             assert!(error.contains(reason), "{error}");
             let secrets = text.split_whitespace().filter(|word| word.len() > 8);
             assert!(
@@ -216,11 +222,23 @@ mod tests {
             );
         }
         let many: String = (0..=MOST).map(|i| format!("{A}{i}\n")).collect();
-        assert!(
-            read(&[(Kind::Read, &many)])
-                .err()
-                .unwrap()
-                .contains("more than")
-        );
+        let error = Kind::Read.read(Path::new("keys"), many.as_bytes());
+        assert!(error.unwrap_err().to_string().contains("more than"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_used_does_not_keep_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let curricula = format!("{A} imagenet\n");
+        let files = [(Kind::Curricula, &*curricula), (Kind::Read, B)];
+        let (keys, reloads) = open(folder.path(), &files);
+        assert_eq!((rank(&keys, A), rank(&keys, B)), (Some(0), Some(1)));
+        fs::write(folder.path().join("curricula"), A).unwrap();
+        fs::write(folder.path().join("read"), "cccccccccccccccc\n").unwrap();
+        for _ in 0..2 {
+            reloads.refresh().await;
+        }
+        assert_eq!(rank(&keys, A), Some(0), "as before");
+        assert_eq!(rank(&keys, B), None, "taken out");
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         methods::{self, Right},
     },
     metrics::Rejection,
-    transport::{Standing, reload::Reloading},
+    transport::Standing,
 };
 use futures_util::future::{Either, Ready, ready};
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
@@ -28,19 +28,19 @@ pub(crate) struct WithKey(pub(crate) KeyId);
 /// Lets calls pass that may.
 #[derive(Clone)]
 pub(crate) struct AuthorizeLayer {
-    keys: Option<Arc<Reloading<Keys>>>,
+    keys: Option<Arc<Keys>>,
 }
 
 /// A service behind the keys.
 #[derive(Clone)]
 pub(crate) struct Authorize<S> {
     inner: S,
-    keys: Option<Arc<Reloading<Keys>>>,
+    keys: Option<Arc<Keys>>,
 }
 
 impl AuthorizeLayer {
     /// Without keys, every call that there is may pass.
-    pub(crate) fn new(keys: Option<Arc<Reloading<Keys>>>) -> Self {
+    pub(crate) fn new(keys: Option<Arc<Keys>>) -> Self {
         Self { keys }
     }
 }
@@ -63,7 +63,7 @@ impl<S> Authorize<S> {
         if let Some(keys) = &self.keys
             && method.is_none_or(|method| method.right != Right::None)
         {
-            let found = bearer(request.headers()).and_then(|key| keys.current().find(key));
+            let found = bearer(request.headers()).and_then(|key| keys.find(key));
             let (id, grant) = found.ok_or_else(|| Status::unauthenticated(NO_KEY))?;
             let right = method.map(|method| method.right);
             if right == Some(Right::Write) && !matches!(grant, Grant::Write) {
@@ -123,7 +123,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Auth;
+    use crate::{config::Auth, transport::reload::Reloads};
     use std::{convert::Infallible, fs};
     use tower::{ServiceExt, service_fn};
 
@@ -142,7 +142,8 @@ mod tests {
             write_keys_file: file("write", WRITER),
             curriculum_keys_file: None,
         };
-        AuthorizeLayer::new(Keys::open(&auth).unwrap().map(Arc::new))
+        let keys = Keys::open(&auth, &mut Reloads::default());
+        AuthorizeLayer::new(keys.unwrap().map(Arc::new))
     }
 
     /// Code and text of the answer; an answer of the service within is OK.

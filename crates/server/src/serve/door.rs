@@ -28,10 +28,7 @@ impl Door {
     /// When they cannot be used.
     pub(super) fn open(config: &Config) -> Result<Self, FileError> {
         let mut reloads = Reloads::default();
-        let keys = Keys::open(&config.auth)?.map(Arc::new);
-        if let Some(keys) = &keys {
-            reloads.add(keys);
-        }
+        let keys = Keys::open(&config.auth, &mut reloads)?.map(Arc::new);
         if config.exposes_keys() {
             tracing::warn!("keys travel in plain text: set tls.cert_file, or listen on loopback");
         }

@@ -60,8 +60,15 @@ pub(crate) struct Reloading<T> {
     build: Build<T>,
     /// A std lock: nothing awaits under it.
     current: RwLock<Arc<T>>,
-    /// Of the contents that were last looked at, good or bad.
-    seen: Mutex<Digest>,
+    seen: Mutex<Seen>,
+}
+
+/// Contents, good or bad, by their digests.
+struct Seen {
+    /// Found at the last look.
+    last: Digest,
+    /// Found twice in a row, and then tried.
+    tried: Digest,
 }
 
 impl<T> Reloading<T> {
@@ -76,12 +83,16 @@ impl<T> Reloading<T> {
     ) -> Result<Self, FileError> {
         let contents = read(&files)?;
         let current = RwLock::new(Arc::new(build(&contents)?));
+        let seen = digest(&contents);
         Ok(Self {
             what,
             files,
             build: Box::new(build),
             current,
-            seen: Mutex::new(digest(&contents)),
+            seen: Mutex::new(Seen {
+                last: seen,
+                tried: seen,
+            }),
         })
     }
 
@@ -90,8 +101,9 @@ impl<T> Reloading<T> {
         Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files again and takes what is new. What cannot be used changes nothing, and is said once.
-    /// Blocks.
+    /// Reads the files again and takes what is new, once it was found so twice in a row: a file that is being
+    /// written may hold half of a key, or half of all keys. What cannot be used changes nothing, and is said
+    /// once. Blocks.
     fn refresh(&self) {
         let contents = read(&self.files);
         let found = match &contents {
@@ -99,9 +111,11 @@ impl<T> Reloading<T> {
             Err(error) => Digest::of_parts([error.to_string().as_bytes()]),
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *seen, found) == found {
+        let settled = std::mem::replace(&mut seen.last, found) == found;
+        if !settled || seen.tried == found {
             return;
         }
+        seen.tried = found;
         match contents.and_then(|contents| (self.build)(&contents)) {
             Ok(new) => {
                 let current = self.current.write();
@@ -189,15 +203,35 @@ mod tests {
         let number = number(&path);
         for (text, expected) in [("2", 2), ("two", 2), ("3", 3)] {
             fs::write(&path, text).unwrap();
-            number.refresh();
+            look_twice(&number);
             assert_eq!(*number.current(), expected, "{text}");
         }
         fs::remove_file(&path).unwrap();
-        number.refresh();
+        look_twice(&number);
         assert_eq!(*number.current(), 3, "the file is gone");
         fs::write(&path, "4").unwrap();
-        number.refresh();
+        look_twice(&number);
         assert_eq!(*number.current(), 4, "the file is back");
+    }
+
+    fn look_twice(number: &Reloading<u32>) {
+        number.refresh();
+        number.refresh();
+    }
+
+    #[test]
+    fn half_of_a_file_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("number");
+        fs::write(&path, "1").unwrap();
+        let number = number(&path);
+        for text in ["2", "23", "234", "2345"] {
+            fs::write(&path, text).unwrap();
+            number.refresh();
+            assert_eq!(*number.current(), 1, "{text}");
+        }
+        number.refresh();
+        assert_eq!(*number.current(), 2_345);
     }
 
     /// As Kubernetes mounts a secret: the file is a link into a folder that is a link, which is swapped.
@@ -214,7 +248,7 @@ mod tests {
         let number = number(&at("number"));
         unix::fs::symlink("new", at("..tmp")).unwrap();
         fs::rename(at("..tmp"), at("..data")).unwrap();
-        number.refresh();
+        look_twice(&number);
         assert_eq!(*number.current(), 2);
     }
 

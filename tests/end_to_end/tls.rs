@@ -110,6 +110,27 @@ async fn clients_must_have_a_good_certificate_where_one_is_asked_for() {
     assert_eq!(lines.count(), 1, "one line for all of them: {log}");
 }
 
+/// A connection does not outlive what it was opened with: a certificate's time, or trust in its authority.
+#[tokio::test]
+async fn connections_end_with_their_clients_certificates() {
+    let home = Home::new();
+    let (authority, clients) = (Authority::new(), Authority::new());
+    authority.issue().write(&home.path(""));
+    fs::write(home.path("ca.crt"), clients.pem()).unwrap();
+    let with = |issued: &Issued| authority.trusted().identity(issued.identity());
+    let server = launch(&home, MUTUAL, &with(&clients.issue())).await;
+    let brief = with(&clients.issue_for(Duration::from_secs(5)));
+    let brief = server.connect(Some(&brief)).await.unwrap();
+    list(brief.clone()).await.unwrap();
+    let is_over = async || list(brief.clone()).await.is_err();
+    eventually("the certificate's time is over", is_over).await;
+    list(server.channel()).await.unwrap();
+
+    fs::write(home.path("ca.crt"), Authority::new().pem()).unwrap();
+    let is_over = async || list(server.channel()).await.is_err();
+    eventually("the authority is trusted no more", is_over).await;
+}
+
 /// Calls on old and new connections while the certificate changes, and the authority with it.
 #[tokio::test]
 async fn certificates_are_replaced_under_load_without_a_failed_call() {

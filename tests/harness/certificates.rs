@@ -4,7 +4,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 /// Signs certificates.
@@ -55,6 +59,14 @@ impl Authority {
         let mut params = params();
         params.not_before = date_time_ymd(2000, 1, 1);
         params.not_after = date_time_ymd(2001, 1, 1);
+        self.sign(params)
+    }
+
+    /// One that is good for so long from now.
+    #[must_use]
+    pub fn issue_for(&self, time: Duration) -> Issued {
+        let mut params = params();
+        params.not_after = (SystemTime::now() + time).into();
         self.sign(params)
     }
 

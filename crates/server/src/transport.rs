@@ -32,9 +32,8 @@ use connection::Limits;
 use greeting::Greetings;
 use notes::Note;
 use reload::{FileError, Reloads};
-use rustls::ServerConfig;
 use std::{net::SocketAddr, sync::Arc};
-use tls::Certificates;
+use tls::{Certificates, Tls};
 use watched::Life;
 
 /// Connections that have not finished their handshake; beyond, the oldest is given up for a new one.
@@ -99,7 +98,7 @@ impl Transport {
         })
     }
 
-    fn tls(&self) -> Option<Arc<ServerConfig>> {
+    fn tls(&self) -> Option<Arc<Tls>> {
         self.certificates.as_ref().map(|files| files.current())
     }
 }

@@ -4,6 +4,7 @@ use super::{
     Peer, Standing, Transport,
     greeting::{Greeting, Ticket},
     stall::{Answer, Calls},
+    tls::Identity,
     watched::{Life, Watched},
 };
 use crate::{config::Grpc, metrics::CONNECTIONS_OPENED};
@@ -45,6 +46,10 @@ const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// For the calls of a connection that goes for another: it has none, or some that watch without a key.
 const DISPLACED: Duration = Duration::from_secs(1);
+
+/// How often a client's certificate is looked at again: it may have expired, or its authority may be trusted no
+/// more.
+const RECHECK: Duration = Duration::from_secs(10);
 
 /// What a connection may do.
 #[derive(Clone, Copy)]
@@ -175,17 +180,18 @@ impl Connection {
         let (mut greeting, ticket) = greetings.begin(self.transport.limits.handshake);
         let Some(tls) = self.transport.tls() else {
             let io = self.watched(stream, ticket);
-            return self.calls(io, greeting, service, ends).await;
+            return self.calls(io, greeting, service, ends, None).await;
         };
         let accepted = tokio::select! {
-            accepted = TlsAcceptor::from(tls).accept(stream) => accepted,
+            accepted = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream) => accepted,
             reason = greeting.failed() => Err(io::Error::other(reason)),
             _ = ends.next() => return,
         };
         match accepted {
             Ok(stream) => {
+                let client = stream.get_ref().1.peer_certificates().map(<[_]>::to_vec);
                 let io = self.watched(Box::new(stream), ticket);
-                self.calls(io, greeting, service, ends).await;
+                self.calls(io, greeting, service, ends, client).await;
             }
             // A probe of whether the port is open.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
@@ -229,6 +235,7 @@ impl Connection {
         });
         let mut serving = pin!(http.serve_connection(TokioIo::new(io), service));
         let mut end = pin!(sleep(limits.some_age()));
+        let mut untrusted = pin!(this.untrusted(client));
         let mut leaving = false;
         loop {
             // How long open calls may take, once the connection must go.
@@ -239,6 +246,7 @@ impl Connection {
                     true => return,
                     false => limits.grace,
                 },
+                () = &mut untrusted, if !leaving => limits.grace,
                 why = ends.next() => match why {
                     End::Cut => return,
                     End::Displaced | End::Stopping if !this.life.has_spoken() => return,
@@ -251,6 +259,21 @@ impl Connection {
                 serving.as_mut().graceful_shutdown();
             }
             end.as_mut().reset(Instant::now() + grace);
+        }
+    }
+
+    /// Resolves once the client's certificate is not good any more.
+    async fn untrusted(&self, client: Option<Identity>) {
+        let Some(client) = client else {
+            return pending().await;
+        };
+        let trusts = || {
+            self.transport
+                .tls()
+                .is_none_or(|tls| tls.still_trusts(&client))
+        };
+        while trusts() {
+            sleep(RECHECK).await;
         }
     }
 

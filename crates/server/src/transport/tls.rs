@@ -8,13 +8,36 @@ use crate::config::TlsFiles;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::{NoServerSessionStorage, WebPkiClientVerifier},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use std::{path::Path, sync::Arc};
 
+/// What connections are encrypted with, kept up to date.
+pub(super) type Certificates = Reloading<Tls>;
+
 /// What connections are encrypted with.
-pub(super) type Certificates = Reloading<ServerConfig>;
+pub(super) struct Tls {
+    pub(super) config: Arc<ServerConfig>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+/// A client's certificate, then those that lead to its authority.
+pub(super) type Identity = Vec<CertificateDer<'static>>;
+
+impl Tls {
+    /// Whether a client that came with this identity could come with it now: it has not expired, and its
+    /// authority is among those that are trusted.
+    pub(super) fn still_trusts(&self, client: &Identity) -> bool {
+        match (&self.clients, client.split_first()) {
+            (Some(verifier), Some((own, others))) => {
+                let verified = verifier.verify_client_cert(own, others, UnixTime::now());
+                verified.is_ok()
+            }
+            (None, _) | (_, None) => true,
+        }
+    }
+}
 
 /// Reads the files.
 ///
@@ -31,7 +54,7 @@ pub(super) fn open(files: &TlsFiles) -> Result<Certificates, FileError> {
     })
 }
 
-fn config(files: &TlsFiles, contents: &Contents) -> Result<ServerConfig, FileError> {
+fn config(files: &TlsFiles, contents: &Contents) -> Result<Tls, FileError> {
     let (cert, key) = (&contents[0], &contents[1]);
     let provider = Arc::new(ring::default_provider());
     let chain = certificates(&files.cert, cert)?;
@@ -40,18 +63,21 @@ fn config(files: &TlsFiles, contents: &Contents) -> Result<ServerConfig, FileErr
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| FileError::unusable(&files.cert, error))?;
-    let builder = match &files.client_ca {
-        None => builder.with_no_client_auth(),
+    let clients = match &files.client_ca {
+        None => None,
         Some(path) => {
             let verifier = WebPkiClientVerifier::builder_with_provider(
                 authorities(path, &contents[2])?,
                 provider,
             );
             let verifier = verifier.build();
-            builder.with_client_cert_verifier(
-                verifier.map_err(|error| FileError::unusable(path, error))?,
-            )
+            let verifier = verifier.map_err(|error| FileError::unusable(path, error))?;
+            Some(verifier)
         }
+    };
+    let builder = match &clients {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
     };
     let mut config = builder
         .with_single_cert(chain, key)
@@ -62,7 +88,10 @@ fn config(files: &TlsFiles, contents: &Contents) -> Result<ServerConfig, FileErr
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
-    Ok(config)
+    Ok(Tls {
+        config: Arc::new(config),
+        clients,
+    })
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, FileError> {

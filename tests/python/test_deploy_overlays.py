@@ -38,6 +38,9 @@ KINDS = {"cpu": WRITER, "gpu": WRITER, "replicas": REPLICAS, "ci": {"Job": 1, "C
 
 # The most that a call holds whose client does not read (an export's), and a connection with TLS.
 SLOW_CALL = 2 << 20
+# The first message of a call that is on its way, a reader's; and what is uploaded, as it comes and as it is read.
+FIRST_MESSAGE = 256 << 10
+UPLOADS = 512 << 20
 CONNECTION = 64 << 10
 # Beside what settings bound: the process; in a writer the model, batches of images, and the sample that is clustered.
 PROCESS = 512 << 20
@@ -136,8 +139,9 @@ def test_memory_holds_what_settings_allow(name: str, binary: Binary, tmp_path: P
     assert container
     config = settings(binary, *server_call(objects, template, container, tmp_path))
     bound = config["storage"]["cache_bytes"] + config["storage"]["weights_cache_bytes"] + PROCESS
-    bound += config["grpc"]["max_concurrent_requests"] * SLOW_CALL + config["grpc"]["max_connections"] * CONNECTION
-    bound += 0 if config["versions"]["read_only"] else JOBS
+    bound += config["grpc"]["max_concurrent_requests"] * (SLOW_CALL + FIRST_MESSAGE)
+    bound += config["grpc"]["max_connections"] * CONNECTION
+    bound += 0 if config["versions"]["read_only"] else JOBS + UPLOADS
     limit = quantity(container["resources"]["limits"]["memory"])
     assert bound <= limit, f"{bound >> 20} MiB in {limit >> 20}"
 

@@ -9,7 +9,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 pub struct Grpc {
     /// Address to listen on; port 0 takes a free one.
     pub addr: SocketAddr,
-    /// Requests at work at the same time, each until its answer has been sent; as many more may wait.
+    /// Requests at work at the same time, each from its first message until its answer has been sent, and half
+    /// of them of one client at most; as many more may wait.
     pub max_concurrent_requests: usize,
     /// Milliseconds that a request waits for others to finish, before it is answered
     /// `RESOURCE_EXHAUSTED`; 0: no time.
@@ -21,7 +22,7 @@ pub struct Grpc {
     pub drain_delay_seconds: u64,
     /// Seconds that open calls get to finish after that.
     pub drain_seconds: u64,
-    /// Connections; more are closed as soon as they are made.
+    /// Connections; idle ones go for new ones beyond, which are closed at once where none is idle.
     pub max_connections: usize,
     /// Calls that one connection may have open at the same time; a client makes more wait.
     pub max_streams_per_connection: u32,

@@ -12,6 +12,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tonic::{Request, transport::Endpoint};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 /// Between two looks at something that comes about within seconds.
 const SOON: Duration = Duration::from_millis(50);
@@ -69,10 +70,11 @@ async fn connections_beyond_the_limit_are_closed_at_once_and_said_once() {
     let mut working = Frames::greet(server.url());
     let path = "/curriculum.v1.CurriculumService/GetWeights";
     working.call(1, path, &request_of("c")).unwrap();
-    // The test's own has gone for it, or goes for the next.
+    let at_work = "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.CurriculumService/GetWeights\"} ";
+    eventually("one at work", || metric(&server, at_work) == 1.0).await;
+    // For which the test's own, which is idle, goes.
     let mut other = Frames::greet_from("127.0.0.9", server.url());
     other.call(1, path, &request_of("c")).unwrap();
-    let at_work = "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.CurriculumService/GetWeights\"} ";
     eventually("two at work", || metric(&server, at_work) == 2.0).await;
     let refused = "curriculum_grpc_connections_total{outcome=\"refused\"} ";
     let before = metric(&server, refused);
@@ -302,6 +304,69 @@ async fn unread_answers_of_one_client_leave_places_to_others() {
         answers(&server).await.unwrap();
     }
     assert_eq!(metric(&server, at_work), 4.0, "they hold what they have");
+}
+
+#[tokio::test]
+async fn a_connection_has_so_many_calls_and_its_client_makes_more_wait() {
+    let home = Home::new();
+    let server = launch(&home, "max_streams_per_connection = 4").await;
+    publish(&home, &server).await;
+    let endpoint = Endpoint::from_shared(server.url().to_owned()).unwrap();
+    let channel = endpoint.initial_stream_window_size(65_535).connect().await;
+    let client = v1::curriculum_service_client::CurriculumServiceClient::new(channel.unwrap());
+    let mut unread = Vec::new();
+    for iteration in 0..4 {
+        let request = weights_of("c", iteration, Order::EasyFirst);
+        let answer = client.clone().get_weights(request).await.unwrap();
+        unread.push(answer.into_inner());
+    }
+    let mut other = client.clone();
+    let mut fifth = std::pin::pin!(other.list_curricula(v1::ListCurriculaRequest::default()));
+    let early = timeout(Duration::from_secs(1), &mut fifth).await;
+    assert!(early.is_err(), "{early:?}");
+    answers(&server).await.unwrap();
+    unread.pop();
+    timeout(PATIENCE, fifth).await.unwrap().unwrap();
+}
+
+/// A call that does not end keeps a connection of age for the grace, and not for longer.
+#[tokio::test]
+async fn old_connections_are_cut_after_the_grace() {
+    let home = Home::new();
+    let grpc = "max_connection_age_seconds = 1\nmax_connection_age_grace_seconds = 2";
+    let server = launch(&home, grpc).await;
+    let connected = Instant::now();
+    let channel = server.connect(None).await.unwrap();
+    let mut health = HealthClient::new(channel);
+    let watch = health.watch(HealthCheckRequest::default()).await;
+    let mut watch = watch.unwrap().into_inner();
+    watch.message().await.unwrap().unwrap();
+    let cut = timeout(PATIENCE, watch.message()).await.unwrap();
+    let after = connected.elapsed();
+    assert!(cut.is_err(), "{cut:?}");
+    assert!(after > Duration::from_millis(2_500), "{after:?}");
+    assert!(after < Duration::from_secs(20), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_keeps_a_draining_server_for_its_time_and_not_for_longer() {
+    let home = Home::new();
+    let server = launch(&home, "drain_seconds = 2").await;
+    publish(&home, &server).await;
+    let mut unread = Frames::greet(server.url());
+    let path = "/curriculum.v1.CurriculumService/GetWeights";
+    unread.call(1, path, &request_of("c")).unwrap();
+    let at_work = "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.CurriculumService/GetWeights\"} ";
+    eventually("the call", || metric(&server, at_work) == 1.0).await;
+    let signalled = Instant::now();
+    server.terminate();
+    let status = server.exited().await;
+    let after = signalled.elapsed();
+    assert!(status.success(), "{status}");
+    assert!(after >= Duration::from_secs(2), "{after:?}");
+    assert!(after < Duration::from_secs(20), "{after:?}");
+    let log = std::fs::read_to_string(home.path("log")).unwrap();
+    assert!(log.contains("time to drain is over"), "{log}");
 }
 
 /// `GetWeightsRequest` with a name, which is its first field.

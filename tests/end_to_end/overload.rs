@@ -80,6 +80,7 @@ async fn refused_calls_are_told_when_to_come_back() {
     let push = tokio::spawn(async move {
         let header = v1::PushHeader {
             push: "p".to_owned(),
+            dimension: 8,
             ..v1::PushHeader::default()
         };
         let header = v1::PushFeaturesRequest {

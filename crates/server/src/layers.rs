@@ -9,6 +9,7 @@ mod places;
 mod request_id;
 mod requests;
 mod statuses;
+mod uploads;
 
 use crate::{access::keys::Keys, config::Grpc};
 use admission::AdmissionLayer;

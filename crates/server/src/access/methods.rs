@@ -36,6 +36,13 @@ pub(crate) struct Method {
     pub(crate) message: usize,
 }
 
+impl Method {
+    /// Whether its client sends data, in as many messages as it likes.
+    pub(crate) fn is_upload(&self) -> bool {
+        self.message > WRITE
+    }
+}
+
 /// For the name of a service.
 const SHORT: usize = 4 << 10;
 

@@ -4,9 +4,12 @@
 
 use super::{
     admission::refused,
-    places::{Client, Places},
+    uploads::{self, Upload},
 };
-use crate::access::methods::{Method, Right};
+use crate::{
+    access::methods::{Method, Right},
+    transport::greeting::{Greetings, Silence},
+};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
@@ -19,11 +22,12 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
+use tokio::sync::Semaphore;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
 /// Bytes before each message: whether it is compressed, and its length.
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 /// Until the first message must have come. It usually comes with the headers.
 const FIRST: Duration = Duration::from_secs(10);
@@ -31,11 +35,16 @@ const FIRST: Duration = Duration::from_secs(10);
 /// Bytes of a first message, at most: it is kept before the call has a place.
 const FIRST_BYTES: usize = 1 << 20;
 
+/// Calls whose first message is on its way, at least. They are no more than calls at work may be.
+const ARRIVING: usize = 64;
+
 /// Waits for the first message, and refuses messages that are too large for their method.
 #[derive(Clone)]
 pub(crate) struct MessagesLayer {
     /// Of calls whose first message is on its way.
-    arriving: Arc<Places>,
+    arriving: Arc<Greetings>,
+    /// Of what is uploaded.
+    memory: Arc<Semaphore>,
     limit: Duration,
 }
 
@@ -47,10 +56,11 @@ pub(crate) struct Messages<S> {
 }
 
 impl MessagesLayer {
-    /// So many calls may be waited for at the same time, each for so long at most.
+    /// For so many calls at work, each of which is waited for so long at most.
     pub(crate) fn new(places: usize, limit: Duration) -> Self {
         Self {
-            arriving: Places::new(places),
+            arriving: Arc::new(Greetings::new(places.max(ARRIVING))),
+            memory: uploads::memory(),
             limit: limit.min(FIRST),
         }
     }
@@ -90,41 +100,45 @@ where
         let messages = self.messages.clone();
         Box::pin(async move {
             let mut request = request.map(|body| Limited::new(body, method.message));
-            match messages.arrive(&mut request, method).await {
-                Ok(()) => inner.call(request.map(Body::new)).await,
-                Err(status) => Ok(status.into_http()),
+            if let Err(status) = messages.arrive(request.body_mut(), method).await {
+                return Ok(status.into_http());
             }
+            let request = request.map(|body| match method.is_upload() {
+                true => Body::new(Upload::new(body, messages.memory)),
+                false => Body::new(body),
+            });
+            inner.call(request).await
         })
     }
 }
 
 impl MessagesLayer {
-    /// Waits for the first message.
-    async fn arrive(&self, request: &mut Request<Limited>, method: Method) -> Result<(), Status> {
-        let client = Client::of(request.extensions());
-        let body = request.body_mut();
+    /// Waits for the first message. Where many are waited for, the oldest call goes for a new one.
+    async fn arrive(&self, body: &mut Limited, method: Method) -> Result<(), Status> {
         if let Poll::Ready(first) = poll_fn(|context| Poll::Ready(body.poll_first(context))).await {
             return first;
         }
-        // Health checks have a shorter deadline, and need nothing.
-        let place = match method.right {
-            Right::None => None,
-            Right::Read | Right::Write => Places::try_enter(&self.arriving, client),
-        };
-        if place.is_none() && method.right != Right::None {
-            return Err(refused());
-        }
         let first = poll_fn(|context| body.poll_first(context));
-        let first = tokio::time::timeout(self.limit, first).await;
-        first.unwrap_or_else(|_| {
-            let text = "the first message of the request did not come in time";
-            Err(Status::deadline_exceeded(text))
-        })
+        if method.right == Right::None {
+            // Health has a shorter deadline, and nobody must be able to shut others out.
+            return first.await;
+        }
+        let (mut greeting, _ticket) = self.arriving.begin(self.limit);
+        tokio::select! {
+            first = first => first,
+            silence = greeting.failed() => Err(match silence {
+                Silence::GivenUp => refused(),
+                Silence::TooLong => {
+                    let text = "the first message of the request did not come in time";
+                    Status::deadline_exceeded(text)
+                }
+            }),
+        }
     }
 }
 
 /// A request's body.
-struct Limited {
+pub(super) struct Limited {
     body: Body,
     messages: Follow,
     /// Came while the first message was waited for.

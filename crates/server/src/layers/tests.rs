@@ -180,13 +180,12 @@ async fn a_call_without_its_message_holds_no_place() {
         let request = of_address(path, [10, 0, 0, 1], Body::new(Opened(bytes)));
         Box::pin(stacked.clone().oneshot(request))
     };
-    // Of 8 that may arrive, half are one client's.
-    let mut silent = [HANGS, STREAMS, PUSHES, WATCHES].map(|path| opened(path, None));
+    let mut silent: Vec<_> = [HANGS, STREAMS, PUSHES, WATCHES]
+        .map(|path| opened(path, None))
+        .into();
     for call in &mut silent {
         begin(call.as_mut());
     }
-    let Ok(refused) = opened(ANSWERS, None).await;
-    assert_eq!(status(&refused).unwrap().code(), Code::ResourceExhausted);
     // With a message they are at work.
     let mut held = Vec::new();
     for _ in 0..4 {
@@ -200,6 +199,14 @@ async fn a_call_without_its_message_holds_no_place() {
         let late = status(&late).unwrap();
         assert_eq!(late.code(), Code::DeadlineExceeded, "{late}");
     }
+    // The oldest go for newer ones.
+    let mut silent: Vec<_> = (0..70).map(|_| opened(HANGS, None)).collect();
+    for call in &mut silent {
+        begin(call.as_mut());
+    }
+    let Ok(refused) = silent.swap_remove(5).await;
+    assert_eq!(status(&refused).unwrap().code(), Code::ResourceExhausted);
+    begin(silent[6].as_mut());
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use tonic::{Status, Streaming};
 const SILENCE: Duration = Duration::from_secs(120);
 
 /// How many pushes and imports may be under way at once: one holds a place among all open calls, and must
-/// leave some to others. The messages of so many fit into memory, each there once as it came and once read.
+/// leave some to others.
 const MOST: usize = 64;
 
 /// What all pushes of a server share.
@@ -68,7 +68,8 @@ impl Open {
 impl Receiver {
     /// `calls` is how many calls of any kind the server takes at once.
     pub(crate) fn new(pushes: Arc<Pushes>, stopping: watch::Receiver<bool>, calls: usize) -> Self {
-        let places = Arc::new(Semaphore::new((calls / 2).clamp(1, MOST)));
+        // Half of those that one client may have.
+        let places = Arc::new(Semaphore::new((calls / 4).clamp(1, MOST)));
         Self {
             pushes,
             stopping,

@@ -184,7 +184,7 @@ impl Connection {
         };
         let accepted = tokio::select! {
             accepted = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream) => accepted,
-            reason = greeting.failed() => Err(io::Error::other(reason)),
+            reason = greeting.failed() => Err(io::Error::other(reason.to_string())),
             _ = ends.next() => return,
         };
         match accepted {
@@ -211,8 +211,14 @@ impl Connection {
     }
 
     /// Serves calls until the client leaves, or must.
-    async fn calls<IO, S>(self, io: Watched<IO>, mut greeting: Greeting, service: S, mut ends: Ends)
-    where
+    async fn calls<IO, S>(
+        self,
+        io: Watched<IO>,
+        mut greeting: Greeting,
+        service: S,
+        mut ends: Ends,
+        client: Option<Identity>,
+    ) where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
         S: Clone + Send + 'static,
@@ -267,13 +273,12 @@ impl Connection {
         let Some(client) = client else {
             return pending().await;
         };
-        let trusts = || {
-            self.transport
-                .tls()
-                .is_none_or(|tls| tls.still_trusts(&client))
-        };
-        while trusts() {
+        loop {
             sleep(RECHECK).await;
+            let tls = self.transport.tls();
+            if tls.is_some_and(|tls| !tls.still_trusts(&client)) {
+                return;
+            }
         }
     }
 

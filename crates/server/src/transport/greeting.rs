@@ -1,8 +1,9 @@
-//! Connections that have not said anything yet. A client that connects and keeps silent costs others
+//! Connections, and calls, that have not said anything yet. A client that connects and keeps silent costs others
 //! nothing: such connections are bounded in number, the oldest goes for a new one, and in time.
 
 use std::{
     collections::BTreeMap,
+    fmt::{self, Display, Formatter},
     future::pending,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -31,6 +32,23 @@ struct Waiting {
 pub(crate) struct Ticket {
     id: u64,
     greetings: Arc<Greetings>,
+}
+
+/// Why a client was not waited for any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// A newer one needed its place.
+    GivenUp,
+    TooLong,
+}
+
+impl Display for Silence {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::GivenUp => "silent, and given up for a newer one",
+            Self::TooLong => "silent for too long",
+        })
+    }
 }
 
 /// What the connection itself waits for.
@@ -82,14 +100,14 @@ impl Drop for Ticket {
 
 impl Greeting {
     /// Why the client was not waited for any longer; never, once its ticket is dropped.
-    pub(crate) async fn failed(&mut self) -> &'static str {
+    pub(crate) async fn failed(&mut self) -> Silence {
         if !self.over {
             tokio::select! {
                 given_up = &mut self.given_up => match given_up {
-                    Ok(()) => return "silent, and given up for a newer one",
+                    Ok(()) => return Silence::GivenUp,
                     Err(_) => self.over = true,
                 },
-                () = &mut self.limit => return "silent for too long",
+                () = &mut self.limit => return Silence::TooLong,
             }
         }
         pending().await
@@ -110,7 +128,7 @@ mod tests {
         let (mut first, _first) = greetings.begin(LONG);
         let (mut second, spoken) = greetings.begin(LONG);
         let (mut third, _third) = greetings.begin(LONG);
-        assert!(first.failed().await.contains("newer"));
+        assert_eq!(first.failed().await, Silence::GivenUp);
         drop(spoken);
         let (_, _fourth) = greetings.begin(LONG);
         for greeting in [&mut second, &mut third] {
@@ -123,7 +141,7 @@ mod tests {
     async fn the_silent_are_given_up_and_those_who_spoke_are_not() {
         let greetings = Arc::new(Greetings::new(8));
         let (mut silent, _ticket) = greetings.begin(SHORT);
-        assert!(silent.failed().await.contains("too long"));
+        assert_eq!(silent.failed().await, Silence::TooLong);
         let (mut speaking, ticket) = greetings.begin(SHORT);
         drop(ticket);
         assert!(timeout(3 * SHORT, speaking.failed()).await.is_err());

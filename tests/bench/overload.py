@@ -132,7 +132,8 @@ def main():
     half = (len(own) + 1) // 2
     processors, rest = own[:half], own[half:] or own
     limit = arguments.limit * half
-    settings = [("grpc.max_concurrent_requests", limit), *arguments.set]
+    # All calls are of one client, which has half of the places.
+    settings = [("grpc.max_concurrent_requests", 2 * limit), *arguments.set]
     print(
         f"server on {len(processors)} of {len(own)} cores, {limit} calls at work at most; load from "
         f"{arguments.processes} processes on {len(rest)}; {arguments.samples:,} samples, {arguments.seconds:g} s"

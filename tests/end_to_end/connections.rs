@@ -67,6 +67,10 @@ async fn connections_beyond_the_limit_are_closed_at_once_and_said_once() {
     let home = Home::new();
     let server = launch(&home, "max_connections = 2").await;
     publish(&home, &server).await;
+    // A call that has ended may still be at its end.
+    let watched =
+        "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.IngestService/WatchJob\"} ";
+    eventually("no watch", || metric(&server, watched) == 0.0).await;
     let mut working = Frames::greet(server.url());
     let path = "/curriculum.v1.CurriculumService/GetWeights";
     working.call(1, path, &request_of("c")).unwrap();

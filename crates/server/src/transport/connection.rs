@@ -106,27 +106,24 @@ enum End {
 
 /// What may end a connection from outside.
 pub(super) struct Ends {
-    close: Option<watch::Receiver<()>>,
+    /// Held to the connection's end, which the server waits for.
+    close: watch::Receiver<()>,
+    stopping: bool,
     leave: Option<oneshot::Receiver<()>>,
 }
 
 impl Ends {
     pub(super) fn new(close: watch::Receiver<()>, leave: oneshot::Receiver<()>) -> Self {
         Self {
-            close: Some(close),
+            close,
+            stopping: false,
             leave: Some(leave),
         }
     }
 
     /// Each comes once.
     async fn next(&mut self) -> End {
-        let (close, leave) = (&mut self.close, &mut self.leave);
-        let closing = async {
-            match close {
-                Some(close) => drop(close.changed().await),
-                None => pending().await,
-            }
-        };
+        let leave = &mut self.leave;
         let leaving = async {
             match leave {
                 Some(leave) => leave.await.map_or(End::Cut, |()| End::Displaced),
@@ -134,8 +131,8 @@ impl Ends {
             }
         };
         tokio::select! {
-            () = closing => {
-                self.close = None;
+            _ = self.close.changed(), if !self.stopping => {
+                self.stopping = true;
                 End::Stopping
             }
             end = leaving => {

@@ -29,15 +29,19 @@ use tonic_types::StatusExt;
 /// For an answer that takes microseconds, beside jobs on all cores.
 const PROMPT: Duration = Duration::from_secs(10);
 
-#[tokio::test]
-async fn calls_beyond_the_limit_are_refused_at_once() {
-    let home = Home::new();
+async fn with_one_place(home: &Home) -> TestServer {
     let settings = "[model]\nthreads = 1\n[grpc]\nmax_concurrent_requests = 1\n";
     let launch = Launch {
         settings,
         ..Launch::default()
     };
-    let server = TestServer::launch(&home, launch).await;
+    TestServer::launch(home, launch).await
+}
+
+#[tokio::test]
+async fn calls_beyond_the_limit_are_refused_at_once() {
+    let home = Home::new();
+    let server = with_one_place(&home).await;
     server.publish(submission("c", &small(&home), 3)).await;
 
     let mut calls = JoinSet::new();
@@ -70,12 +74,7 @@ async fn calls_beyond_the_limit_are_refused_at_once() {
 #[tokio::test]
 async fn refused_calls_are_told_when_to_come_back() {
     let home = Home::new();
-    let settings = "[model]\nthreads = 1\n[grpc]\nmax_concurrent_requests = 1\n";
-    let launch = Launch {
-        settings,
-        ..Launch::default()
-    };
-    let server = TestServer::launch(&home, launch).await;
+    let server = with_one_place(&home).await;
     let mut ingest = server.ingest();
     let push = tokio::spawn(async move {
         let header = v1::PushHeader {

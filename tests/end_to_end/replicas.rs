@@ -39,6 +39,15 @@ async fn launch(home: &Home, s3: &S3, settings: &str) -> TestServer {
     TestServer::launch(home, launch).await
 }
 
+/// A writer that has published a version of `c`.
+async fn published(home: &Home, s3: &S3) -> (TestServer, String) {
+    let writer = launch(home, s3, WRITER).await;
+    let source = home.path("images.tar");
+    data::write_tar(&source, &data::images(80));
+    let version = writer.publish(submission("c", &source, 3)).await.version;
+    (writer, version)
+}
+
 /// An address of the store that keeps requests for versions back until it is told otherwise.
 async fn gate(s3: &S3) -> (String, watch::Sender<bool>) {
     let store = s3.endpoint().trim_start_matches("http://").to_owned();
@@ -189,10 +198,7 @@ fn replicas_serve_what_is_published_with_the_same_bytes() {
 fn nothing_is_answered_before_the_first_copy_is_whole() {
     with_store(async |s3| {
         let homes = [Home::new(), Home::new()];
-        let writer = launch(&homes[0], s3, WRITER).await;
-        let source = homes[0].path("images.tar");
-        data::write_tar(&source, &data::images(80));
-        let version = writer.publish(submission("c", &source, 3)).await.version;
+        let (_writer, version) = published(&homes[0], s3).await;
         let catalogue = s3.bucket("shared").join("curricula/catalogue.json");
         until("it is published", || {
             fs::read_to_string(&catalogue).is_ok_and(|text| text.contains(&version))
@@ -287,15 +293,12 @@ fn what_is_deleted_goes_everywhere() {
 fn a_replica_takes_nothing_in_and_outlives_store_and_writer() {
     with_store(async |s3| {
         let homes = [Home::new(), Home::new()];
-        let writer = launch(&homes[0], s3, WRITER).await;
-        let source = homes[0].path("images.tar");
-        data::write_tar(&source, &data::images(80));
-        let version = writer.publish(submission("c", &source, 3)).await.version;
+        let (writer, version) = published(&homes[0], s3).await;
         let replica = launch(&homes[1], s3, REPLICA).await;
         serves(&replica, "c", &version).await;
 
         let refused = replica
-            .submit(submission("c", &source, 3))
+            .submit(submission("c", &homes[0].path("images.tar"), 3))
             .await
             .unwrap_err();
         assert_eq!(refused.code(), Code::FailedPrecondition);
@@ -314,10 +317,7 @@ fn a_replica_takes_nothing_in_and_outlives_store_and_writer() {
 fn two_writers_do_not_share_a_folder() {
     with_store(async |s3| {
         let homes = [Home::new(), Home::new(), Home::new()];
-        let writer = launch(&homes[0], s3, WRITER).await;
-        let source = homes[0].path("images.tar");
-        data::write_tar(&source, &data::images(80));
-        let version = writer.publish(submission("c", &source, 3)).await.version;
+        let (writer, version) = published(&homes[0], s3).await;
         let replica = launch(&homes[1], s3, REPLICA).await;
         serves(&replica, "c", &version).await;
 
@@ -332,6 +332,7 @@ fn two_writers_do_not_share_a_folder() {
         // The writer goes on where it was killed.
         writer.kill().await;
         let writer = launch(&homes[0], s3, WRITER).await;
+        let source = homes[0].path("images.tar");
         let next = writer.publish(submission("c", &source, 4)).await.version;
         serves(&replica, "c", &next).await;
     });
@@ -341,10 +342,7 @@ fn two_writers_do_not_share_a_folder() {
 fn a_folder_of_its_own_does_not_become_a_copy() {
     with_store(async |s3| {
         let home = Home::new();
-        let writer = launch(&home, s3, WRITER).await;
-        let source = home.path("images.tar");
-        data::write_tar(&source, &data::images(80));
-        let version = writer.publish(submission("c", &source, 3)).await.version;
+        let (writer, version) = published(&home, s3).await;
         writer.kill().await;
         let data = home.data();
         let refused = curriculum([

@@ -129,9 +129,7 @@ impl<T> Reloading<T> {
             }
         }
     }
-}
 
-impl<T> Reloading<T> {
     fn count(&self, outcome: &'static str) {
         metrics::counter!(RELOADS, "what" => self.what, "outcome" => outcome).increment(1);
     }

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 
 from curriculum.errors import CurriculumError, NotFound, from_status
 from curriculum.forks import gate, guard
@@ -20,6 +23,9 @@ M = TypeVar("M", bound="Message")
 
 SERVER = "CURRICULUM__SERVER"
 DEFAULT_TIMEOUT = 30.0
+
+# Where gRPC sends a google.rpc.Status.
+_STATUS_DETAILS = "grpc-status-details-bin"
 
 # Of a version's id; aliases are shorter.
 _VERSION_DIGITS = 64
@@ -194,8 +200,8 @@ class Connection:
         try:
             return call()
         except grpc.RpcError as error:
-            code, details = _status(error)
-            raise from_status(method, self.target.address, code, details) from None
+            code, details, retry_after = _status(error)
+            raise from_status(method, self.target.address, code, details, retry_after) from None
 
     def _open(self) -> grpc.Channel:
         with self._lock:
@@ -225,11 +231,26 @@ class Connection:
             self._channel = None
 
 
-def _status(error: grpc.RpcError) -> tuple[grpc.StatusCode, str | None]:
-    """Code and text of a failed call."""
+def _status(error: grpc.RpcError) -> tuple[grpc.StatusCode, str | None, float | None]:
+    """Code and text of a failed call, and the seconds that its server wants to be left alone."""
     if isinstance(error, grpc.Call):
-        return error.code(), error.details()
-    return grpc.StatusCode.UNKNOWN, str(error)
+        return error.code(), error.details(), _retry_after(error)
+    return grpc.StatusCode.UNKNOWN, str(error), None
+
+
+def _retry_after(error: grpc.Call) -> float | None:
+    """Of the error's google.rpc.RetryInfo, if it has one that can be read."""
+    info = RetryInfo()
+    for name, value in error.trailing_metadata() or ():
+        if name == _STATUS_DETAILS:
+            try:
+                details = Status.FromString(value).details
+                if any(detail.Unpack(info) for detail in details):
+                    seconds: float = info.retry_delay.ToTimedelta().total_seconds()
+                    return max(0.0, seconds)
+            except (DecodeError, OverflowError, ValueError):
+                return None
+    return None
 
 
 def _abandon_all() -> None:

@@ -9,6 +9,8 @@ class CurriculumError(Exception):
     """Any error of this package. `code` is the gRPC status it came from, or None where no call was made."""
 
     code: grpc.StatusCode | None = None
+    retry_after: float | None = None
+    """Seconds after which the server wants to be asked again, if it said so."""
 
 
 class NotFound(CurriculumError, LookupError):
@@ -96,11 +98,13 @@ _BY_CODE: dict[grpc.StatusCode, type[CurriculumError]] = {
 }
 
 
-def from_status(method: str, address: str, code: grpc.StatusCode, details: str | None) -> CurriculumError:
+def from_status(
+    method: str, address: str, code: grpc.StatusCode, details: str | None, retry_after: float | None = None
+) -> CurriculumError:
     """The error for a call of `method` that ended with `code`."""
     text = details or code.name.lower().replace("_", " ")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         text = f"the server does not know {method}: it is older than this client"
     error = _BY_CODE.get(code, ServerError)(f"{method} at {address}: {text}")
-    error.code = code
+    error.code, error.retry_after = code, retry_after
     return error

@@ -22,7 +22,7 @@ class Retry:
     """How long and how often a call that finds nobody is tried again.
 
     The n-th pause is drawn uniformly from 0 to `initial` x 2^n seconds, at most `maximum`, so that thousand ranks
-    that lost one server do not come back at one moment.
+    that lost one server do not come back at one moment; and after what an overloaded server asks for.
     """
 
     total: float = 60.0
@@ -37,9 +37,10 @@ class Retry:
         if not (self.total >= 0 and self.initial > 0 and self.maximum >= self.initial):
             raise ValueError(f"needs total >= 0 and 0 < initial <= maximum: {self}")
 
-    def pause(self, attempt: int) -> float:
-        """Seconds to wait after try `attempt`, from 0."""
-        return random.uniform(0.0, min(self.maximum, self.initial * 2.0 ** min(attempt, 32)))
+    def pause(self, attempt: int, error: CurriculumError) -> float:
+        """Seconds to wait after try `attempt`, from 0, which ended with `error`: no less than its server asks for."""
+        longest = min(self.maximum, self.initial * 2.0 ** min(attempt, 32))
+        return (error.retry_after or 0.0) + random.uniform(0.0, longest)
 
     def run(
         self,
@@ -61,7 +62,7 @@ class Retry:
             try:
                 return call()
             except again as error:
-                pause = self.pause(attempt)
+                pause = self.pause(attempt, error)
                 total = min(self.total, BRIEF) if briefly and isinstance(error, briefly) else self.total
                 if time.monotonic() + pause >= started + total or _too_large(error) or _wait(stop, pause):
                     raise

@@ -2,8 +2,9 @@
 
 use curriculum_proto::v1::{self, JobState, Order, push_features_request::Part};
 use curriculum_tests::{
-    Home, Launch, TestServer,
+    Home, Launch, PATIENCE, TestServer,
     calls::{submission, weights_of},
+    command::curriculum,
     data,
     frames::Frames,
     http,
@@ -14,7 +15,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_stream::{StreamExt, once};
 use tonic::Code;
 use tonic_health::pb::{
@@ -70,13 +71,10 @@ async fn calls_beyond_the_limit_are_refused_at_once() {
     assert_eq!(after.values.len(), 80);
 }
 
-/// A push that is under way has the only place.
-#[tokio::test]
-async fn refused_calls_are_told_when_to_come_back() {
-    let home = Home::new();
-    let server = with_one_place(&home).await;
+/// A push that is under way, and has the only place once it has come.
+fn pushing(server: &TestServer) -> JoinHandle<()> {
     let mut ingest = server.ingest();
-    let push = tokio::spawn(async move {
+    tokio::spawn(async move {
         let header = v1::PushHeader {
             push: "p".to_owned(),
             dimension: 8,
@@ -86,8 +84,23 @@ async fn refused_calls_are_told_when_to_come_back() {
             part: Some(Part::Header(header)),
         };
         let nothing_more = once(header).chain(tokio_stream::pending());
-        ingest.push_features(nothing_more).await
-    });
+        let _ = ingest.push_features(nothing_more).await;
+    })
+}
+
+/// Ended calls of a method, by code.
+fn ended(server: &TestServer, method: &str, code: &str) -> f64 {
+    let body = http::get(&server.side_url("/metrics")).body;
+    let series = format!("curriculum_grpc_requests_total{{method=\"{method}\",code=\"{code}\"}} ");
+    let line = body.lines().find_map(|line| line.strip_prefix(&series));
+    line.map_or(0.0, |line| line.parse().unwrap())
+}
+
+#[tokio::test]
+async fn refused_calls_are_told_when_to_come_back() {
+    let home = Home::new();
+    let server = with_one_place(&home).await;
+    let push = pushing(&server);
     let list = async || {
         let list = v1::ListCurriculaRequest::default();
         server.curricula().list_curricula(list).await
@@ -110,6 +123,46 @@ async fn refused_calls_are_told_when_to_come_back() {
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
         assert!(started.elapsed() < PROMPT, "still refused");
     }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_version_submits_again_when_told_to() {
+    let home = Home::new();
+    let server = with_one_place(&home).await;
+    let push = pushing(&server);
+    let source = small(&home);
+    let mut list = server.curricula();
+    let started = Instant::now();
+    while list
+        .list_curricula(v1::ListCurriculaRequest::default())
+        .await
+        .is_ok()
+    {
+        assert!(started.elapsed() < PROMPT, "the push does not come");
+    }
+    let submit = [
+        "submit",
+        source.to_str().unwrap(),
+        "--name",
+        "c",
+        "--clusters",
+        "3",
+        "--wait",
+        "--json",
+        "--server",
+        server.url(),
+    ];
+    let free = async {
+        let method = "curriculum.v1.IngestService/SubmitJob";
+        let started = Instant::now();
+        while ended(&server, method, "RESOURCE_EXHAUSTED") < 2.0 {
+            assert!(started.elapsed() < PATIENCE, "not asked twice");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        push.abort();
+    };
+    let (submitted, ()) = tokio::join!(curriculum(submit), free);
+    assert_eq!(submitted.json()["state"], "succeeded");
 }
 
 /// Opened, and nothing more: whatever call it is, its place is for those who have something to ask.
@@ -143,18 +196,11 @@ async fn calls_that_say_nothing_shut_nobody_out() {
         list().await.unwrap();
     }
     // All have been told.
-    let code = |method: &str, code: &str| {
-        let body = http::get(&server.side_url("/metrics")).body;
-        let series =
-            format!("curriculum_grpc_requests_total{{method=\"{method}\",code=\"{code}\"}} ");
-        let line = body.lines().find_map(|line| line.strip_prefix(&series));
-        line.map_or(0.0, |line| line.parse().unwrap())
-    };
     let started = Instant::now();
     loop {
         let ended = paths.map(|path| {
             ["DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"]
-                .map(|of| code(&path[1..], of))
+                .map(|code| ended(&server, &path[1..], code))
                 .iter()
                 .sum::<f64>()
         });

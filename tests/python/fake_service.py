@@ -28,6 +28,8 @@ class FakeService(stubs.CurriculumServiceServicer):
         self.server_version = "9.8.7"
         # Status codes with which the next calls fail.
         self.failures: list[grpc.StatusCode] = []
+        # Bytes that go with them where gRPC sends a google.rpc.Status.
+        self.details = b""
         # Seconds that every call takes.
         self.delay = 0.0
         self.calls: list[str] = []
@@ -41,6 +43,8 @@ class FakeService(stubs.CurriculumServiceServicer):
         self.keys += [str(value) for key, value in context.invocation_metadata() if key == "authorization"]
         time.sleep(self.delay)
         if self.failures:
+            if self.details:
+                context.set_trailing_metadata((("grpc-status-details-bin", self.details),))
             context.abort(self.failures.pop(0), f"{name} was told to fail")
 
     def GetCurriculum(

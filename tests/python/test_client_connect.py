@@ -12,8 +12,11 @@ import grpc
 import numpy as np
 import pytest
 import trustme
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
 
-from curriculum import Curriculum, Retry, TlsConfig, errors
+from curriculum import Curriculum, Retry, TlsConfig, errors, ingest
+from curriculum.connection import Connection
 from curriculum.target import Target
 from fake_service import SAMPLES, VERSION, FakeServer, FakeService
 
@@ -103,6 +106,47 @@ def test_a_server_that_is_away_for_a_moment_is_tried_again(server: FakeServer, s
     assert len(service.calls) == 5
 
 
+def in_seconds(seconds: float) -> bytes:
+    """What a server that wants to be left alone for so long sends with its refusal."""
+    info, status, unread = RetryInfo(), Status(), ErrorInfo(reason="BUSY")
+    info.retry_delay.FromNanoseconds(int(1e9 * seconds))
+    for detail in (unread, info):
+        status.details.add().Pack(detail)
+    serialized: bytes = status.SerializeToString()
+    return serialized
+
+
+def test_an_overloaded_server_is_left_alone_as_long_as_it_asks(server: FakeServer, service: FakeService) -> None:
+    service.failures, service.details = [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2, in_seconds(0.3)
+    started = time.monotonic()
+    Curriculum.connect(server.address, "fake", retry=QUICK).close()
+    assert 0.6 <= time.monotonic() - started < 5
+    assert len(service.calls) == 3
+
+
+def test_no_server_is_waited_for_beyond_the_time_for_all_tries(
+    server: FakeServer, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.failures, service.details = [grpc.StatusCode.RESOURCE_EXHAUSTED], in_seconds(3600)
+    with pytest.raises(errors.Overloaded) as refused:
+        Curriculum.connect(server.address, "fake", retry=QUICK)
+    assert refused.value.retry_after == 3600
+
+    def follow(*_: object) -> None:
+        raise refused.value
+
+    monkeypatch.setattr(Connection, "follow", follow)
+    with pytest.raises(errors.Overloaded):
+        ingest.wait(server.address, "job", retry=QUICK)
+
+
+@pytest.mark.parametrize("details", [b"\xff\xff", in_seconds(-5), b"\x1a\x02\x0a\x00"])
+def test_details_that_say_nothing_are_passed_over(server: FakeServer, service: FakeService, details: bytes) -> None:
+    service.failures, service.details = [grpc.StatusCode.RESOURCE_EXHAUSTED], details
+    Curriculum.connect(server.address, "fake", retry=QUICK).close()
+    assert len(service.calls) == 2
+
+
 def test_tries_end_when_their_time_is_up() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -123,10 +167,14 @@ def test_a_call_ends_at_its_deadline(server: FakeServer, service: FakeService) -
 
 def test_pauses_grow_and_are_drawn() -> None:
     retry = Retry(total=60, initial=0.1, maximum=2.0)
-    longest = [max(retry.pause(attempt) for _ in range(300)) for attempt in range(8)]
+    away, busy = errors.Unavailable("away"), errors.Overloaded("busy")
+    busy.retry_after = 7.0
+    longest = [max(retry.pause(attempt, away) for _ in range(300)) for attempt in range(8)]
     bounds = [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
     assert all(0.9 * bound < pause <= bound for pause, bound in zip(longest, bounds, strict=True))
-    assert min(retry.pause(5) for _ in range(300)) < 0.1
+    assert min(retry.pause(5, away) for _ in range(300)) < 0.1
+    later = [retry.pause(5, busy) for _ in range(300)]
+    assert 7.0 <= min(later) < 7.1 and 8.8 < max(later) <= 9.0
 
 
 def test_waiting_ends_with_its_event() -> None:

@@ -36,8 +36,9 @@ impl Backoff {
         (self.away_since, self.attempt) = (None, 0);
     }
 
-    /// How long to wait before the next attempt; `None` once it is time to give up.
-    pub(crate) fn pause(&mut self) -> Option<Duration> {
+    /// How long to wait before the next attempt, no less than what the server `asked` for; `None` once
+    /// it is time to give up.
+    pub(crate) fn pause(&mut self, asked: Duration) -> Option<Duration> {
         let away = self.away_since.get_or_insert_with(Instant::now).elapsed();
         let left = self.give_up_after.checked_sub(away)?;
         if left.is_zero() {
@@ -45,7 +46,8 @@ impl Backoff {
         }
         let full = FIRST.saturating_mul(1 << self.attempt.min(10)).min(LONGEST);
         self.attempt += 1;
-        Some(full.mul_f64(1.0 - 0.5 * random()).min(left))
+        let own = full.mul_f64(1.0 - 0.5 * random());
+        Some(asked.saturating_add(own).min(left))
     }
 }
 
@@ -58,10 +60,12 @@ fn random() -> f64 {
 mod tests {
     use super::*;
 
+    const NONE: Duration = Duration::ZERO;
+
     #[test]
     fn pauses_grow_up_to_a_bound_and_start_again() {
         let mut backoff = Backoff::new(Duration::from_secs(3_600));
-        let pauses: Vec<_> = (0..12).map(|_| backoff.pause().unwrap()).collect();
+        let pauses: Vec<_> = (0..12).map(|_| backoff.pause(NONE).unwrap()).collect();
         assert!(pauses[0] <= FIRST && pauses[0] >= FIRST / 2, "{pauses:?}");
         assert!(
             pauses[8..]
@@ -71,16 +75,29 @@ mod tests {
         );
         assert!(pauses[3] > pauses[0], "{pauses:?}");
         backoff.heard();
-        assert!(backoff.pause().unwrap() <= FIRST);
+        assert!(backoff.pause(NONE).unwrap() <= FIRST);
+    }
+
+    #[test]
+    fn a_server_is_left_alone_as_long_as_it_asks_and_no_longer_than_the_whole_time() {
+        let mut backoff = Backoff::new(Duration::from_secs(60));
+        let asked = Duration::from_secs(7);
+        let pause = backoff.pause(asked).unwrap();
+        assert!(
+            pause >= asked + FIRST / 2 && pause <= asked + FIRST,
+            "{pause:?}"
+        );
+        let pause = backoff.pause(Duration::MAX).unwrap();
+        assert!(pause <= Duration::from_secs(60), "{pause:?}");
     }
 
     #[test]
     fn nothing_waits_past_the_end() {
-        assert_eq!(Backoff::new(Duration::ZERO).pause(), None);
+        assert_eq!(Backoff::new(Duration::ZERO).pause(NONE), None);
         let mut short = Backoff::new(Duration::from_millis(1));
         assert!(
             short
-                .pause()
+                .pause(NONE)
                 .is_none_or(|pause| pause <= Duration::from_millis(1))
         );
     }
@@ -89,16 +106,16 @@ mod tests {
     fn silence_before_the_first_failure_does_not_count() {
         let mut backoff = Backoff::new(Duration::from_millis(20));
         std::thread::sleep(Duration::from_millis(40));
-        assert!(backoff.pause().is_some());
+        assert!(backoff.pause(NONE).is_some());
         std::thread::sleep(Duration::from_millis(40));
-        assert_eq!(backoff.pause(), None);
+        assert_eq!(backoff.pause(NONE), None);
         backoff.heard();
-        assert!(backoff.pause().is_some());
+        assert!(backoff.pause(NONE).is_some());
     }
 
     #[test]
     fn pauses_differ() {
-        let first = |_| Backoff::new(LONGEST).pause().unwrap();
+        let first = |_| Backoff::new(LONGEST).pause(NONE).unwrap();
         let pauses: std::collections::BTreeSet<_> = (0..32).map(first).collect();
         assert!(pauses.len() > 16, "{pauses:?}");
     }

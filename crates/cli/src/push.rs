@@ -10,7 +10,7 @@ use crate::{
     client::ServerArgs,
     exit::{BadInput, Unreachable, is_connection},
     progress::{Display, Progress},
-    watch::{is_passing, text},
+    watch::{is_passing, retry_delay, text},
 };
 use batches::Batches;
 use curriculum_manifest::{Kind, Manifest};
@@ -95,7 +95,7 @@ impl Pusher {
                 Err(error) => return Err(error),
             };
             let cause = text(&error);
-            let Some(pause) = backoff.pause() else {
+            let Some(pause) = backoff.pause(retry_delay(&error)) else {
                 let server = self.server.server.clone();
                 return Err(match is_connection(&error) {
                     true => Unreachable { server, cause }.into(),

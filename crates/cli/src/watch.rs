@@ -11,6 +11,7 @@ use curriculum_proto::v1::{self, JobState, Stage};
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 /// Failed samples that are shown while a job runs, and how much of each text.
 const NOTED: usize = 20;
@@ -142,13 +143,13 @@ struct Follower<'a> {
 impl Follower<'_> {
     async fn run(&mut self, mut backoff: Backoff) -> anyhow::Result<()> {
         while !has_ended(&self.last) {
-            let cause = match self.watch(&mut backoff).await {
+            let (cause, asked) = match self.watch(&mut backoff).await {
                 Ok(()) if has_ended(&self.last) => break,
-                Ok(()) => "the server closed the stream".to_owned(),
-                Err(error) if is_passing(&error) => text(&error),
+                Ok(()) => ("the server closed the stream".to_owned(), Duration::ZERO),
+                Err(error) if is_passing(&error) => (text(&error), retry_delay(&error)),
                 Err(error) => return Err(error),
             };
-            let Some(pause) = backoff.pause() else {
+            let Some(pause) = backoff.pause(asked) else {
                 let server = self.server.server.clone();
                 return Err(Unreachable { server, cause }.into());
             };
@@ -198,6 +199,13 @@ pub(crate) fn is_passing(error: &anyhow::Error) -> bool {
         )
     };
     is_connection(error) || error.downcast_ref::<Status>().is_some_and(busy)
+}
+
+/// How long the server wants to be left alone, as its `RetryInfo` says.
+pub(crate) fn retry_delay(error: &anyhow::Error) -> Duration {
+    let status = error.downcast_ref::<Status>();
+    let info = status.and_then(Status::get_details_retry_info);
+    info.and_then(|info| info.retry_delay).unwrap_or_default()
 }
 
 /// What went wrong, without the metadata that a status carries.
@@ -335,6 +343,19 @@ mod tests {
         ] {
             assert!(!is_passing(&status.into()));
         }
+    }
+
+    #[test]
+    fn a_server_says_when_to_come_back() {
+        use tonic_types::ErrorDetails;
+
+        let asked = Duration::from_millis(1_500);
+        let details = ErrorDetails::with_retry_info(Some(asked));
+        let busy = Status::with_error_details(Code::ResourceExhausted, "busy", details);
+        assert_eq!(retry_delay(&busy.into()), asked);
+        let garbage = Status::with_details(Code::ResourceExhausted, "busy", vec![0xff; 9].into());
+        assert_eq!(retry_delay(&garbage.into()), Duration::ZERO);
+        assert_eq!(retry_delay(&anyhow::anyhow!("reset")), Duration::ZERO);
     }
 
     #[test]

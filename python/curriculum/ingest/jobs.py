@@ -57,12 +57,13 @@ def wait(address: str | None, job: str, *, progress: bool = False, **options: Un
             try:
                 connection.follow("IngestService/WatchJob", pb.WatchJobRequest(id=job), pb.WatchJobResponse, note)
                 attempt = 0
-            except (Unavailable, Overloaded):
+            except (Unavailable, Overloaded) as error:
                 now = time.monotonic()
                 away_since = now if away_since is None else away_since
-                if now - away_since > connection.retry.total:
+                pause = connection.retry.pause(attempt, error)
+                if now + pause > away_since + connection.retry.total:
                     raise
-                time.sleep(connection.retry.pause(attempt))
+                time.sleep(pause)
                 attempt += 1
     bar.end()
     if last.state != pb.JOB_STATE_SUCCEEDED:

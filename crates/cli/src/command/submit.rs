@@ -277,8 +277,10 @@ async fn ask(
             Ok(answer) => return Ok(answer.into_inner()),
             Err(status) => anyhow::Error::from(status),
         };
+        // Of the refusals, those that say when to come back are passing.
+        let may_pass = is_connection(&error) || !watch::retry_delay(&error).is_zero();
         match &mut backoff {
-            Some(backoff) if !request.force && is_connection(&error) => {
+            Some(backoff) if !request.force && may_pass => {
                 client = reconnect(server, backoff, error).await?;
             }
             Some(_) | None => return Err(error),
@@ -296,7 +298,7 @@ async fn reconnect(
 ) -> anyhow::Result<Client> {
     loop {
         let cause = watch::text(&error);
-        let Some(pause) = backoff.pause() else {
+        let Some(pause) = backoff.pause(watch::retry_delay(&error)) else {
             let server = server.server.clone();
             return Err(Unreachable { server, cause }.into());
         };

@@ -1,12 +1,11 @@
-"""Servers that are restarted under their clients: no call fails, and no answer changes.
+"""Servers that are restarted under their clients: no call fails, no answer changes, and who watches a job sees its end.
 
-Clients have the settings that they have by default. Three servers serve copies of one data folder behind one target,
-as replicas do; watchers of a job, which replicas know nothing of elsewhere, work here because the copies hold the job.
+Clients have the settings that they have by default. Readers find a writer and two servers that only read behind one
+target; jobs are the writer's alone, and so are those who watch them.
 """
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections import Counter
@@ -23,9 +22,11 @@ import pytest
 from binary import Binary
 from curriculum import Curriculum, CurriculumError, Retry, ingest
 from curriculum.connection import Connection
+from curriculum.errors import NotFound
 from curriculum.target import Target
 from curriculum.v1 import curriculum_pb2 as pb
 from served import ServerProcess, features
+from sources import ObjectStore, SlowImages
 
 T = TypeVar("T")
 
@@ -33,6 +34,9 @@ NAME = "rolled"
 SAMPLES, BATCH, WINDOW = 5000, 256, 5
 ITERATIONS = range(10)
 READERS, WATCHERS = 45, 5
+# Of the job that is watched: none ends while its servers are restarted.
+IMAGES, IMAGE_SECONDS = 4000, 1.0
+VERSIONS = "s3://shared/versions"
 # Seconds between two calls of a client: it trains meanwhile.
 STEP = 0.3
 # Calls of each client after which a server counts as served from.
@@ -62,20 +66,23 @@ class Answers:
     """What every server must say, byte for byte."""
 
     version: str
-    job: str
     weights: list[np.ndarray]
     indices: list[np.ndarray]
     windows: list[np.ndarray]
 
 
 class Clients:
-    """Trainers and watchers in a loop, until they are told to stop."""
+    """Trainers in a loop, and those who watch a job, which goes on for as long as they are wanted."""
 
-    def __init__(self, address: str, answers: Answers) -> None:
-        self.address = address
+    def __init__(self, readers: str, writer: str, answers: Answers, images: SlowImages) -> None:
+        self.address = readers
+        self.writer = writer
         self.answers = answers
+        self.images = images
+        self.job = ingest.submit(writer, "watched", images.source, clusters=2)
         self.retry = Noted()
-        self.done = [0] * (READERS + WATCHERS)
+        self.done = [0] * READERS
+        self.watched: list[str] = []
         self.failures: list[BaseException] = []
         self._stop = threading.Event()
 
@@ -91,12 +98,13 @@ class Clients:
             yield self
         finally:
             self._stop.set()
+            self.images.hurry.set()
             for thread in threads:
                 thread.join(PATIENCE)
         assert not any(thread.is_alive() for thread in threads)
 
     def settle(self) -> None:
-        """Until every client has had some more answers, or one of them has failed."""
+        """Until every reader has had some more answers, or a client has failed."""
         wanted, end = [done + SETTLED for done in self.done], time.monotonic() + PATIENCE
         while not self.failures and any(done < least for done, least in zip(self.done, wanted, strict=True)):
             assert time.monotonic() < end, f"calls of each client: {self.done}"
@@ -123,10 +131,10 @@ class Clients:
                 np.testing.assert_array_equal(answer, expected[iteration])
                 self.done[index] += 1
 
-    def _watch(self, index: int) -> None:
-        while not self._stop.wait(STEP):
-            assert ingest.wait(self.address, self.answers.job, retry=self.retry) == self.answers.version
-            self.done[index] += 1
+    def _watch(self, _: int) -> None:
+        version = ingest.wait(self.writer, self.job)
+        assert self.images.hurry.is_set(), "the job ended before the servers had been restarted"
+        self.watched.append(version)
 
 
 def publish(address: str) -> Answers:
@@ -138,11 +146,22 @@ def publish(address: str) -> Answers:
     with Curriculum.connect(address, NAME, version) as curriculum:
         return Answers(
             version,
-            job,
             [curriculum.weights(iteration) for iteration in ITERATIONS],
             [curriculum.sample_indices(iteration, BATCH, seed=7) for iteration in ITERATIONS],
             [curriculum.sample_indices(iteration, BATCH, window=WINDOW) for iteration in ITERATIONS],
         )
+
+
+def wait_for(address: str, version: str) -> None:
+    """Until the server at `address` has the version."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            Curriculum.connect(address, NAME, version).close()
+            return
+        except NotFound:
+            assert time.monotonic() < end
+            time.sleep(STEP / 6)
 
 
 def instances(address: str, wanted: int) -> set[str]:
@@ -161,44 +180,74 @@ def instances(address: str, wanted: int) -> set[str]:
 
 
 @pytest.fixture
-def first(binary: Binary, tmp_path: Path) -> Iterator[ServerProcess]:
-    (tmp_path / "0").mkdir()
-    server = ServerProcess(binary.path, tmp_path / "0")
+def images() -> Iterator[SlowImages]:
+    served = SlowImages(IMAGES, IMAGE_SECONDS)
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def store(binary: Binary) -> Iterator[ObjectStore]:
+    running = ObjectStore(binary, "shared")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def writer(binary: Binary, store: ObjectStore, images: SlowImages, tmp_path: Path) -> Iterator[ServerProcess]:
+    """It publishes into the store, and may read the images."""
+    (tmp_path / "writer").mkdir()
+    allow = {"CURRICULUM__SOURCES__ALLOW": f'["{images.prefix}"]', "CURRICULUM__VERSIONS__URL": VERSIONS}
+    server = ServerProcess(binary.path, tmp_path / "writer", store.variables | allow)
     yield server
     server.stop()
 
 
-def test_servers_restarted_one_after_another_fail_no_call(binary: Binary, first: ServerProcess, tmp_path: Path) -> None:
-    answers = publish(first.address)
-    first.stop()
-    servers = [first]
+@pytest.fixture
+def replicas(
+    binary: Binary, store: ObjectStore, writer: ServerProcess, tmp_path: Path
+) -> Iterator[list[ServerProcess]]:
+    """Two, of `writer`."""
+    variables = {"CURRICULUM__VERSIONS__URL": VERSIONS, "CURRICULUM__VERSIONS__READ_ONLY": "true"}
+    servers = []
     try:
         for number in ("1", "2"):
-            shutil.copytree(first.folder, tmp_path / number)
-            servers.append(ServerProcess(binary.path, tmp_path / number))
-        first.start()
-        address = "ipv4:" + ",".join(server.address for server in servers)
-        before = instances(address, len(servers))
-        with Clients(address, answers).running() as clients:
-            for server in servers:
-                server.stop()
-                clients.settle()
-                server.start()
-                clients.settle()
-        after = instances(address, len(servers))
+            (tmp_path / number).mkdir()
+            servers.append(ServerProcess(binary.path, tmp_path / number, store.variables | variables))
+        yield servers
     finally:
         for server in servers:
             server.stop()
+
+
+def test_servers_restarted_one_after_another_fail_no_call(
+    writer: ServerProcess, replicas: list[ServerProcess], images: SlowImages
+) -> None:
+    answers = publish(writer.address)
+    servers = [writer, *replicas]
+    for server in servers:
+        wait_for(server.address, answers.version)
+    address = "ipv4:" + ",".join(server.address for server in servers)
+    before = instances(address, len(servers))
+    with Clients(address, writer.address, answers, images).running() as clients:
+        for server in servers:
+            server.stop()
+            clients.settle()
+            server.start()
+            clients.settle()
+    after = instances(address, len(servers))
     assert not clients.failures
     assert set(clients.retry.codes) <= {grpc.StatusCode.UNAVAILABLE}
+    assert len(clients.watched) == WATCHERS and len(set(clients.watched)) == 1
     assert len(before) == len(after) == len(servers) and not before & after
 
 
-def test_a_server_that_restarts_alone_is_waited_for(first: ServerProcess) -> None:
-    answers = publish(first.address)
-    with Clients(first.address, answers).running() as clients:
-        first.stop()
-        first.start()
+def test_a_server_that_restarts_alone_is_waited_for(writer: ServerProcess, images: SlowImages) -> None:
+    answers = publish(writer.address)
+    with Clients(writer.address, writer.address, answers, images).running() as clients:
+        writer.stop()
+        writer.start()
         clients.settle()
     assert not clients.failures
     assert set(clients.retry.codes) == {grpc.StatusCode.UNAVAILABLE}
+    assert len(clients.watched) == WATCHERS and len(set(clients.watched)) == 1

@@ -9,8 +9,9 @@ that a call costs the server much more than it costs the load: a few thousand ca
 that a core of the load can begin.
 
 Server and load have half of the machine's processors each, so that the load does not take what the server answers
-with: on two cores one each, for several processes of load together. Peak throughput is that of the server's half. The
-server works on as many calls at once as --limit says for each of its processors, at peak and beyond.
+with: on two cores one each. There a second process of load would begin no more calls, only keep the first one waiting.
+Peak throughput is that of the server's half. The server works on as many calls at once as --limit says for each of its
+processors, at peak and beyond.
 
 A job publishes the samples first, which takes a minute or two.
 Prints a table, and a JSON object for each figure; ends with 1 when a figure is beyond its bound. Linux only.
@@ -125,7 +126,7 @@ def main():
     parser.add_argument("--batch", type=int, default=4096, help="draws of an iteration")
     parser.add_argument("--iterations", type=int, default=64, help="of a request for indices")
     parser.add_argument("--limit", type=int, default=4, help="calls at work at once, for each processor of the server")
-    parser.add_argument("--processes", type=int, default=2, help="of load")
+    parser.add_argument("--processes", type=int, default=1, help="of load")
     parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), help="more settings")
     arguments = parser.parse_args()
     own = sorted(os.sched_getaffinity(0))
@@ -136,7 +137,7 @@ def main():
     settings = [("grpc.max_concurrent_requests", 2 * limit), *arguments.set]
     print(
         f"server on {len(processors)} of {len(own)} cores, {limit} calls at work at most; load from "
-        f"{arguments.processes} processes on {len(rest)}; {arguments.samples:,} samples, {arguments.seconds:g} s"
+        f"{arguments.processes} process(es) on {len(rest)}; {arguments.samples:,} samples, {arguments.seconds:g} s"
     )
     measured = {}
     with tempfile.TemporaryDirectory() as name:

@@ -5,7 +5,7 @@ import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-READY, METRICS = "listening on http://", "metrics on "
+READY, METRICS = "listening on ", "metrics on "
 STOP_SECONDS = 60
 
 
@@ -38,7 +38,7 @@ def serving(binary, folder, *flags, side_port=False, settings=(), processors=())
         try:
             # Before it has threads that would keep what they have.
             os.sched_setaffinity(process.pid, processors or os.sched_getaffinity(0))
-            address = _line(process, READY, folder)
+            address = _line(process, READY, folder).partition("://")[2]
             yield Served(process.pid, address, _line(process, METRICS, folder) if side_port else "")
         finally:
             process.terminate()

@@ -2,24 +2,30 @@
 
     PYTHONPATH=python python tests/bench/soak.py target/release/curriculum --seconds 600 --out soak.svg
 
-The load (soak_load.py) is what trainers, pipelines and monitoring do, connections and calls that are
-given up among it. Each second the server's /proc is read. Caches are filled first; after a minute more,
-the first minute is compared with the last one; a short run is cut in three instead. The bounds are
-below. Ends with 1 when one is broken or a call failed. Linux only.
+The server has TLS and keys, whose files are replaced twice a minute. The load (soak_load.py) is what
+trainers, pipelines and monitoring do, connections and calls that are given up among it. Each second the
+server's /proc is read. Caches are filled first; after a minute more, the first minute is compared with
+the last one; a short run is cut in three instead. The bounds are below. Ends with 1 when one is broken
+or a call failed. Linux only.
 """
 
 import argparse
 import multiprocessing
+import os
+import secrets
 import tempfile
+import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import trustme
 
 import plot
 import soak_load
-from curriculum import Curriculum, ingest
+from curriculum import Curriculum, ingest, tls
 from process import held
 from serving import serving
 
@@ -31,6 +37,8 @@ PATIENCE, REST = 1.5 * soak_load.JOB_DEADLINE, 15.0
 MORE_MEMORY, MORE_MEMORY_MIB = 0.10, 8.0
 MORE_DESCRIPTORS, MORE_THREADS, MORE_AT_REST = 16, 16, 4
 SMOOTH = 5
+# Seconds between two certificates, and two lists of keys.
+ROTATION = 30.0
 # Small, so that they are full soon, and things are thrown out of them all the time.
 CACHE_BYTES = 24 << 20
 SETTINGS = (
@@ -56,6 +64,52 @@ def fill(address):
     with Curriculum.connect(address, soak_load.CURRICULUM) as curriculum:
         for number in range(1, CACHE_BYTES // (4 * window * batch) + 2):
             curriculum.sample_indices(number * window, batch, window=window, seed=1)
+
+
+class Secrets:
+    """Files of a server's certificate and keys, and what its clients need, in the environment of this process."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.authority = trustme.CA()
+        self.key = secrets.token_hex(32)
+        self.authority.cert_pem.write_to_path(folder / "ca.pem")
+        self.replace()
+        os.environ |= {tls.CA: str(folder / "ca.pem"), tls.API_KEY: self.key}
+
+    def settings(self):
+        files = {"tls.cert_file": "tls.crt", "tls.key_file": "tls.key", "auth.write_keys_file": "write.keys"}
+        return [(key, self.folder / file) for key, file in files.items()]
+
+    def replace(self):
+        """A new certificate, and the clients' key beside one that nobody has."""
+        issued = self.authority.issue_cert("127.0.0.1")
+        files = {
+            "tls.crt": issued.cert_chain_pems[0].bytes(),
+            "tls.key": issued.private_key_pem.bytes(),
+            "write.keys": f"{secrets.token_hex(32)}\n{self.key}\n".encode(),
+        }
+        for file, content in files.items():
+            new = self.folder / f"{file}.new"
+            new.write_bytes(content)
+            new.rename(self.folder / file)
+
+    @contextmanager
+    def rotating(self):
+        """Replaces them time and again in the block."""
+        stop = threading.Event()
+
+        def rotate():
+            while not stop.wait(ROTATION):
+                self.replace()
+
+        thread = threading.Thread(target=rotate)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
 
 def observe(server, samples, seconds):
@@ -161,7 +215,9 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with serving(arguments.binary, folder, side_port=True, settings=SETTINGS) as server:
+        own = Secrets(folder)
+        settings = (*SETTINGS, *own.settings())
+        with own.rotating(), serving(arguments.binary, folder, side_port=True, settings=settings) as server:
             publish(server.address, folder, arguments.samples)
             fill(server.address)
             before = held(server.pid)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import grpc
 import numpy as np
 
+from curriculum import tls
 from curriculum.ingest import messages, parameters
 from curriculum.v1 import curriculum_pb2 as reading
 from curriculum.v1 import ingest_pb2 as writing
@@ -61,9 +62,16 @@ class Load:
             + [(self.connection, PAUSE), (self.silence, PAUSE), (self.cancelled_stream, PAUSE)]
             + [(self.cancelled_call, PAUSE), (self.job, JOB_PAUSE), (self.scrape, SCRAPE_PAUSE)]
         )
-        async with grpc.aio.insecure_channel(self.address, options=OWN_SOCKETS) as channel:
+        async with self.channel() as channel:
             self.curricula, self.ingest = CurriculumServiceStub(channel), IngestServiceStub(channel)
             await asyncio.gather(*(self.repeat(activity, pause) for activity, pause in activities))
+
+    def channel(self):
+        """A connection with the authority and the key of the environment."""
+        key = grpc.access_token_call_credentials(tls.api_key_from_environment())
+        credentials = tls.TlsConfig.from_environment().credentials()
+        credentials = grpc.composite_channel_credentials(credentials, key)
+        return grpc.aio.secure_channel(self.address, credentials, options=OWN_SOCKETS)
 
     async def repeat(self, activity, pause):
         number = 0
@@ -128,7 +136,7 @@ class Load:
 
     async def connection(self, number):
         """A client that comes, asks once and goes."""
-        async with grpc.aio.insecure_channel(self.address, options=OWN_SOCKETS) as channel:
+        async with self.channel() as channel:
             request = reading.GetScheduleRequest(curriculum=CURRICULUM, iterations=[number])
             await self.ask(CurriculumServiceStub(channel), "GetSchedule", request)
 

@@ -18,6 +18,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 /// Length of the vectors.
 const DIMENSION: usize = 8;
@@ -338,6 +339,7 @@ async fn silent_pushes_do_not_keep_others_out() {
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
     assert!(refused.message().contains("pushes"), "{refused}");
+    assert!(refused.get_details_retry_info().is_some(), "{refused:?}");
     let mut others = server.ingest();
     others
         .list_jobs(v1::ListJobsRequest::default())

@@ -250,6 +250,10 @@ async fn numbers_are_those_of_the_calls_that_were_made() {
             (&stage("score"), 2.0),
             (&stage("publish"), 2.0),
             ("curriculum_jobs_ended_total{state=\"succeeded\"}", 2.0),
+            (
+                "curriculum_job_duration_seconds_count{state=\"succeeded\"}",
+                2.0,
+            ),
             ("curriculum_batch_samples_sum", 20.0),
             ("curriculum_kmeans_iterations_count", 2.0),
             ("curriculum_iteration{curriculum=\"c\"}", 80.0),

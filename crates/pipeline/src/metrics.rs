@@ -9,6 +9,9 @@ pub const JOBS: &str = "curriculum_jobs";
 /// Counter: jobs that ended, by `state`.
 pub const JOBS_ENDED: &str = "curriculum_jobs_ended_total";
 
+/// Histogram: seconds from a job's submission to its end, by `state`.
+pub const JOB_SECONDS: &str = "curriculum_job_duration_seconds";
+
 /// Histogram: seconds of one run of a `stage`, finished or not.
 pub const STAGE_SECONDS: &str = "curriculum_job_stage_duration_seconds";
 

@@ -353,7 +353,7 @@ impl Pipeline {
         record.ended_at_ms = Some(now_ms());
         put_job(&self.shared.store, &record)?;
         queue.end(&record);
-        count_ended(&record.state);
+        count_ended(&record);
         tracing::info!(job = %id, "job cancelled");
         Ok(JobView::of(record))
     }

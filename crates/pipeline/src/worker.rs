@@ -4,14 +4,14 @@ use crate::{
     FeatureExtractor,
     advance::{Outcome, Workplace, advance},
     background::lower_priority,
-    metrics::JOBS_ENDED,
+    metrics::{JOB_SECONDS, JOBS_ENDED},
     model::Model,
     pipeline::PipelineOptions,
     queue::{Lane, Queue, Work},
     stage::{Opened, StageError},
 };
 use curriculum_store::{JobRecord, JobState, SampleKind, Stage, Store, StoreError};
-use metrics::counter;
+use metrics::{counter, histogram};
 use rayon::ThreadPoolBuilder;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -163,8 +163,8 @@ impl Shared {
         match left {
             Left::Ended(state) => {
                 tracing::info!(job = %job.id, ?state, "job ended");
-                count_ended(&state);
                 (job.state, job.ended_at_ms) = (state, Some(now_ms()));
+                count_ended(&job);
                 put_job(&self.store, &job)?;
                 queue.end(&job);
             }
@@ -241,14 +241,18 @@ pub(crate) fn put_job(store: &Store, job: &JobRecord) -> Result<(), StoreError> 
 }
 
 /// Counts a job that is no longer in the queue.
-pub(crate) fn count_ended(state: &JobState) {
-    let state = match state {
+pub(crate) fn count_ended(job: &JobRecord) {
+    let state = match &job.state {
         JobState::Succeeded => "succeeded",
         JobState::Failed { .. } => "failed",
         JobState::Cancelled => "cancelled",
         JobState::Queued | JobState::Running => return,
     };
     counter!(JOBS_ENDED, "state" => state).increment(1);
+    // The clock may have been put back.
+    let lasted = job.ended_at_ms.unwrap_or_default();
+    let lasted = lasted.saturating_sub(job.submitted_at_ms);
+    histogram!(JOB_SECONDS, "state" => state).record(lasted as f64 / 1e3);
 }
 
 /// Milliseconds since 1970 UTC.

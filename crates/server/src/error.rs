@@ -2,9 +2,11 @@
 //!
 //! Callers get a sentence they can act on; causes inside the server go to the log.
 
+use crate::metrics::Rejection;
 use curriculum_manifest::{AccessError, ManifestError};
 use curriculum_pipeline::PipelineError;
 use curriculum_store::{Stage, StoreError, push::PushError};
+use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -55,6 +57,13 @@ impl ServiceError {
             reason: reason.into(),
         }
     }
+}
+
+/// For a call that is turned away because there are too many, and may come again after a while.
+pub(crate) fn overloaded(text: &str, come_back: Duration) -> Status {
+    Rejection::Overloaded.count();
+    let details = ErrorDetails::with_retry_info(Some(come_back));
+    Status::with_error_details(Code::ResourceExhausted, text, details)
 }
 
 impl From<ServiceError> for Status {

@@ -5,12 +5,14 @@
 use super::places::{Client, Entry, Place, Places};
 use crate::{
     access::methods::{Method, Right, Time},
-    metrics::Rejection,
+    error::overloaded,
+    metrics::WAITING,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
+use metrics::gauge;
 use pin_project_lite::pin_project;
 use std::{
     pin::Pin,
@@ -18,8 +20,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tonic::{Code, Status, body::Body};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
 /// When a refused call may come back: by then most of what is at work now will have been answered.
@@ -120,11 +121,30 @@ where
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
         Box::pin(async move {
-            match tokio::time::timeout(queue, waiting).await {
+            let counted = Waiting::begin();
+            let place = tokio::time::timeout(queue, waiting).await;
+            drop(counted);
+            match place {
                 Ok(place) => Ok(kept(inner.call(request).await?, Some(place), watch)),
                 Err(_) => Ok(refused().into_http()),
             }
         })
+    }
+}
+
+/// A call that waits for a place, for as long as this is there.
+struct Waiting;
+
+impl Waiting {
+    fn begin() -> Self {
+        gauge!(WAITING).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        gauge!(WAITING).decrement(1.0);
     }
 }
 
@@ -157,10 +177,8 @@ fn held(answer: Response<Body>, place: Place) -> Response<Body> {
 
 /// What a call without a place is told.
 pub(super) fn refused() -> Status {
-    Rejection::Overloaded.count();
-    let details = ErrorDetails::with_retry_info(Some(COME_BACK));
     let text = "too many calls are at work, come back in a moment";
-    Status::with_error_details(Code::ResourceExhausted, text, details)
+    overloaded(text, COME_BACK)
 }
 
 pin_project! {

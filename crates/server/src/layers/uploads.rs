@@ -2,6 +2,7 @@
 //! announces, and gives it back when the next one is asked for: by then it has been written.
 
 use super::messages::{Limited, PREFIX};
+use crate::error::overloaded;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
@@ -12,8 +13,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic::Status;
 
 /// Bytes of all messages that are on their way. Each is there once as it came and once read, so that twice as
 /// many are taken.
@@ -110,9 +110,8 @@ impl<B> Upload<B> {
 }
 
 fn refused() -> Status {
-    let details = ErrorDetails::with_retry_info(Some(COME_BACK));
     let text = "too much is being uploaded, come back in a moment";
-    Status::with_error_details(Code::ResourceExhausted, text, details)
+    overloaded(text, COME_BACK)
 }
 
 impl<B> Body for Upload<B>

@@ -4,7 +4,7 @@ use super::Rejection;
 use crate::published::KINDS;
 use curriculum_extractor::metrics::{BATCH_SAMPLES, BATCH_SECONDS};
 use curriculum_pipeline::metrics::{
-    INGEST_SAMPLES, JOBS, JOBS_ENDED, KMEANS_INERTIA, KMEANS_ITERATIONS, STAGE_SECONDS,
+    INGEST_SAMPLES, JOB_SECONDS, JOBS, JOBS_ENDED, KMEANS_INERTIA, KMEANS_ITERATIONS, STAGE_SECONDS,
 };
 use curriculum_store::FLUSH_SECONDS;
 use metrics::{Label, counter, gauge, histogram};
@@ -14,6 +14,7 @@ pub(crate) const READY: &str = "curriculum_ready";
 pub(crate) const REQUESTS: &str = "curriculum_grpc_requests_total";
 pub(crate) const REQUEST_SECONDS: &str = "curriculum_grpc_request_duration_seconds";
 pub(crate) const IN_FLIGHT: &str = "curriculum_grpc_requests_in_flight";
+pub(crate) const WAITING: &str = "curriculum_grpc_requests_waiting";
 pub(crate) const REJECTED: &str = "curriculum_grpc_rejected_total";
 pub(crate) const CONNECTIONS: &str = "curriculum_grpc_connections";
 pub(crate) const CONNECTIONS_OPENED: &str = "curriculum_grpc_connections_total";
@@ -77,7 +78,7 @@ enum Series {
 use Kind::{Counter, Gauge, Histogram};
 use Series::{By, By2, Elsewhere, One};
 
-const ALL: [Metric; 33] = [
+const ALL: [Metric; 35] = [
     metric(BUILD_INFO, Gauge, Elsewhere, "1, with what was built"),
     metric(READY, Gauge, One, "1 while /readyz says so"),
     metric(REQUESTS, Counter, Elsewhere, "Finished calls"),
@@ -88,6 +89,7 @@ const ALL: [Metric; 33] = [
         "From the request's headers to the end of the answer",
     ),
     metric(IN_FLIGHT, Gauge, Elsewhere, "Calls that have not ended"),
+    metric(WAITING, Gauge, One, "Calls that wait for a place"),
     metric(
         REJECTED,
         Counter,
@@ -173,6 +175,12 @@ const ALL: [Metric; 33] = [
         Counter,
         By("state", &["succeeded", "failed", "cancelled"]),
         "Jobs that ended",
+    ),
+    metric(
+        JOB_SECONDS,
+        Histogram(STAGE),
+        By("state", &["succeeded", "failed", "cancelled"]),
+        "From a job's submission to its end",
     ),
     metric(
         STAGE_SECONDS,

@@ -35,7 +35,7 @@ pub(crate) fn start(store: &Arc<Store>, live: Live) -> io::Result<()> {
 
 fn measure(store: &Weak<Store>, live: &Live) {
     let mut next_usage = Instant::now();
-    let mut devices_answer = true;
+    let mut devices_answered = true;
     loop {
         let Some(store) = store.upgrade() else { return };
         match store.free_bytes() {
@@ -51,14 +51,8 @@ fn measure(store: &Weak<Store>, live: &Live) {
         }
         drop(store);
         let devices = live.get().map_or(&[][..], |live| &live.device_ids);
-        if devices_answer && !devices.is_empty() {
-            match device_memory("nvidia-smi", devices) {
-                Ok(memory) => show(&memory),
-                Err(error) => {
-                    tracing::warn!(%error, "nvidia-smi does not say how much memory is used");
-                    devices_answer = false;
-                }
-            }
+        if !devices.is_empty() {
+            devices_answered = watch("nvidia-smi", devices, devices_answered);
         }
         thread::sleep(INTERVAL);
     }
@@ -70,6 +64,29 @@ struct Memory {
     device: String,
     used: f64,
     total: f64,
+}
+
+/// Shows what the tool says, or, where it says nothing, that nothing is known; whether it answered. Silence is
+/// logged once, where it begins.
+fn watch(tool: &str, devices: &[u32], answered: bool) -> bool {
+    match device_memory(tool, devices) {
+        Ok(memory) => {
+            show(&memory);
+            true
+        }
+        Err(error) => {
+            if answered {
+                tracing::warn!(%error, "nvidia-smi does not say how much memory is used");
+            }
+            let unknown = devices.iter().map(|id| Memory {
+                device: id.to_string(),
+                used: f64::NAN,
+                total: f64::NAN,
+            });
+            show(&unknown.collect::<Vec<_>>());
+            false
+        }
+    }
 }
 
 fn show(memory: &[Memory]) {
@@ -143,5 +160,29 @@ mod tests {
             assert!(device_memory(&said, &[0]).is_err(), "{script}");
         }
         assert!(device_memory("no-such-tool", &[0]).is_err());
+    }
+
+    #[test]
+    fn a_tool_that_fails_leaves_no_old_values_and_is_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let shown = || {
+            let used = format!("{DEVICE_MEMORY}{{device=\"3\",kind=\"used\"}} ");
+            let text = handle.render();
+            let value = text.lines().find_map(|line| line.strip_prefix(&used));
+            value.map(str::to_owned)
+        };
+        metrics::with_local_recorder(&recorder, || {
+            for (script, answers, value) in [
+                ("echo '1, 2'", true, "1048576"),
+                ("exit 9", false, "NaN"),
+                ("echo '2, 2'", true, "2097152"),
+            ] {
+                let said = tool(folder.path(), script);
+                assert_eq!(watch(&said, &[3], true), answers, "{script}");
+                assert_eq!(shown().as_deref(), Some(value), "{script}");
+            }
+        });
     }
 }

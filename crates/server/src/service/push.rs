@@ -2,7 +2,11 @@
 //! that a client sends no faster than the disk takes it.
 
 use super::blocking;
-use crate::{error::ServiceError, from_proto::push::Part, to_proto};
+use crate::{
+    error::{ServiceError, overloaded},
+    from_proto::push::Part,
+    to_proto,
+};
 use curriculum_pipeline::metrics::INGEST_SAMPLES;
 use curriculum_proto::v1;
 use curriculum_store::push::{Push, Pushes};
@@ -20,6 +24,9 @@ const SILENCE: Duration = Duration::from_secs(120);
 /// How many pushes and imports may be under way at once: one holds a place among all open calls, and must
 /// leave some to others.
 const MOST: usize = 64;
+
+/// When a refused client may ask again.
+const COME_BACK: Duration = Duration::from_secs(5);
 
 /// What all pushes of a server share.
 #[derive(Clone)]
@@ -85,7 +92,10 @@ impl Receiver {
     /// When too many clients send already.
     pub(super) fn begin(&self) -> Result<Sending, Status> {
         let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| Status::resource_exhausted("too many pushes are under way"));
+        let place = place.map_err(|_| {
+            let text = "too many pushes are under way, come back later";
+            overloaded(text, COME_BACK)
+        });
         place.map(Sending)
     }
 

@@ -2,7 +2,7 @@
 //! pool while it waits for its client.
 
 use super::{Messages, blocking};
-use crate::error::ServiceError;
+use crate::error::{ServiceError, overloaded};
 use curriculum_proto::v1::{
     self, export_version_response::Part as ExportPart, import_version_request::Part as ImportPart,
 };
@@ -31,6 +31,9 @@ const SILENCE: Duration = Duration::from_secs(120);
 /// How many may be under way at once, exports and imports each.
 const MOST: usize = 16;
 
+/// When a refused client may ask again.
+const COME_BACK: Duration = Duration::from_secs(5);
+
 /// Bounds what is under way.
 #[derive(Clone)]
 pub(super) struct Places(Arc<Semaphore>);
@@ -44,7 +47,8 @@ impl Places {
     fn take(&self) -> Result<OwnedSemaphorePermit, Status> {
         let place = Arc::clone(&self.0).try_acquire_owned();
         place.map_err(|_| {
-            Status::resource_exhausted("too many versions are under way, come back later")
+            let text = "too many versions are under way, come back later";
+            overloaded(text, COME_BACK)
         })
     }
 }

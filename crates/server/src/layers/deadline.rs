@@ -1,12 +1,19 @@
-//! The time limits of a request: the client's, and the server's, which some calls do not have.
+//! The time limits of a call: the client's, which is for all of its answer, and the server's, which is for the
+//! first message and which some calls do not have.
 
 use crate::access::methods::{Method, Right, Time};
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use http_body::{Frame, SizeHint};
+use pin_project_lite::pin_project;
 use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
+use tokio::time::{Instant, Sleep, sleep_until};
+use tonic::{Status, body::Body};
 use tower::{BoxError, Layer, Service, timeout::error::Elapsed};
 
 /// For an answer about health, request included: it needs no key, and nothing to be read.
@@ -44,13 +51,13 @@ impl<S> Layer<S> for DeadlineLayer {
 
 impl<S, B> Service<http::Request<B>> for Deadline<S>
 where
-    S: Service<http::Request<B>>,
+    S: Service<http::Request<B>, Response = Response<Body>>,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
 {
-    type Response = S::Response;
+    type Response = Response<Body>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
@@ -65,20 +72,82 @@ where
                 Some(self.limit)
             }
         };
-        let limit = [own, of_client(request.headers())]
-            .into_iter()
-            .flatten()
-            .min();
+        let of_client = of_client(request.headers());
+        // One that no clock holds is none.
+        let end = of_client.and_then(|limit| Instant::now().checked_add(limit));
+        let limit = [own, of_client].into_iter().flatten().min();
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let Some(limit) = limit else {
-                return answer.await.map_err(Into::into);
+            let answer = match limit {
+                None => answer.await,
+                Some(limit) => tokio::time::timeout(limit, answer)
+                    .await
+                    .map_err(|_| Elapsed::new())?,
             };
-            match tokio::time::timeout(limit, answer).await {
-                Ok(answer) => answer.map_err(Into::into),
-                Err(_) => Err(Elapsed::new().into()),
-            }
+            let answer = answer.map_err(Into::into)?;
+            Ok(match end {
+                Some(end) if !http_body::Body::is_end_stream(answer.body()) => {
+                    answer.map(|body| Body::new(Ending::new(body, end)))
+                }
+                Some(_) | None => answer,
+            })
         })
+    }
+}
+
+pin_project! {
+    /// An answer that ends when its client no longer waits for it.
+    struct Ending {
+        // Gone once it has ended.
+        body: Option<Body>,
+        #[pin]
+        end: Sleep,
+    }
+}
+
+impl Ending {
+    fn new(body: Body, end: Instant) -> Self {
+        Self {
+            body: Some(body),
+            end: sleep_until(end),
+        }
+    }
+}
+
+impl http_body::Body for Ending {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.project();
+        let Some(body) = this.body else {
+            return Poll::Ready(None);
+        };
+        if this.end.poll(context).is_pending() {
+            return Pin::new(body).poll_frame(context);
+        }
+        *this.body = None;
+        let mut trailers = HeaderMap::new();
+        let passed = Status::deadline_exceeded("the time that the client gave has passed");
+        Poll::Ready(Some(
+            passed
+                .add_header(&mut trailers)
+                .map(|()| Frame::trailers(trailers)),
+        ))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // It may end earlier than it meant to.
+        SizeHint::default()
     }
 }
 
@@ -108,10 +177,10 @@ mod tests {
     use crate::access::methods;
     use tower::{ServiceExt, service_fn};
 
-    async fn call(path: &str) -> Result<(), BoxError> {
+    async fn call(path: &str) -> Result<Response<Body>, BoxError> {
         let slow = service_fn(|_: http::Request<()>| async {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            Ok::<_, BoxError>(())
+            Ok::<_, BoxError>(Response::new(Body::empty()))
         });
         let limited = DeadlineLayer::new(Duration::from_millis(20)).layer(slow);
         let mut request = http::Request::builder().uri(path).body(()).unwrap();
@@ -130,6 +199,51 @@ mod tests {
             let path = format!("/curriculum.v1.IngestService/{name}");
             call(&path).await.unwrap();
         }
+    }
+
+    /// Messages one after the other, a moment apart, without an end.
+    struct Endless(Pin<Box<Sleep>>);
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            std::task::ready!(self.0.as_mut().poll(context));
+            let next = Instant::now() + Duration::from_millis(10);
+            self.0.as_mut().reset(next);
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_ends_when_its_client_no_longer_waits() {
+        let stream = service_fn(|_: http::Request<()>| async {
+            let body = Endless(Box::pin(tokio::time::sleep(Duration::ZERO)));
+            Ok::<_, BoxError>(Response::new(Body::new(body)))
+        });
+        let limited = DeadlineLayer::new(Duration::from_millis(20)).layer(stream);
+        let request = http::Request::builder().header("grpc-timeout", "105m");
+        let answer = limited.oneshot(request.body(()).unwrap()).await.unwrap();
+        let mut body = answer.into_body();
+        let started = Instant::now();
+        let mut messages = 0;
+        let trailers = loop {
+            let frame = std::future::poll_fn(|context| {
+                http_body::Body::poll_frame(Pin::new(&mut body), context)
+            });
+            match frame.await.unwrap().unwrap().into_trailers() {
+                Ok(trailers) => break trailers,
+                Err(_) => messages += 1,
+            }
+        };
+        assert_eq!(trailers["grpc-status"], "4");
+        assert!(messages > 0, "nothing came before");
+        assert!(started.elapsed() > Duration::from_millis(80));
+        assert!(http_body::Body::is_end_stream(&body));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use curriculum_proto::v1::Order;
 use curriculum_tests::{
     Home, Launch, TestServer,
     calls::{submission, weights_of},
+    certificates::Authority,
     collector::{Collector, attribute, names},
     command::curriculum_in,
     data,
@@ -284,6 +285,32 @@ async fn a_collector_that_is_away_slows_nothing() {
 }
 
 #[tokio::test]
+async fn spans_reach_a_collector_that_asks_for_a_certificate() {
+    let (home, authority) = (Home::new(), Authority::new());
+    let collector = Collector::secured(&authority).await;
+    authority.issue().write(&home.path(""));
+    std::fs::write(home.path("ca.crt"), authority.pem()).unwrap();
+    let [ca, certificate, key] =
+        ["ca.crt", "tls.crt", "tls.key"].map(|file| home.path(file).display().to_string());
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca.as_str()),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &certificate),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &key),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    let server = TestServer::launch(&home, with(&variables, SETTINGS)).await;
+    let unknown = server
+        .weights(weights_of("unknown", 0, Order::EasyFirst))
+        .await;
+    assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+    let spans = collector
+        .spans(|spans| names(spans).contains(&WEIGHTS))
+        .await;
+    assert_eq!(names(&spans), [WEIGHTS]);
+}
+
+#[tokio::test]
 async fn what_the_exporter_cannot_do_is_said_and_left_out() {
     let endpoint = |address| ("OTEL_EXPORTER_OTLP_ENDPOINT", address);
     let plain = endpoint("http://127.0.0.1:4318");
@@ -297,8 +324,18 @@ async fn what_the_exporter_cannot_do_is_said_and_left_out() {
             "OTEL_TRACES_EXPORTER is `zipkin`",
         ),
         (
-            [endpoint("https://u:s3cr3t@h:4317"), ("NONE", "")],
-            "OTEL_EXPORTER_OTLP_ENDPOINT is no address",
+            [
+                endpoint("https://u:s3cr3t@h:4317"),
+                ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file"),
+            ],
+            "OTEL_EXPORTER_OTLP_CERTIFICATE: cannot read `/no/such/file`",
+        ),
+        (
+            [
+                endpoint("https://u:s3cr3t@h:4317"),
+                ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/dev/null"),
+            ],
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY go together",
         ),
         (
             [endpoint("u:s3cr3t@h h"), ("NONE", "")],

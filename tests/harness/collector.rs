@@ -1,6 +1,6 @@
 //! A collector of spans on this machine: it takes OTLP over gRPC and keeps what came.
 
-use crate::PATIENCE;
+use crate::{PATIENCE, certificates::Authority};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -15,7 +15,7 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tonic::{
     Request, Response, Status,
     metadata::MetadataMap,
-    transport::{Server, server::TcpIncoming},
+    transport::{Certificate, Server, ServerTlsConfig, server::TcpIncoming},
 };
 
 /// A collector at work.
@@ -54,14 +54,27 @@ impl TraceService for Kept {
 impl Collector {
     /// On a free port, for as long as the test runs.
     pub async fn start() -> Self {
+        Self::serve("http", Server::builder()).await
+    }
+
+    /// Behind TLS, for clients whose certificates are of the same authority.
+    pub async fn secured(authority: &Authority) -> Self {
+        let tls = ServerTlsConfig::new()
+            .identity(authority.issue().identity())
+            .client_ca_root(Certificate::from_pem(authority.pem()));
+        let server = Server::builder().tls_config(tls).unwrap();
+        Self::serve("https", server).await
+    }
+
+    async fn serve(scheme: &str, mut server: Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
         let kept = Arc::new(Kept {
             spans: watch::channel(Vec::new()).0,
             last: Mutex::default(),
         });
         let service = TraceServiceServer::from_arc(Arc::clone(&kept));
-        let serving = Server::builder()
+        let serving = server
             .add_service(service)
             .serve_with_incoming(TcpIncoming::from(listener));
         tokio::spawn(serving);

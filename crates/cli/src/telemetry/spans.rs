@@ -1,20 +1,21 @@
-//! The way of spans to a collector: OTLP over gRPC, as the variables `OTEL_*` say.
+//! The way of spans to a collector: OTLP over gRPC, with TLS or without, as the variables `OTEL_*` say.
 //!
 //! Spans wait in a bounded queue for a thread of their own: a collector that is away costs spans, and nothing
 //! else. `deploy/telemetry.md` lists the variables.
 
 use opentelemetry::KeyValue;
-use opentelemetry_otlp::SpanExporter as Otlp;
+use opentelemetry_otlp::{SpanExporter as Otlp, WithTonicConfig as _};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
     trace::{SdkTracerProvider, SpanData, SpanExporter},
 };
 use std::{
-    env,
+    env, fs,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 /// What spans are said to come from, unless the environment has another name.
 pub(super) const SERVICE: &str = "curriculum";
@@ -23,6 +24,22 @@ pub(super) const SERVICE: &str = "curriculum";
 const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
+];
+
+/// Authorities that are trusted instead of the system's.
+const AUTHORITIES: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+];
+
+/// Our own certificate, for collectors that ask for one, and its key.
+const CERTIFICATES: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+];
+const KEYS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
 ];
 
 /// How to speak to it.
@@ -48,13 +65,51 @@ pub(super) fn provider() -> Result<Option<SdkTracerProvider>, String> {
         ));
     }
     let name = first(ENDPOINTS).map_or(EXPORTER, |(name, _)| name);
-    let exporter = Otlp::builder().with_tonic().build().map_err(|_| {
-        format!("{name} is no address such as `http://collector:4317`; there is no TLS")
+    let builder = Otlp::builder().with_tonic();
+    let builder = match tls()? {
+        Some(tls) => builder.with_tls_config(tls),
+        None => builder,
+    };
+    let exporter = builder.build().map_err(|_| {
+        format!("{name} is no address such as `http://collector:4317`, or its certificates are of no use")
     })?;
     let provider = SdkTracerProvider::builder()
         .with_batch_exporter(Reporting::of(exporter))
         .with_resource(resource());
     Ok(Some(provider.build()))
+}
+
+/// Whom to trust and who we are, where the collector's address is one of `https`.
+fn tls() -> Result<Option<ClientTlsConfig>, String> {
+    let scheme = first(ENDPOINTS).and_then(|(_, url)| Some(url.split_once("://")?.0.to_owned()));
+    if !scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) {
+        return Ok(None);
+    }
+    let tls = match pem(AUTHORITIES)? {
+        Some(authorities) => {
+            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities))
+        }
+        None => ClientTlsConfig::new().with_enabled_roots(),
+    };
+    match (pem(CERTIFICATES)?, pem(KEYS)?) {
+        (Some(certificate), Some(key)) => {
+            Ok(Some(tls.identity(Identity::from_pem(certificate, key))))
+        }
+        (None, None) => Ok(Some(tls)),
+        (Some(_), None) | (None, Some(_)) => {
+            let [certificate, key] = [CERTIFICATES[1], KEYS[1]];
+            Err(format!("{certificate} and {key} go together"))
+        }
+    }
+}
+
+/// The file that a variable names.
+fn pem(names: [&'static str; 2]) -> Result<Option<Vec<u8>>, String> {
+    let Some((name, path)) = first(names) else {
+        return Ok(None);
+    };
+    let file = fs::read(&path).map_err(|error| format!("{name}: cannot read `{path}`: {error}"))?;
+    Ok(Some(file))
 }
 
 /// Whether the environment names a collector, and does not switch spans off.

@@ -69,6 +69,22 @@ def test_settings_and_variables_are_known(page: Path, binary: Binary) -> None:
         assert name in clients or has_setting(binary, name), f"{page.name}: {name}"
 
 
+def test_the_page_of_settings_has_all_of_them_with_their_defaults(binary: Binary) -> None:
+    (block,) = fenced(DEPLOY / "settings.md", "toml")
+    assert tomllib.loads(block) == tomllib.loads(binary.run("check-config").stdout)
+    # And those that are not set unless somebody does, which nothing prints.
+    section, unset = "", set()
+    for line in block.splitlines():
+        section = match[1] if (match := re.match(r"\[(\w+)\]", line)) else section
+        if match := re.match(r"# (\w+) = ", line):
+            unset.add(f"{section}.{match[1]}")
+            assert has_setting(binary, f"CURRICULUM__{section}__{match[1]}".upper()), line
+    others = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, DEPLOY.parent / "README.md"])
+    named = set(re.findall(r"`((?:grpc|tls|auth|http|storage|sources|versions|model|log)\.[a-z_]+)`", others))
+    printed = {f"{table}.{key}" for table, keys in tomllib.loads(block).items() for key in keys}
+    assert named <= unset | printed | {"tls.crt", "tls.key"}, named - unset - printed
+
+
 def test_unknown_settings_would_be_seen(binary: Binary) -> None:
     assert has_setting(binary, "CURRICULUM__TLS__CERT_FILE") and has_setting(binary, "CURRICULUM__GRPC__DRAIN_SECONDS")
     assert not has_setting(binary, "CURRICULUM__GRPC__NOTHING") and not has_setting(binary, "CURRICULUM__NOTHING__ADDR")

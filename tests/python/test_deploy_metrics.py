@@ -25,6 +25,7 @@ DASHBOARD = DEPLOY / "grafana/dashboards/curriculum.json"
 
 # What Prometheus adds when it scrapes, and what a histogram is made of.
 OF_TARGETS = {"job", "instance"}
+OF_PROMETHEUS: dict[str, tuple[str, set[str]]] = {"up": ("gauge", set())}
 OF_HISTOGRAMS = ("_bucket", "_sum", "_count")
 
 
@@ -88,11 +89,11 @@ def selectors(query: str) -> list[Any]:
 
 @pytest.mark.parametrize(("where", "query"), queries())
 def test_queries_ask_for_what_the_server_says(where: str, query: str) -> None:
-    metrics = documented()
+    metrics = documented() | OF_PROMETHEUS
     found = selectors(query)
     assert found, where
     # Nothing of the query was overlooked.
-    assert sorted(one.name for one in found) == sorted(re.findall(r"\b(?:curriculum|process)_\w+", query))
+    assert sorted(one.name for one in found) == sorted(re.findall(r"\b(?:up\b|(?:curriculum|process)_\w+)", query))
     for one in found:
         base = re.sub("(_bucket|_sum|_count)$", "", one.name)
         name = base if metrics.get(base, ("", ()))[0] == "histogram" else one.name

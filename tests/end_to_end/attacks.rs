@@ -7,6 +7,7 @@ use curriculum_tests::{
     data::{self, Image},
     tables,
 };
+use flate2::{Compression, write::GzEncoder};
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, ErrorKind, Write},
@@ -99,6 +100,13 @@ fn every_kind(folder: &Path, images: &[Image]) -> Vec<&'static str> {
     let shape = format!("({}, 4)", images.len());
     data::write_npy(&folder.join("features.npy"), "<f4", false, &shape, &values);
     fs::write(folder.join("shards.txt"), "shard.tar\n").unwrap();
+    for file in ["shard.tar", "rows.csv", "rows.jsonl"] {
+        let bytes = fs::read(folder.join(file)).unwrap();
+        let packed = File::create(folder.join(format!("{file}.gz"))).unwrap();
+        let mut packed = GzEncoder::new(packed, Compression::fast());
+        packed.write_all(&bytes).unwrap();
+        packed.finish().unwrap();
+    }
     vec![
         "images",
         "flat",
@@ -110,6 +118,9 @@ fn every_kind(folder: &Path, images: &[Image]) -> Vec<&'static str> {
         "rows.parquet",
         "features.npy",
         "shards.txt",
+        "shard.tar.gz",
+        "rows.csv.gz",
+        "rows.jsonl.gz",
     ]
 }
 

@@ -8,7 +8,7 @@ use curriculum_tests::{
     Home, Launch, PATIENCE, TestServer,
     calls::{submission, weights_of},
     command::curriculum_in,
-    data,
+    data, http,
 };
 use std::{
     collections::BTreeSet,
@@ -173,6 +173,25 @@ async fn without_a_key_a_call_learns_nothing() {
     // Probes need none.
     let mut health = HealthClient::new(server.channel());
     health.check(HealthCheckRequest::default()).await.unwrap();
+    for path in ["/livez", "/startupz", "/readyz", "/metrics", "/version"] {
+        assert_eq!(http::get(&server.side_url(path)).status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn reflection_that_is_asked_for_needs_a_key_too() {
+    let home = Home::new();
+    fs::write(home.path("read.keys"), format!("{READ}\n")).unwrap();
+    let launch = Launch {
+        settings: "[model]\nthreads = 1\n[grpc]\nreflection = true\n[auth]\nread_keys_file = \"read.keys\"\n",
+        ..Launch::default()
+    };
+    let server = TestServer::launch(&home, launch).await;
+    for with in [None, Some("wrong-0123456789abcdef")] {
+        let refused = reflect(&server, with).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated, "{with:?}");
+    }
+    reflect(&server, Some(READ)).await.unwrap();
 }
 
 async fn reflect(server: &TestServer, with: Option<&str>) -> Result<(), Status> {

@@ -333,6 +333,17 @@ async fn what_the_exporter_cannot_do_is_said_and_left_out() {
         (
             [
                 endpoint("https://u:s3cr3t@h:4317"),
+                ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null"),
+            ],
+            "OTEL_EXPORTER_OTLP_CERTIFICATE: `/dev/null` holds no CERTIFICATE in PEM",
+        ),
+        (
+            [endpoint("s3cr3t.example:4317"), ("NONE", "")],
+            "OTEL_EXPORTER_OTLP_ENDPOINT is no address",
+        ),
+        (
+            [
+                endpoint("https://u:s3cr3t@h:4317"),
                 ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/dev/null"),
             ],
             "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY go together",

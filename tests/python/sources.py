@@ -7,6 +7,7 @@ import json
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from PIL import Image
 
@@ -17,10 +18,11 @@ class ObjectStore:
     """An S3-compatible store with these buckets, as a process: that of the Rust tests."""
 
     def __init__(self, binary: Binary, *buckets: str) -> None:
-        """It lies beside the binary that is tested."""
-        self._process = subprocess.Popen(
-            [str(binary.path.with_name("object-store")), *buckets], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        """It is built with the other tests, and mostly lies beside the binary that is tested."""
+        program = binary.path.with_name("object-store")
+        if not program.exists():
+            program = Path(__file__).resolve().parents[2] / "target/debug/object-store"
+        self._process = subprocess.Popen([str(program), *buckets], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         self.variables: dict[str, str] = json.loads(self._process.stdout.readline())
         """Of the environment of its clients."""

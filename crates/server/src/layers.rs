@@ -42,8 +42,8 @@ pub(crate) type Stack = ServiceBuilder<
 >;
 
 /// A name; errors as answers; a span with method and code, counts and time; whose fault it is that a request
-/// cannot be read; the key, if calls need one; the deadline for the first message of an answer; the first message
-/// of the request, and the size of all; a place among the requests at work.
+/// cannot be read; the key, if calls need one; the client's deadline, and ours for the first message of an answer;
+/// the first message of the request, and the size of all; a place among the requests at work.
 pub(crate) fn stack(grpc: &Grpc, keys: Option<Arc<Keys>>) -> Stack {
     let limit = Duration::from_secs(grpc.request_timeout_seconds);
     ServiceBuilder::new()

@@ -300,7 +300,11 @@ async fn reconnect(
         let cause = watch::text(&error);
         let Some(pause) = backoff.pause(watch::retry_delay(&error)) else {
             let server = server.server.clone();
-            return Err(Unreachable { server, cause }.into());
+            return Err(match is_connection(&error) {
+                true => Unreachable { server, cause }.into(),
+                // The server is there and refuses: its own words and code say why.
+                false => error,
+            });
         };
         tokio::time::sleep(pause).await;
         error = match server.ingest().await {

@@ -48,6 +48,9 @@ const PROTOCOLS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_PROTOCOL",
 ];
 
+/// Of an address.
+const EXAMPLE: &str = "`http://collector:4317`";
+
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 
 /// To the collector that the environment names, with its queue, sampling and names; `None` if it names none.
@@ -71,7 +74,7 @@ pub(super) fn provider() -> Result<Option<SdkTracerProvider>, String> {
         None => builder,
     };
     let exporter = builder.build().map_err(|_| {
-        format!("{name} is no address such as `http://collector:4317`, or its certificates are of no use")
+        format!("{name} is no address such as {EXAMPLE}, or its certificates are of no use")
     })?;
     let provider = SdkTracerProvider::builder()
         .with_batch_exporter(Reporting::of(exporter))
@@ -81,35 +84,45 @@ pub(super) fn provider() -> Result<Option<SdkTracerProvider>, String> {
 
 /// Whom to trust and who we are, where the collector's address is one of `https`.
 fn tls() -> Result<Option<ClientTlsConfig>, String> {
-    let scheme = first(ENDPOINTS).and_then(|(_, url)| Some(url.split_once("://")?.0.to_owned()));
-    if !scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) {
+    let Some((name, url)) = first(ENDPOINTS) else {
+        return Ok(None);
+    };
+    let Some((scheme, _)) = url.split_once("://") else {
+        return Err(format!("{name} is no address such as {EXAMPLE}"));
+    };
+    if !scheme.eq_ignore_ascii_case("https") {
         return Ok(None);
     }
-    let tls = match pem(AUTHORITIES)? {
+    let [certificate, key] = [CERTIFICATES, KEYS].map(first);
+    if certificate.is_some() != key.is_some() {
+        let [certificate, key] = [CERTIFICATES[1], KEYS[1]];
+        return Err(format!("{certificate} and {key} go together"));
+    }
+    let tls = match pem(AUTHORITIES, "CERTIFICATE")? {
         Some(authorities) => {
             ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities))
         }
         None => ClientTlsConfig::new().with_enabled_roots(),
     };
-    match (pem(CERTIFICATES)?, pem(KEYS)?) {
-        (Some(certificate), Some(key)) => {
-            Ok(Some(tls.identity(Identity::from_pem(certificate, key))))
-        }
-        (None, None) => Ok(Some(tls)),
-        (Some(_), None) | (None, Some(_)) => {
-            let [certificate, key] = [CERTIFICATES[1], KEYS[1]];
-            Err(format!("{certificate} and {key} go together"))
-        }
-    }
+    let own = pem(CERTIFICATES, "CERTIFICATE")?.zip(pem(KEYS, "KEY")?);
+    Ok(Some(match own {
+        Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, key)),
+        None => tls,
+    }))
 }
 
-/// The file that a variable names.
-fn pem(names: [&'static str; 2]) -> Result<Option<Vec<u8>>, String> {
+/// The file that a variable names, which must hold such a block.
+fn pem(names: [&'static str; 2], block: &str) -> Result<Option<String>, String> {
     let Some((name, path)) = first(names) else {
         return Ok(None);
     };
-    let file = fs::read(&path).map_err(|error| format!("{name}: cannot read `{path}`: {error}"))?;
-    Ok(Some(file))
+    let file = fs::read_to_string(&path)
+        .map_err(|error| format!("{name}: cannot read `{path}`: {error}"))?;
+    let mut begins = file.lines().filter(|line| line.starts_with("-----BEGIN "));
+    match begins.any(|line| line.ends_with(&format!("{block}-----"))) {
+        true => Ok(Some(file)),
+        false => Err(format!("{name}: `{path}` holds no {block} in PEM")),
+    }
 }
 
 /// Whether the environment names a collector, and does not switch spans off.

@@ -94,7 +94,7 @@ const ALL: [Metric; 35] = [
         REJECTED,
         Counter,
         By("reason", &Rejection::NAMES),
-        "Calls turned away before any work",
+        "Calls turned away before any work; of uploads without memory, in their middle",
     ),
     metric(CONNECTIONS, Gauge, One, "Open connections"),
     metric(

@@ -131,7 +131,11 @@ fn device_memory(tool: &str, devices: &[u32]) -> io::Result<Vec<Memory>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+    use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Mutex};
+
+    /// While one test writes a program, no other may start one: its child would hold the file open for writing,
+    /// and a program that is open so cannot be run.
+    static ALONE: Mutex<()> = Mutex::new(());
 
     /// A tool that says this.
     fn tool(folder: &Path, script: &str) -> String {
@@ -143,6 +147,7 @@ mod tests {
 
     #[test]
     fn memory_is_read_by_device() {
+        let _alone = ALONE.lock();
         let folder = tempfile::tempdir().unwrap();
         let said = tool(
             folder.path(),
@@ -164,6 +169,7 @@ mod tests {
 
     #[test]
     fn a_tool_that_fails_leaves_no_old_values_and_is_asked_again() {
+        let _alone = ALONE.lock();
         let folder = tempfile::tempdir().unwrap();
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();

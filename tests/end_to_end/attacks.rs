@@ -100,6 +100,9 @@ fn every_kind(folder: &Path, images: &[Image]) -> Vec<&'static str> {
     let shape = format!("({}, 4)", images.len());
     data::write_npy(&folder.join("features.npy"), "<f4", false, &shape, &values);
     fs::write(folder.join("shards.txt"), "shard.tar\n").unwrap();
+    tables::write_vectors(&folder.join("vectors.parquet"), images.len());
+    fs::create_dir(folder.join("clusters")).unwrap();
+    tables::write_clusters(&folder.join("clusters/part.0.parquet"), images.len());
     for file in ["shard.tar", "rows.csv", "rows.jsonl"] {
         let bytes = fs::read(folder.join(file)).unwrap();
         let packed = File::create(folder.join(format!("{file}.gz"))).unwrap();
@@ -121,6 +124,8 @@ fn every_kind(folder: &Path, images: &[Image]) -> Vec<&'static str> {
         "shard.tar.gz",
         "rows.csv.gz",
         "rows.jsonl.gz",
+        "vectors.parquet",
+        "clusters",
     ]
 }
 
@@ -225,13 +230,14 @@ async fn no_kind_of_source_leads_out_of_the_allowed_folder() {
 
     // What is inside is read, also where a link leads there.
     symlink(inside.join("shard.tar"), inside.join("link-inside.tar")).unwrap();
-    for kind in kinds
-        .iter()
-        .chain(&["link-inside.tar"])
-        .filter(|kind| **kind != "features.npy")
-    {
+    for kind in kinds.iter().chain(&["link-inside.tar"]) {
         let source = inside.join(kind);
-        let job = server.publish(submission("c", &source, 2)).await;
+        let mut request = submission("c", &source, 2);
+        if *kind == "clusters" {
+            // They have been made.
+            request.parameters = None;
+        }
+        let job = server.publish(request).await;
         assert_eq!((job.sample_count, job.failed_count), (60, 0), "{kind}");
     }
 }

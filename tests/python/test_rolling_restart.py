@@ -35,7 +35,7 @@ SAMPLES, BATCH, WINDOW = 5000, 256, 5
 ITERATIONS = range(10)
 READERS, WATCHERS = 45, 5
 # Of the job that is watched: none ends while its servers are restarted.
-IMAGES, IMAGE_SECONDS = 4000, 1.0
+IMAGES, IMAGE_SECONDS = 2000, 2.0
 VERSIONS = "s3://shared/versions"
 # Seconds between two calls of a client: it trains meanwhile.
 STEP = 0.3

@@ -8,9 +8,9 @@ mod batches;
 use crate::{
     backoff::Backoff,
     client::ServerArgs,
-    exit::{BadInput, Unreachable, is_connection},
+    exit::BadInput,
     progress::{Display, Progress},
-    watch::{is_passing, retry_delay, text},
+    watch::{is_passing, pause, text},
 };
 use batches::Batches;
 use curriculum_manifest::{Kind, Manifest};
@@ -79,7 +79,7 @@ impl Pusher {
     /// Sends what the server does not have, and finishes the push.
     ///
     /// # Errors
-    /// [`BadInput`] when a sample cannot be read, or the push holds others; [`Unreachable`] when the
+    /// [`BadInput`] when a sample cannot be read, or the push holds others; [`crate::exit::Unreachable`] when the
     /// server stays away; or the server's status.
     pub(crate) async fn run(&self, mut backoff: Backoff) -> anyhow::Result<v1::PushResponse> {
         let mut display = Display::new();
@@ -94,19 +94,13 @@ impl Pusher {
                 Err(error) if is_passing(&error) => error,
                 Err(error) => return Err(error),
             };
-            let cause = text(&error);
-            let Some(pause) = backoff.pause(retry_delay(&error)) else {
-                let server = self.server.server.clone();
-                return Err(match is_connection(&error) {
-                    true => Unreachable { server, cause }.into(),
-                    // The server is there and refuses: its own words and code say why.
-                    false => error,
-                });
-            };
-            display.note(&format!(
-                "connection lost after {:.1} s, trying again: {cause}",
-                before.elapsed().as_secs_f64()
-            ));
+            let note = format!(
+                "connection lost after {:.1} s, trying again: {}",
+                before.elapsed().as_secs_f64(),
+                text(&error)
+            );
+            let pause = pause(&mut backoff, &self.server, error)?;
+            display.note(&note);
             tokio::time::sleep(pause).await;
         }
     }

@@ -143,18 +143,15 @@ struct Follower<'a> {
 impl Follower<'_> {
     async fn run(&mut self, mut backoff: Backoff) -> anyhow::Result<()> {
         while !has_ended(&self.last) {
-            let (cause, asked) = match self.watch(&mut backoff).await {
+            let error = match self.watch(&mut backoff).await {
                 Ok(()) if has_ended(&self.last) => break,
-                Ok(()) => ("the server closed the stream".to_owned(), Duration::ZERO),
-                Err(error) if is_passing(&error) => (text(&error), retry_delay(&error)),
+                Ok(()) => Status::unavailable("the server closed the stream").into(),
+                Err(error) if is_passing(&error) => error,
                 Err(error) => return Err(error),
             };
-            let Some(pause) = backoff.pause(asked) else {
-                let server = self.server.server.clone();
-                return Err(Unreachable { server, cause }.into());
-            };
-            self.display
-                .note(&format!("connection lost, trying again: {cause}"));
+            let note = format!("connection lost, trying again: {}", text(&error));
+            let pause = pause(&mut backoff, self.server, error)?;
+            self.display.note(&note);
             tokio::time::sleep(pause).await;
         }
         Ok(())
@@ -199,6 +196,28 @@ pub(crate) fn is_passing(error: &anyhow::Error) -> bool {
         )
     };
     is_connection(error) || error.downcast_ref::<Status>().is_some_and(busy)
+}
+
+/// How long to wait after `error` before the next attempt.
+///
+/// # Errors
+/// Once it is time to give up: [`Unreachable`] when the server is away, or what it says itself.
+pub(crate) fn pause(
+    backoff: &mut Backoff,
+    server: &ServerArgs,
+    error: anyhow::Error,
+) -> anyhow::Result<Duration> {
+    if let Some(pause) = backoff.pause(retry_delay(&error)) {
+        return Ok(pause);
+    }
+    Err(match is_connection(&error) {
+        true => {
+            let (server, cause) = (server.server.clone(), text(&error));
+            Unreachable { server, cause }.into()
+        }
+        // The server is there and refuses: its own words and code say why.
+        false => error,
+    })
 }
 
 /// How long the server wants to be left alone, as its `RetryInfo` says.
@@ -356,6 +375,33 @@ mod tests {
         let garbage = Status::with_details(Code::ResourceExhausted, "busy", vec![0xff; 9].into());
         assert_eq!(retry_delay(&garbage.into()), Duration::ZERO);
         assert_eq!(retry_delay(&anyhow::anyhow!("reset")), Duration::ZERO);
+    }
+
+    #[test]
+    fn who_gives_up_says_what_the_server_said() {
+        use clap::Parser as _;
+
+        #[derive(clap::Parser)]
+        struct Args {
+            #[command(flatten)]
+            server: ServerArgs,
+        }
+
+        let server = Args::parse_from(["test", "--server", "http://h:1"]).server;
+        let give_up = |status: Status| {
+            let mut over = Backoff::new(Duration::ZERO);
+            pause(&mut over, &server, status.into()).unwrap_err()
+        };
+        let away = give_up(Status::unavailable("nobody there"));
+        assert_eq!(away.to_string(), "cannot reach http://h:1: nobody there");
+        let busy = give_up(Status::resource_exhausted("busy"));
+        let said = busy.downcast::<Status>().unwrap();
+        assert_eq!(
+            (said.code(), said.message()),
+            (Code::ResourceExhausted, "busy")
+        );
+        let mut backoff = Backoff::new(Duration::from_secs(60));
+        pause(&mut backoff, &server, Status::unavailable("").into()).unwrap();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{
     backoff::Backoff,
     client::{Connection, ServerArgs},
-    exit::{BadInput, JobEnded, Unreachable, is_connection},
+    exit::{BadInput, JobEnded, is_connection},
     github::Step,
     parameters::ParameterArgs,
     table::print,
@@ -297,16 +297,7 @@ async fn reconnect(
     mut error: anyhow::Error,
 ) -> anyhow::Result<Client> {
     loop {
-        let cause = watch::text(&error);
-        let Some(pause) = backoff.pause(watch::retry_delay(&error)) else {
-            let server = server.server.clone();
-            return Err(match is_connection(&error) {
-                true => Unreachable { server, cause }.into(),
-                // The server is there and refuses: its own words and code say why.
-                false => error,
-            });
-        };
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(watch::pause(backoff, server, error)?).await;
         error = match server.ingest().await {
             Ok(client) => return Ok(client),
             Err(error) if watch::is_passing(&error) => error,

@@ -20,33 +20,15 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 /// What spans are said to come from, unless the environment has another name.
 pub(super) const SERVICE: &str = "curriculum";
 
-/// Where the collector is; the first that is set counts.
-const ENDPOINTS: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-];
+/// What the names of the collector's variables begin with; the first that is set counts.
+const PREFIXES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"];
 
-/// Authorities that are trusted instead of the system's.
-const AUTHORITIES: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CERTIFICATE",
-];
+/// Where the collector is.
+const ENDPOINT: &str = "ENDPOINT";
 
 /// Our own certificate, for collectors that ask for one, and its key.
-const CERTIFICATES: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-];
-const KEYS: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
-    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
-];
-
-/// How to speak to it.
-const PROTOCOLS: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_PROTOCOL",
-];
+const CERTIFICATE: &str = "CLIENT_CERTIFICATE";
+const KEY: &str = "CLIENT_KEY";
 
 /// Of an address.
 const EXAMPLE: &str = "`http://collector:4317`";
@@ -62,12 +44,12 @@ pub(super) fn provider() -> Result<Option<SdkTracerProvider>, String> {
     if !is_asked_for()? {
         return Ok(None);
     }
-    if let Some((name, protocol)) = first(PROTOCOLS).filter(|(_, protocol)| protocol != "grpc") {
+    if let Some((name, protocol)) = first("PROTOCOL").filter(|(_, protocol)| protocol != "grpc") {
         return Err(format!(
             "{name} is `{protocol}`, but they are sent by `grpc` only"
         ));
     }
-    let name = first(ENDPOINTS).map_or(EXPORTER, |(name, _)| name);
+    let name = first(ENDPOINT).map_or_else(|| EXPORTER.to_owned(), |(name, _)| name);
     let builder = Otlp::builder().with_tonic();
     let builder = match tls()? {
         Some(tls) => builder.with_tls_config(tls),
@@ -84,7 +66,7 @@ pub(super) fn provider() -> Result<Option<SdkTracerProvider>, String> {
 
 /// Whom to trust and who we are, where the collector's address is one of `https`.
 fn tls() -> Result<Option<ClientTlsConfig>, String> {
-    let Some((name, url)) = first(ENDPOINTS) else {
+    let Some((name, url)) = first(ENDPOINT) else {
         return Ok(None);
     };
     let Some((scheme, _)) = url.split_once("://") else {
@@ -93,27 +75,27 @@ fn tls() -> Result<Option<ClientTlsConfig>, String> {
     if !scheme.eq_ignore_ascii_case("https") {
         return Ok(None);
     }
-    let [certificate, key] = [CERTIFICATES, KEYS].map(first);
-    if certificate.is_some() != key.is_some() {
-        let [certificate, key] = [CERTIFICATES[1], KEYS[1]];
+    if first(CERTIFICATE).is_some() != first(KEY).is_some() {
+        let [certificate, key] = [CERTIFICATE, KEY].map(|what| format!("{}{what}", PREFIXES[1]));
         return Err(format!("{certificate} and {key} go together"));
     }
-    let tls = match pem(AUTHORITIES, "CERTIFICATE")? {
+    // Authorities that are trusted instead of the system's.
+    let tls = match pem("CERTIFICATE", "CERTIFICATE")? {
         Some(authorities) => {
             ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities))
         }
         None => ClientTlsConfig::new().with_enabled_roots(),
     };
-    let own = pem(CERTIFICATES, "CERTIFICATE")?.zip(pem(KEYS, "KEY")?);
+    let own = pem(CERTIFICATE, "CERTIFICATE")?.zip(pem(KEY, "KEY")?);
     Ok(Some(match own {
         Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, key)),
         None => tls,
     }))
 }
 
-/// The file that a variable names, which must hold such a block.
-fn pem(names: [&'static str; 2], block: &str) -> Result<Option<String>, String> {
-    let Some((name, path)) = first(names) else {
+/// The file that a variable of the collector names, which must hold such a block.
+fn pem(what: &str, block: &str) -> Result<Option<String>, String> {
+    let Some((name, path)) = first(what) else {
         return Ok(None);
     };
     let file = fs::read_to_string(&path)
@@ -136,7 +118,7 @@ fn is_asked_for() -> Result<bool, String> {
         Some(other) => Err(format!(
             "{EXPORTER} is `{other}`, but must be `otlp` or `none`"
         )),
-        None => Ok(first(ENDPOINTS).is_some()),
+        None => Ok(first(ENDPOINT).is_some()),
     }
 }
 
@@ -150,10 +132,12 @@ fn resource() -> Resource {
     builder.with_service_name(SERVICE).build()
 }
 
-fn first(names: [&'static str; 2]) -> Option<(&'static str, String)> {
-    names
-        .into_iter()
-        .find_map(|name| set(name).map(|value| (name, value)))
+/// What is set about the collector, with the variable's name.
+fn first(what: &str) -> Option<(String, String)> {
+    PREFIXES.into_iter().find_map(|prefix| {
+        let name = format!("{prefix}{what}");
+        set(&name).map(|value| (name, value))
+    })
 }
 
 /// An empty variable counts as none.

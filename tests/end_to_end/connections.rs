@@ -6,7 +6,6 @@ use curriculum_tests::{
     calls::{submission, weights_of},
     data,
     frames::{Frames, flag, header, kind},
-    http,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::time::{Duration, Instant};
@@ -27,14 +26,6 @@ async fn launch(home: &Home, grpc: &str) -> TestServer {
         ..Launch::default()
     };
     TestServer::launch(home, launch).await
-}
-
-/// A counter or gauge, by its name and labels as they are printed.
-fn metric(server: &TestServer, series: &str) -> f64 {
-    let body = http::get(&server.side_url("/metrics")).body;
-    let line = body.lines().find_map(|line| line.strip_prefix(series));
-    let value = line.unwrap_or_else(|| panic!("no {series}: {body}"));
-    value.trim().parse().unwrap()
 }
 
 /// Waits until `reached` holds.
@@ -69,26 +60,27 @@ async fn connections_beyond_the_limit_are_closed_at_once_and_said_once() {
     publish(&home, &server).await;
     // A call that has ended may still be at its end.
     let watched =
-        "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.IngestService/WatchJob\"} ";
-    eventually("no watch", || metric(&server, watched) == 0.0).await;
+        "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.IngestService/WatchJob\"}";
+    eventually("no watch", || server.metric(watched) == 0.0).await;
     let mut working = Frames::greet(server.url());
     let path = "/curriculum.v1.CurriculumService/GetWeights";
     working.call(1, path, &request_of("c")).unwrap();
-    let at_work = "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.CurriculumService/GetWeights\"} ";
-    eventually("one at work", || metric(&server, at_work) == 1.0).await;
+    let at_work =
+        "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.CurriculumService/GetWeights\"}";
+    eventually("one at work", || server.metric(at_work) == 1.0).await;
     // For which the test's own, which is idle, goes.
     let mut other = Frames::greet_from("127.0.0.9", server.url());
     other.call(1, path, &request_of("c")).unwrap();
-    eventually("two at work", || metric(&server, at_work) == 2.0).await;
-    let refused = "curriculum_grpc_connections_total{outcome=\"refused\"} ";
-    let before = metric(&server, refused);
+    eventually("two at work", || server.metric(at_work) == 2.0).await;
+    let refused = "curriculum_grpc_connections_total{outcome=\"refused\"}";
+    let before = server.metric(refused);
     for _ in 0..20 {
         assert_eq!(Frames::connect(server.url()).read_to_end(), 0);
     }
-    assert!(metric(&server, refused) >= before + 20.0);
+    assert!(server.metric(refused) >= before + 20.0);
     assert_eq!(lines(&server, "more than 2 connections at work"), 1);
     drop(working);
-    eventually("a free place", || metric(&server, at_work) == 1.0).await;
+    eventually("a free place", || server.metric(at_work) == 1.0).await;
     answers(&server).await.unwrap();
 }
 
@@ -109,13 +101,13 @@ async fn idle_connections_shut_nobody_out() {
             answers(&server).await.unwrap();
         }
         kept.list_curricula(list()).await.unwrap();
-        let open = metric(&server, "curriculum_grpc_connections ");
+        let open = server.metric("curriculum_grpc_connections");
         assert!(open <= 60.0 + 64.0, "{open}");
         drop(idle);
     }
     assert_eq!(lines(&server, "idle ones are closed for new ones"), 1);
-    let refused = "curriculum_grpc_connections_total{outcome=\"refused\"} ";
-    assert_eq!(metric(&server, refused), 0.0);
+    let refused = "curriculum_grpc_connections_total{outcome=\"refused\"}";
+    assert_eq!(server.metric(refused), 0.0);
 }
 
 #[tokio::test]
@@ -239,11 +231,11 @@ async fn calls_that_nobody_reads_end_and_cost_little() {
     eprintln!("{grown} bytes for 200 unread answers");
     // Two pieces of 256 KiB each, of 4 MiB.
     assert!(grown < 200 << 20, "{grown} bytes for 200 unread answers");
-    let calls = "curriculum_grpc_stalled_total{what=\"call\"} ";
+    let calls = "curriculum_grpc_stalled_total{what=\"call\"}";
     let mut iteration = 0;
     let end = Instant::now() + PATIENCE;
-    while metric(&server, calls) < 200.0 {
-        assert!(Instant::now() < end, "{} ended", metric(&server, calls));
+    while server.metric(calls) < 200.0 {
+        assert!(Instant::now() < end, "{} ended", server.metric(calls));
         // Others on the same connection are served.
         iteration += 1;
         read_all(iteration).await.unwrap();
@@ -275,11 +267,11 @@ async fn a_client_that_reads_nothing_is_cut() {
         let path = "/curriculum.v1.CurriculumService/GetWeights";
         deaf.call(2 * call + 1, path, &message).unwrap();
     }
-    let connections = "curriculum_grpc_stalled_total{what=\"connection\"} ";
+    let connections = "curriculum_grpc_stalled_total{what=\"connection\"}";
     let mut most = 0;
     eventually("the connection is cut", || {
         most = most.max(server.resident_bytes());
-        metric(&server, connections) == 1.0
+        server.metric(connections) == 1.0
     })
     .await;
     let grown = most.saturating_sub(before);
@@ -302,12 +294,13 @@ async fn unread_answers_of_one_client_leave_places_to_others() {
         let path = "/curriculum.v1.CurriculumService/GetWeights";
         greedy.call(2 * call + 1, path, &request_of("c")).unwrap();
     }
-    let at_work = "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.CurriculumService/GetWeights\"} ";
-    eventually("half of the places", || metric(&server, at_work) == 4.0).await;
+    let at_work =
+        "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.CurriculumService/GetWeights\"}";
+    eventually("half of the places", || server.metric(at_work) == 4.0).await;
     for _ in 0..100 {
         answers(&server).await.unwrap();
     }
-    assert_eq!(metric(&server, at_work), 4.0, "they hold what they have");
+    assert_eq!(server.metric(at_work), 4.0, "they hold what they have");
 }
 
 #[tokio::test]
@@ -360,8 +353,9 @@ async fn a_call_that_hangs_keeps_a_draining_server_for_its_time_and_not_for_long
     let mut unread = Frames::greet(server.url());
     let path = "/curriculum.v1.CurriculumService/GetWeights";
     unread.call(1, path, &request_of("c")).unwrap();
-    let at_work = "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.CurriculumService/GetWeights\"} ";
-    eventually("the call", || metric(&server, at_work) == 1.0).await;
+    let at_work =
+        "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.CurriculumService/GetWeights\"}";
+    eventually("the call", || server.metric(at_work) == 1.0).await;
     let signalled = Instant::now();
     server.terminate();
     let status = server.exited().await;
@@ -391,7 +385,7 @@ async fn idle_connections_are_kept_and_cost_little() {
     let before = server.resident_bytes();
     let idle: Vec<_> = (0..count).map(|_| Frames::greet(server.url())).collect();
     eventually("all connections", || {
-        metric(&server, "curriculum_grpc_connections ") >= f64::from(count)
+        server.metric("curriculum_grpc_connections") >= f64::from(count)
     })
     .await;
     let each = server.resident_bytes().saturating_sub(before) / u64::from(count);
@@ -409,14 +403,14 @@ async fn old_connections_are_replaced_without_a_failed_call() {
     let home = Home::new();
     let grpc = "max_connection_age_seconds = 1\nmax_connection_age_grace_seconds = 1";
     let server = launch(&home, grpc).await;
-    let accepted = "curriculum_grpc_connections_total{outcome=\"accepted\"} ";
+    let accepted = "curriculum_grpc_connections_total{outcome=\"accepted\"}";
     let mut client = server.curricula();
     let end = Instant::now() + PATIENCE;
-    while metric(&server, accepted) < 4.0 {
+    while server.metric(accepted) < 4.0 {
         assert!(
             Instant::now() < end,
             "{} connections",
-            metric(&server, accepted)
+            server.metric(accepted)
         );
         let listed = client.list_curricula(v1::ListCurriculaRequest::default());
         listed.await.unwrap();
@@ -430,10 +424,10 @@ async fn clients_that_have_vanished_are_noticed() {
     let home = Home::new();
     let server = launch(&home, "").await;
     let gone = [(); 200].map(|()| Frames::greet(server.url()));
-    let open = "curriculum_grpc_connections ";
-    eventually("all connections", || metric(&server, open) == 201.0).await;
+    let open = "curriculum_grpc_connections";
+    eventually("all connections", || server.metric(open) == 201.0).await;
     answers(&server).await.unwrap();
-    eventually("only those that live", || metric(&server, open) == 1.0).await;
+    eventually("only those that live", || server.metric(open) == 1.0).await;
     answers(&server).await.unwrap();
     drop(gone);
     assert!(server.log().lines().count() < 100, "{}", server.log());

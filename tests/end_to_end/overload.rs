@@ -4,10 +4,9 @@ use curriculum_proto::v1::{self, JobState, Order, push_features_request::Part};
 use curriculum_tests::{
     Home, Launch, PATIENCE, TestServer,
     calls::{submission, weights_of},
-    command::curriculum,
+    command::submit,
     data,
     frames::Frames,
-    http,
 };
 use std::{
     collections::BTreeSet,
@@ -17,7 +16,7 @@ use std::{
 };
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_stream::{StreamExt, once};
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -71,10 +70,10 @@ async fn calls_beyond_the_limit_are_refused_at_once() {
     assert_eq!(after.values.len(), 80);
 }
 
-/// A push that is under way, and has the only place once it has come.
-fn pushing(server: &TestServer) -> JoinHandle<()> {
+/// A push that has the only place, and what the first call after it was told.
+async fn pushing(server: &TestServer) -> (JoinHandle<()>, Status) {
     let mut ingest = server.ingest();
-    tokio::spawn(async move {
+    let push = tokio::spawn(async move {
         let header = v1::PushHeader {
             push: "p".to_owned(),
             dimension: 8,
@@ -85,41 +84,41 @@ fn pushing(server: &TestServer) -> JoinHandle<()> {
         };
         let nothing_more = once(header).chain(tokio_stream::pending());
         let _ = ingest.push_features(nothing_more).await;
-    })
+    });
+    let started = Instant::now();
+    loop {
+        // The push may not have come yet.
+        if let Err(refused) = list(server).await {
+            return (push, refused);
+        }
+        assert!(started.elapsed() < PROMPT, "never refused");
+    }
+}
+
+async fn list(server: &TestServer) -> Result<(), Status> {
+    let list = v1::ListCurriculaRequest::default();
+    server.curricula().list_curricula(list).await.map(drop)
 }
 
 /// Ended calls of a method, by code.
 fn ended(server: &TestServer, method: &str, code: &str) -> f64 {
-    let body = http::get(&server.side_url("/metrics")).body;
-    let series = format!("curriculum_grpc_requests_total{{method=\"{method}\",code=\"{code}\"}} ");
-    let line = body.lines().find_map(|line| line.strip_prefix(&series));
-    line.map_or(0.0, |line| line.parse().unwrap())
+    server.metric(&format!(
+        "curriculum_grpc_requests_total{{method=\"{method}\",code=\"{code}\"}}"
+    ))
 }
 
 #[tokio::test]
 async fn refused_calls_are_told_when_to_come_back() {
     let home = Home::new();
     let server = with_one_place(&home).await;
-    let push = pushing(&server);
-    let list = async || {
-        let list = v1::ListCurriculaRequest::default();
-        server.curricula().list_curricula(list).await
-    };
-    let started = Instant::now();
-    let refused = loop {
-        // The push may not have come yet.
-        if let Err(refused) = list().await {
-            break refused;
-        }
-        assert!(started.elapsed() < PROMPT, "never refused");
-    };
+    let (push, refused) = pushing(&server).await;
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
     let retry = refused.get_details_retry_info().unwrap();
     assert!(retry.retry_delay.unwrap() > Duration::ZERO);
     // The client leaves, and its place is free.
     push.abort();
     let started = Instant::now();
-    while let Err(refused) = list().await {
+    while let Err(refused) = list(&server).await {
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
         assert!(started.elapsed() < PROMPT, "still refused");
     }
@@ -129,29 +128,9 @@ async fn refused_calls_are_told_when_to_come_back() {
 async fn who_waits_for_a_version_submits_again_when_told_to() {
     let home = Home::new();
     let server = with_one_place(&home).await;
-    let push = pushing(&server);
+    let (push, _) = pushing(&server).await;
     let source = small(&home);
-    let mut list = server.curricula();
-    let started = Instant::now();
-    while list
-        .list_curricula(v1::ListCurriculaRequest::default())
-        .await
-        .is_ok()
-    {
-        assert!(started.elapsed() < PROMPT, "the push does not come");
-    }
-    let submit = [
-        "submit",
-        source.to_str().unwrap(),
-        "--name",
-        "c",
-        "--clusters",
-        "3",
-        "--wait",
-        "--json",
-        "--server",
-        server.url(),
-    ];
+    let submit = submit(server.url(), &source, 3, &["--wait"]);
     let free = async {
         let method = "curriculum.v1.IngestService/SubmitJob";
         let started = Instant::now();
@@ -161,7 +140,7 @@ async fn who_waits_for_a_version_submits_again_when_told_to() {
         }
         push.abort();
     };
-    let (submitted, ()) = tokio::join!(curriculum(submit), free);
+    let (submitted, ()) = tokio::join!(submit, free);
     assert_eq!(submitted.json()["state"], "succeeded");
 }
 
@@ -187,13 +166,9 @@ async fn calls_that_say_nothing_shut_nobody_out() {
     for (call, path) in (0..50).zip(paths.iter().cycle()) {
         silent.headers(2 * call + 1, path).unwrap();
     }
-    let list = async || {
-        let list = v1::ListCurriculaRequest::default();
-        server.curricula().list_curricula(list).await
-    };
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(3) {
-        list().await.unwrap();
+        list(&server).await.unwrap();
     }
     // All have been told.
     let started = Instant::now();

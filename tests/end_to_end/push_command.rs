@@ -4,10 +4,9 @@ use curriculum_proto::v1::Order;
 use curriculum_tests::{
     Home, Launch, Relay, TestServer,
     calls::{submission, weights_of},
-    command::curriculum,
+    command::{curriculum, submit},
     data,
 };
-use std::path::Path;
 
 #[tokio::test]
 async fn pushed_images_give_the_version_of_the_folder() {
@@ -155,8 +154,8 @@ async fn a_server_reads_only_what_its_settings_allow() {
         ..Launch::default()
     };
     let server = TestServer::launch(&home, launch).await;
-    let _job = submit(&server, &inside).await.json();
-    let refused = submit(&server, &outside).await;
+    let _job = submit(server.url(), &inside, 2, &[]).await.json();
+    let refused = submit(server.url(), &outside, 2, &[]).await;
     refused.refused("sources.allow");
     assert!(refused.stderr.contains("PermissionDenied"), "{refused:?}");
     let pushed = curriculum([
@@ -186,20 +185,4 @@ async fn a_server_reads_only_what_its_settings_allow() {
     ])
     .await;
     absent.refused("no push `q`");
-}
-
-async fn submit(server: &TestServer, source: &Path) -> curriculum_tests::Outcome {
-    let source = source.to_str().unwrap();
-    let arguments = [
-        "submit",
-        source,
-        "--name",
-        "c",
-        "--clusters",
-        "2",
-        "--json",
-        "--server",
-        server.url(),
-    ];
-    curriculum(arguments).await
 }

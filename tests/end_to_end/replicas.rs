@@ -84,10 +84,7 @@ fn with_store(test: impl AsyncFnOnce(&S3)) {
 
 /// Seconds since nothing was left to copy.
 fn behind(server: &TestServer) -> f64 {
-    let metrics = http::get(&server.side_url("/metrics")).body;
-    let series = "curriculum_replication_last_success_timestamp_seconds ";
-    let line = metrics.lines().find_map(|line| line.strip_prefix(series));
-    let success: f64 = line.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap();
+    let success = server.metric("curriculum_replication_last_success_timestamp_seconds");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     now.as_secs_f64() - success
 }

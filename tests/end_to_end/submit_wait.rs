@@ -4,7 +4,7 @@ use curriculum_proto::v1::{Job, JobState, Stage};
 use curriculum_tests::{
     Home, Outcome, Relay, TestServer,
     calls::submission,
-    command::{curriculum, curriculum_in},
+    command::{curriculum, curriculum_in, submit},
     data,
 };
 use std::{fs, path::Path};
@@ -35,24 +35,9 @@ async fn waiting_survives_a_restart_of_the_server() {
             "--server",
             relay.url(),
         ]);
-        let source = source.to_str().unwrap();
-        let submit = [
-            "submit",
-            source,
-            "--name",
-            "c",
-            "--clusters",
-            "5",
-            "--wait",
-            "--json",
-            "--server",
-            relay.url(),
-        ];
-        let (submitted, watched, _server) = tokio::join!(
-            curriculum(submit),
-            watch,
-            restart(&home, server, &relay, &job.id, stop)
-        );
+        let submit = submit(relay.url(), &source, 5, &["--wait"]);
+        let (submitted, watched, _server) =
+            tokio::join!(submit, watch, restart(&home, server, &relay, &job.id, stop));
         assert!(submitted.stderr.contains("trying again"), "{submitted:?}");
         let (submitted, watched) = (submitted.json(), watched.json());
         assert_eq!(submitted["job"], job.id.as_str(), "{stop:?}");

@@ -58,6 +58,14 @@ async fn name_of(server: &TestServer, curriculum: &str, given: Option<&str>) -> 
         .to_owned()
 }
 
+/// A call that fails, and has a span all the same.
+async fn ask_in_vain(server: &TestServer) {
+    let unknown = server
+        .weights(weights_of("unknown", 0, Order::EasyFirst))
+        .await;
+    assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+}
+
 #[tokio::test]
 async fn every_answer_has_the_name_of_its_call() {
     let home = Home::new();
@@ -230,10 +238,7 @@ async fn the_last_spans_are_sent_before_the_end() {
         ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
     ];
     let server = TestServer::launch(&home, with(&variables, SETTINGS)).await;
-    let unknown = server
-        .weights(weights_of("unknown", 0, Order::EasyFirst))
-        .await;
-    assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+    ask_in_vain(&server).await;
     server.terminate();
     assert!(server.exited().await.success());
     let spans = collector
@@ -267,10 +272,7 @@ async fn a_collector_that_is_away_slows_nothing() {
             if number >= 500 && begun.elapsed() > Duration::from_millis(1_500) {
                 break;
             }
-            let unknown = server
-                .weights(weights_of("unknown", 0, Order::EasyFirst))
-                .await;
-            assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+            ask_in_vain(&server).await;
         }
         assert!(begun.elapsed() < PROMPT, "{:?}", begun.elapsed());
         let signalled = Instant::now();
@@ -300,10 +302,7 @@ async fn spans_reach_a_collector_that_asks_for_a_certificate() {
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
     let server = TestServer::launch(&home, with(&variables, SETTINGS)).await;
-    let unknown = server
-        .weights(weights_of("unknown", 0, Order::EasyFirst))
-        .await;
-    assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+    ask_in_vain(&server).await;
     let spans = collector
         .spans(|spans| names(spans).contains(&WEIGHTS))
         .await;

@@ -43,6 +43,14 @@ pub async fn curriculum<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>)
     run(base().args(arguments)).await
 }
 
+/// Runs `curriculum submit` for a version of `c`, as JSON, with more `flags`.
+pub async fn submit(url: &str, source: &Path, clusters: u32, flags: &[&str]) -> Outcome {
+    let (source, clusters) = (source.display().to_string(), clusters.to_string());
+    let mut command = base();
+    command.args(["submit", &source, "--name", "c", "--clusters", &clusters]);
+    run(command.args(["--json", "--server", url]).args(flags)).await
+}
+
 /// As [`curriculum`], inside `folder` and with environment variables.
 pub async fn curriculum_in<A: AsRef<OsStr>>(
     folder: &Path,

@@ -1,6 +1,6 @@
 //! `curriculum serve` as a child process.
 
-use crate::{PATIENCE, command};
+use crate::{PATIENCE, command, http};
 use nix::{
     sys::signal::{self, Signal},
     unistd::Pid,
@@ -200,6 +200,20 @@ impl TestServer {
     pub fn side_url(&self, path: &str) -> String {
         let side = self.metrics.strip_suffix("/metrics").unwrap();
         format!("{side}{path}")
+    }
+
+    /// A counter or gauge as it is now, by its name and labels as they are printed.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn metric(&self, series: &str) -> f64 {
+        let body = http::get(&self.side_url("/metrics")).body;
+        let line = body
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let value = line.unwrap_or_else(|| panic!("no {series}: {body}"));
+        value.parse().unwrap()
     }
 
     /// A connection, for any client.

@@ -16,6 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 use tokio::task::JoinHandle;
 use tokio_stream::Stream;
@@ -24,6 +25,9 @@ use tracing::{Instrument, Span};
 
 /// The messages of a streaming answer.
 pub(crate) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// When a client that found no place for a push, an export or an import may ask again.
+const COME_BACK: Duration = Duration::from_secs(5);
 
 /// Runs `work`, which blocks or computes, away from the async workers. Work that has not begun when its caller
 /// leaves is not done.

@@ -1,7 +1,7 @@
 //! The streams of `PushFeatures` and `PushImages`: one message is written before the next is read, so
 //! that a client sends no faster than the disk takes it.
 
-use super::blocking;
+use super::{COME_BACK, blocking};
 use crate::{
     error::{ServiceError, overloaded},
     from_proto::push::Part,
@@ -24,9 +24,6 @@ const SILENCE: Duration = Duration::from_secs(120);
 /// How many pushes and imports may be under way at once: one holds a place among all open calls, and must
 /// leave some to others.
 const MOST: usize = 64;
-
-/// When a refused client may ask again.
-const COME_BACK: Duration = Duration::from_secs(5);
 
 /// What all pushes of a server share.
 #[derive(Clone)]

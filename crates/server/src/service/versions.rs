@@ -1,7 +1,7 @@
 //! Versions on their way out and in: files of any size, a piece at a time. Neither way takes a thread of the
 //! pool while it waits for its client.
 
-use super::{Messages, blocking};
+use super::{COME_BACK, Messages, blocking};
 use crate::error::{ServiceError, overloaded};
 use curriculum_proto::v1::{
     self, export_version_response::Part as ExportPart, import_version_request::Part as ImportPart,
@@ -30,9 +30,6 @@ const SILENCE: Duration = Duration::from_secs(120);
 
 /// How many may be under way at once, exports and imports each.
 const MOST: usize = 16;
-
-/// When a refused client may ask again.
-const COME_BACK: Duration = Duration::from_secs(5);
 
 /// Bounds what is under way.
 #[derive(Clone)]

@@ -137,7 +137,7 @@ pub async fn serve(
     }
     entrance.open(|early| open.services(early, &config));
     lifecycle.enter(Phase::Serving);
-    health.tell(lifecycle.now()).await;
+    health.tell().await;
     opened();
 
     tokio::select! {

@@ -35,7 +35,9 @@
 //! | `metrics` | what a server says about the model it runs |
 //! | `probes` | the side port and health: while it starts, and without a model |
 //! | `scrape` | what `/metrics` says, against its list and the calls made |
-//! | `traces` | names of calls in answers and logs, and spans for a collector |
+//! | `logs` | names of calls in answers and logs, and what no line shows |
+//! | `spans` | spans for a collector |
+//! | `replicas` | read-only servers that follow a writer through an object store |
 //! | `published` | a version, to be compared |
 //! | `architecture` | which crate may depend on what |
 
@@ -58,6 +60,7 @@ mod full_disk;
 mod ingest;
 mod keys;
 mod kills;
+mod logs;
 mod metrics;
 mod models;
 mod overload;
@@ -73,8 +76,8 @@ mod scrape;
 mod settings;
 mod shutdown;
 mod sources;
+mod spans;
 mod submit_wait;
 mod tensors;
 mod tls;
-mod traces;
 mod versions;

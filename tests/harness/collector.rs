@@ -1,6 +1,14 @@
-//! A collector of spans on this machine: it takes OTLP over gRPC and keeps what came.
+//! A collector of spans on this machine: it takes OTLP over gRPC and HTTP and keeps what came.
 
 use crate::{PATIENCE, certificates::Authority};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header::CONTENT_ENCODING},
+    routing::post,
+};
+use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -10,11 +18,16 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
     trace::v1::Span,
 };
-use std::sync::{Arc, Mutex};
+use prost::Message;
+use std::{
+    io::Read,
+    sync::{Arc, Mutex},
+};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tonic::{
     Request, Response, Status,
-    metadata::MetadataMap,
+    codec::CompressionEncoding,
+    service::Routes,
     transport::{Certificate, Server, ServerTlsConfig, server::TcpIncoming},
 };
 
@@ -29,7 +42,20 @@ pub struct Collector {
 #[derive(Debug)]
 struct Kept {
     spans: watch::Sender<Vec<Span>>,
-    last: Mutex<(Option<Resource>, MetadataMap)>,
+    last: Mutex<(Option<Resource>, HeaderMap)>,
+}
+
+impl Kept {
+    fn keep(&self, request: ExportTraceServiceRequest, headers: &HeaderMap) {
+        for of_resource in request.resource_spans {
+            *self.last.lock().unwrap() = (of_resource.resource, headers.clone());
+            let spans = of_resource
+                .scope_spans
+                .into_iter()
+                .flat_map(|of_scope| of_scope.spans);
+            self.spans.send_modify(|kept| kept.extend(spans));
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -38,23 +64,36 @@ impl TraceService for Kept {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let metadata = request.metadata().clone();
-        for of_resource in request.into_inner().resource_spans {
-            *self.last.lock().unwrap() = (of_resource.resource, metadata.clone());
-            let spans = of_resource
-                .scope_spans
-                .into_iter()
-                .flat_map(|of_scope| of_scope.spans);
-            self.spans.send_modify(|kept| kept.extend(spans));
-        }
+        let (metadata, _, request) = request.into_parts();
+        self.keep(request, &metadata.into_headers());
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
+}
+
+/// `POST /v1/traces`.
+async fn export(
+    State(kept): State<Arc<Kept>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Vec<u8>, StatusCode> {
+    let mut request = body.to_vec();
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding == "gzip")
+    {
+        request.clear();
+        let read = GzDecoder::new(&*body).read_to_end(&mut request);
+        read.map_err(|_| StatusCode::BAD_REQUEST)?;
+    }
+    let request = ExportTraceServiceRequest::decode(&*request);
+    kept.keep(request.map_err(|_| StatusCode::BAD_REQUEST)?, &headers);
+    Ok(ExportTraceServiceResponse::default().encode_to_vec())
 }
 
 impl Collector {
     /// On a free port, for as long as the test runs.
     pub async fn start() -> Self {
-        Self::serve("http", Server::builder()).await
+        Self::serve("http", Server::builder().accept_http1(true)).await
     }
 
     /// Behind TLS, for clients whose certificates are of the same authority.
@@ -73,9 +112,14 @@ impl Collector {
             spans: watch::channel(Vec::new()).0,
             last: Mutex::default(),
         });
-        let service = TraceServiceServer::from_arc(Arc::clone(&kept));
+        let over_grpc = TraceServiceServer::from_arc(Arc::clone(&kept))
+            .accept_compressed(CompressionEncoding::Gzip);
+        let over_http = Router::new()
+            .route("/v1/traces", post(export))
+            .with_state(Arc::clone(&kept));
+        let routes = Routes::new(over_grpc).into_axum_router().merge(over_http);
         let serving = server
-            .add_service(service)
+            .add_routes(Routes::from(routes))
             .serve_with_incoming(TcpIncoming::from(listener));
         tokio::spawn(serving);
         Self { endpoint, kept }
@@ -95,16 +139,16 @@ impl Collector {
         came.unwrap().clone()
     }
 
-    /// The service that the last spans came from, and the metadata they came with.
+    /// The service that the last spans came from, and the headers they came with.
     ///
     /// # Panics
     /// When none came.
     #[must_use]
-    pub fn sender(&self) -> (String, MetadataMap) {
-        let (resource, metadata) = self.kept.last.lock().unwrap().clone();
+    pub fn sender(&self) -> (String, HeaderMap) {
+        let (resource, headers) = self.kept.last.lock().unwrap().clone();
         let attributes = resource.expect("no spans came").attributes;
         let name = attribute(&attributes, "service.name").unwrap();
-        (name, metadata)
+        (name, headers)
     }
 }
 

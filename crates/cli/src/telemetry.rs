@@ -1,5 +1,6 @@
 //! Logs of a server, and its spans for a collector if the environment names one.
 
+mod collector;
 mod spans;
 
 use crate::exit::BadInput;

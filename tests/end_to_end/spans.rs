@@ -1,4 +1,4 @@
-//! Names of calls in answers and logs, and spans for a collector.
+//! Spans for a collector.
 
 use curriculum_proto::v1::Order;
 use curriculum_tests::{
@@ -8,12 +8,8 @@ use curriculum_tests::{
     collector::{Collector, attribute, names},
     command::curriculum_in,
     data,
-    s3::{S3, SECRET_KEY},
 };
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tonic::{Code, Request};
 
@@ -39,74 +35,12 @@ const SETTINGS: &str = "[model]\nthreads = 1\n";
 
 const JSON: &str = "[model]\nthreads = 1\n[log]\nfilter = \"debug\"\nformat = \"json\"\n";
 
-/// Names that the answer has, whatever the outcome.
-async fn name_of(server: &TestServer, curriculum: &str, given: Option<&str>) -> String {
-    let mut request = Request::new(weights_of(curriculum, 3, Order::EasyFirst));
-    if let Some(given) = given {
-        let given = given.parse().unwrap();
-        request.metadata_mut().insert("x-request-id", given);
-    }
-    let metadata = match server.curricula().get_weights(request).await {
-        Ok(answer) => answer.metadata().clone(),
-        Err(status) => status.metadata().clone(),
-    };
-    metadata
-        .get("x-request-id")
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .to_owned()
-}
-
 /// A call that fails, and has a span all the same.
 async fn ask_in_vain(server: &TestServer) {
     let unknown = server
         .weights(weights_of("unknown", 0, Order::EasyFirst))
         .await;
     assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
-}
-
-#[tokio::test]
-async fn every_answer_has_the_name_of_its_call() {
-    let home = Home::new();
-    let settings = "[model]\nthreads = 1\n[log]\nfilter = \"info,curriculum_server=debug\"\nformat = \"json\"\n";
-    let server = TestServer::launch(&home, with(&[], settings)).await;
-    assert_eq!(
-        name_of(&server, "unknown", Some("run-7.step_9")).await,
-        "run-7.step_9"
-    );
-    let long = "x".repeat(65);
-    let mut made = Vec::new();
-    for other in [
-        None,
-        Some("two words"),
-        Some(long.as_str()),
-        Some("\"},{\""),
-    ] {
-        let name = name_of(&server, "unknown", other).await;
-        assert_eq!((name.len(), Some(name.as_str()) == other), (16, false));
-        made.push(name);
-    }
-    made.dedup();
-    assert_eq!(made.len(), 4);
-    server.terminate();
-    let log = home.path("log");
-    assert!(server.exited().await.success());
-    let log = std::fs::read_to_string(log).unwrap();
-    let ended = |line: &&str| line.contains("call ended") && line.contains(WEIGHTS);
-    for name in made.iter().map(String::as_str).chain(["run-7.step_9"]) {
-        let lines = log.lines().filter(ended).filter(|line| line.contains(name));
-        let lines: Vec<&str> = lines.collect();
-        assert_eq!(lines.len(), 1, "{name}: {log}");
-        let line: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
-        let [span] = line["spans"].as_array().unwrap().as_slice() else {
-            panic!("{line}");
-        };
-        assert_eq!(span["request_id"], name);
-        assert_eq!(span["client.address"], "127.0.0.1");
-        assert!(line["span"].is_null(), "{line}");
-        assert_eq!(line["fields"]["code"], "NotFound");
-    }
 }
 
 #[tokio::test]
@@ -199,34 +133,6 @@ async fn spans_of_calls_and_stages_reach_the_collector() {
     assert!(batches > 0, "{log}");
 }
 
-/// A filter of warnings leaves no span out.
-#[tokio::test]
-async fn lines_of_text_say_what_they_belong_to() {
-    let home = Home::new();
-    let settings = "[model]\nthreads = 1\n[log]\nfilter = \"warn,curriculum_pipeline=info,curriculum_server::layers=debug\"\n";
-    let server = TestServer::launch(&home, with(&[], settings)).await;
-    let source = home.path("images.tar");
-    data::write_tar(&source, &data::images(20));
-    let job = server.publish(submission("c", &source, 2)).await;
-    assert_eq!(name_of(&server, "unknown", Some("step-3")).await, "step-3");
-    server.terminate();
-    let log = home.path("log");
-    assert!(server.exited().await.success());
-    let log = std::fs::read_to_string(log).unwrap();
-    let spans = |end: &str| {
-        let line = log.lines().find(|line| line.contains(end));
-        line.unwrap_or_else(|| panic!("no {end} in {log}"))
-    };
-    let call = spans("code=NotFound");
-    assert!(call.contains("request_id=\"step-3\""), "{call}");
-    assert!(call.contains("client.address=127.0.0.1 "), "{call}");
-    let queued = spans("job queued");
-    assert!(queued.contains("request_id=") && queued.contains(&job.id));
-    let finished = spans("stage finished");
-    let of_job = format!("job{{job={}", job.id);
-    assert!(finished.contains(&of_job), "{finished}");
-}
-
 #[tokio::test]
 async fn the_last_spans_are_sent_before_the_end() {
     let (home, collector) = (Home::new(), Collector::start().await);
@@ -257,10 +163,17 @@ async fn the_last_spans_are_sent_before_the_end() {
 async fn a_collector_that_is_away_slows_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = format!("http://{}", silent.local_addr().unwrap());
-    for endpoint in [silent.as_str(), "http://127.0.0.1:9"] {
+    let nobody = "http://127.0.0.1:9";
+    for (endpoint, protocol) in [
+        (silent.as_str(), "grpc"),
+        (nobody, "grpc"),
+        (silent.as_str(), "http/protobuf"),
+        (nobody, "http/protobuf"),
+    ] {
         let home = Home::new();
         let variables = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ("OTEL_BSP_SCHEDULE_DELAY", "10"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "64"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "100"),
@@ -286,8 +199,51 @@ async fn a_collector_that_is_away_slows_nothing() {
     }
 }
 
+/// Over gRPC and over HTTP, as they are and compressed.
+#[tokio::test]
+async fn spans_go_by_the_protocol_that_is_asked_for() {
+    for (protocol, compression) in [
+        ("grpc", "gzip"),
+        ("http/protobuf", "none"),
+        ("http/protobuf", "gzip"),
+    ] {
+        let (home, collector) = (Home::new(), Collector::start().await);
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", compression),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=s3cr3t"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ];
+        let server = TestServer::launch(&home, with(&variables, SETTINGS)).await;
+        ask_in_vain(&server).await;
+        let spans = collector.spans(|spans| !spans.is_empty()).await;
+        assert_eq!(names(&spans), [WEIGHTS], "{protocol}");
+        let (service, headers) = collector.sender();
+        let value = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(
+            (&*service, value("api-key")),
+            ("curriculum", Some("s3cr3t"))
+        );
+        let compressed = value("content-encoding").or(value("grpc-encoding"));
+        assert_eq!(compressed.unwrap_or("none"), compression, "{protocol}");
+        let content = match protocol {
+            "grpc" => "application/grpc",
+            _ => "application/x-protobuf",
+        };
+        assert_eq!(value("content-type"), Some(content));
+    }
+}
+
 #[tokio::test]
 async fn spans_reach_a_collector_that_asks_for_a_certificate() {
+    for protocol in ["grpc", "http/protobuf"] {
+        reach_a_collector_that_asks_for_a_certificate(protocol).await;
+    }
+}
+
+async fn reach_a_collector_that_asks_for_a_certificate(protocol: &str) {
     let (home, authority) = (Home::new(), Authority::new());
     let collector = Collector::secured(&authority).await;
     authority.issue().write(&home.path(""));
@@ -299,6 +255,7 @@ async fn spans_reach_a_collector_that_asks_for_a_certificate() {
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca.as_str()),
         ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &certificate),
         ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &key),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
     let server = TestServer::launch(&home, with(&variables, SETTINGS)).await;
@@ -315,8 +272,8 @@ async fn what_the_exporter_cannot_do_is_said_and_left_out() {
     let plain = endpoint("http://127.0.0.1:4318");
     for (variables, reason) in [
         (
-            [plain, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
-            "OTEL_EXPORTER_OTLP_PROTOCOL is `http/protobuf`",
+            [plain, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")],
+            "OTEL_EXPORTER_OTLP_PROTOCOL is `http/json`",
         ),
         (
             [plain, ("OTEL_TRACES_EXPORTER", "zipkin")],
@@ -361,55 +318,5 @@ async fn what_the_exporter_cannot_do_is_said_and_left_out() {
         let checked = curriculum_in(&home.path(""), &variables, ["check-config"]).await;
         assert!(checked.stdout.contains(&format!("# {said}")), "{checked:?}");
         assert!(!checked.stdout.contains("s3cr3t"), "{checked:?}");
-    }
-}
-
-/// Whatever is logged: keys of calls, of stores and of collectors, and what signed addresses hold.
-#[test]
-fn secrets_are_not_logged() {
-    let (home, s3) = (Home::new(), S3::start());
-    let folder = home.path("folder");
-    data::write_folder(&folder, &data::images(20));
-    s3.put_all("images", "folder", &folder);
-    let settings = s3.settings();
-    let everything = "[model]\nthreads = 1\n[log]\nfilter = \"trace\"\nformat = \"json\"\n";
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let collector = runtime.block_on(Collector::start());
-    let mut variables: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (&**k, &**v)).collect();
-    runtime.block_on(async {
-        variables.extend([
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.endpoint),
-            (
-                "OTEL_EXPORTER_OTLP_HEADERS",
-                "authorization=Bearer%20s3cr3t",
-            ),
-            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
-        ]);
-        let server = TestServer::launch(&home, with(&variables, everything)).await;
-        let (bucket, clusters) = (Path::new("s3://images/folder"), 2);
-        server.publish(submission("c", bucket, clusters)).await;
-        for source in [
-            "http://user:s3cr3t@127.0.0.1:9/images.tar",
-            "http://127.0.0.1:9/images.tar?X-Amz-Signature=s3cr3t&sig=s3cr3t",
-            "s3://user:s3cr3t@images/folder",
-        ] {
-            let request = submission("d", Path::new(source), clusters);
-            let refused = server.submit(request).await.unwrap_err();
-            assert!(!refused.message().contains("s3cr3t"), "{refused}");
-        }
-        let mut request = Request::new(weights_of("c", 3, Order::EasyFirst));
-        let key = "Bearer s3cr3t".parse().unwrap();
-        request.metadata_mut().insert("authorization", key);
-        server.curricula().get_weights(request).await.unwrap();
-        let sent = collector.spans(|spans| names(spans).contains(&WEIGHTS));
-        sent.await;
-        server.terminate();
-        assert!(server.exited().await.success());
-    });
-    let log = std::fs::read_to_string(home.path("log")).unwrap();
-    assert!(log.contains("SubmitJob") && log.contains("\"TRACE\""));
-    for secret in ["s3cr3t", SECRET_KEY] {
-        let line = log.lines().find(|line| line.contains(secret));
-        assert_eq!(line, None, "{secret}");
     }
 }

@@ -1,8 +1,9 @@
 //! Where something lies: a local path or the URL of an object, from the text that a user wrote.
 //!
 //! Text is read as people write it. What follows the bucket in `s3://`, `gs://` and `az://` is the object's key to the
-//! letter, as for every vendor's own tool: `%`, `#` and `?` stand for themselves. What follows the host in `http(s)://`
-//! is a URL: percent-encoding is undone, and a query (often a signature) is kept, but never shown.
+//! letter, as for every vendor's own tool: `%`, `#` and `?` stand for themselves; only a signature, which means nothing
+//! there, is refused. What follows the host in `http(s)://` is a URL: percent-encoding is undone, and a query (often a
+//! signature) is kept, but never shown.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -153,6 +154,12 @@ impl Remote {
         if !names || !host.split('@').all(named) || host.contains("..") {
             return Err(malformed(&redacted(text), "not the name of a bucket"));
         }
+        if signature(key).is_some() {
+            return Err(malformed(
+                &redacted(text),
+                "a signature, which belongs to the https:// address of an object",
+            ));
+        }
         Ok(Self {
             scheme,
             host: host.to_owned(),
@@ -271,7 +278,8 @@ impl Scheme {
 
 /// `text` as a message may show it: a URL without its user name, password, query and fragment.
 ///
-/// Text that is no URL, and a key in a bucket, which may have any character in it, are left as they are.
+/// Text that is no URL is left as it is, and so is a key in a bucket, which may have any character in it, but for a
+/// signature.
 #[must_use]
 pub fn redacted(text: &str) -> String {
     let Some((scheme, rest)) = split_scheme(text) else {
@@ -284,12 +292,33 @@ pub fn redacted(text: &str) -> String {
         Some(_) | None => host,
     };
     let path = match Scheme::of(scheme) {
-        Some(Scheme::S3 | Scheme::Gs | Scheme::Azure) => path,
+        Some(Scheme::S3 | Scheme::Gs | Scheme::Azure) => {
+            &path[..signature(path).unwrap_or(path.len())]
+        }
         Some(Scheme::Http | Scheme::Https) | None => {
             path.split(['?', '#']).next().unwrap_or_default()
         }
     };
     format!("{scheme}://{host}{path}")
+}
+
+/// Where the query of a signed web address begins in `key`, if it ends in one.
+fn signature(key: &str) -> Option<usize> {
+    let (path, query) = key.split_once('?')?;
+    let signs = |pair: &str| {
+        let name = pair
+            .split('=')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        ["sig", "signature", "credential", "token"]
+            .iter()
+            .any(|word| {
+                let before = name.strip_suffix(word);
+                before.is_some_and(|before| before.is_empty() || before.ends_with('-'))
+            })
+    };
+    query.split('&').any(signs).then_some(path.len())
 }
 
 /// The scheme before `://`, where `text` begins with one.

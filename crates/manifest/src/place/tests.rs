@@ -89,6 +89,10 @@ fn shows_no_secret() {
         "https://u:SECRET@h/a//b?sig=SECRET",
         "https://h:99999/x?sig=SECRET",
         "ftp://u:SECRET@h/x?sig=SECRET",
+        "s3://host/x?X-Amz-Signature=SECRET",
+        "s3://u:SECRET@host/x?a=b&X-Amz-Security-Token=SECRET",
+        "gs://host?X-Goog-Credential=SECRET",
+        "az://host/x?sv=1&sig=SECRET",
     ] {
         let shown = refusal(text);
         assert!(
@@ -102,7 +106,11 @@ fn shows_no_secret() {
         format!("{signed} {signed:?}"),
         "https://h/x Remote(https://h/x)"
     );
-    assert_eq!(redacted("s3://b/what?.png"), "s3://b/what?.png");
+    for key in ["what?.png", "x?sign=1", "x?design=1&a", "sig=1"] {
+        let text = format!("s3://b/{key}");
+        assert_eq!(redacted(&text), text);
+        assert_eq!(remote(&text).key, key);
+    }
     assert_eq!(redacted("/a?b#c@d"), "/a?b#c@d");
 }
 

@@ -334,7 +334,7 @@ async fn bad_keys_are_refused_at_the_start_and_never_shown() {
     let variables = [("CURRICULUM__AUTH__READ_KEYS_FILE", "keys")];
     let serve = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "off"];
     let refused = curriculum_in(&home.path(""), &variables, serve).await;
-    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stderr.contains("keys: line 2: "), "{refused:?}");
     assert!(!refused.stderr.contains("secret"), "{refused:?}");
 

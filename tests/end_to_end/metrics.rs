@@ -86,7 +86,7 @@ async fn side_addresses_that_cannot_be_used_are_refused() {
     let taken = holder.local_addr().unwrap().to_string();
     let serve = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", &taken];
     let refused = curriculum_in(&folder, &[], serve).await;
-    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
     let reason = format!("cannot listen on {taken}: ");
     assert!(refused.stderr.contains(&reason), "{refused:?}");
     assert_eq!(

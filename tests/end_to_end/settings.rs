@@ -29,7 +29,7 @@ async fn a_data_folder_in_use_is_refused_and_left_alone() {
         &data_dir,
     ])
     .await;
-    assert_eq!(second.code, Some(1), "{second:?}");
+    assert_eq!(second.code, Some(2), "{second:?}");
     assert!(
         second.stderr.contains("in use by another process"),
         "{second:?}"

@@ -30,7 +30,8 @@ pub(crate) type Connection = InterceptedService<Channel, Key>;
 /// Where the server is, and how it knows this client.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ServerArgs {
-    /// Address of the server.
+    /// Address of the server: http://HOST:PORT, or https://HOST:PORT. HOST:PORT is https where certificates are
+    /// given, as for the Python client.
     #[arg(
         long,
         value_name = "URL",
@@ -104,7 +105,7 @@ impl ServerArgs {
         let bad = |error: tonic::transport::Error| {
             BadInput(format!("--server `{}`: {}", self.server, cause(&error)))
         };
-        let mut endpoint = Endpoint::from_shared(self.server.clone()).map_err(bad)?;
+        let mut endpoint = Endpoint::from_shared(self.url()).map_err(bad)?;
         if endpoint.uri().scheme_str() == Some("https") {
             endpoint = endpoint.tls_config(self.tls()?).map_err(bad)?;
         }
@@ -117,6 +118,15 @@ impl ServerArgs {
             server: self.server.clone(),
             cause: cause(&error),
         })?)
+    }
+
+    fn url(&self) -> String {
+        let secured = self.tls_ca_file.is_some() || self.tls_cert_file.is_some();
+        match (self.server.contains("://"), secured) {
+            (true, _) => self.server.clone(),
+            (false, true) => format!("https://{}", self.server),
+            (false, false) => format!("http://{}", self.server),
+        }
     }
 
     fn tls(&self) -> anyhow::Result<ClientTlsConfig> {

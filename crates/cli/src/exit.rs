@@ -94,8 +94,9 @@ impl Error for Interrupted {}
 )]
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let text = match error.downcast_ref::<Status>() {
+        Some(status) if status.source().is_some() => broken(status),
         Some(status) => format!("{} ({:?})", status.message(), status.code()),
-        None => format!("{error:#}"),
+        None => chain(error),
     };
     eprintln!("error: {}", printable(&text));
     ExitCode::from(code(error))
@@ -108,7 +109,36 @@ fn printable(text: &str) -> String {
         true => '\u{fffd}',
         false => c,
     };
-    text.chars().map(shown).collect()
+    let lines = text.trim_end().lines().map(str::trim_end);
+    let lines = lines.filter(|line| !line.is_empty());
+    let lines: Vec<String> = lines
+        .map(|line| line.chars().map(shown).collect())
+        .collect();
+    lines.join(" ")
+}
+
+/// A status that was made here, of a connection that ended: the server may well have said why, below HTTP.
+fn broken(status: &Status) -> String {
+    let causes = anyhow::Chain::new(status).skip(1).map(ToString::to_string);
+    let mut causes: Vec<String> = causes.collect();
+    causes.dedup();
+    format!(
+        "the connection to the server broke: {}; is its address http:// or https://, and does it ask for a certificate?",
+        causes.join(": ")
+    )
+}
+
+/// What happened and why, each said once.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        match text.is_empty() {
+            true => text = cause,
+            false if text.contains(&cause) => {}
+            false => text = format!("{text}: {cause}"),
+        }
+    }
+    text
 }
 
 /// Whether the connection failed, rather than the server refusing: asking again may help.

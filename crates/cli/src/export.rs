@@ -42,7 +42,7 @@ impl Table {
             Some("parquet") => Ok(Self::Parquet(Box::new(ParquetTable::create(path)?))),
             Some("npz") => Ok(Self::Npz(Box::new(NpzTable::create(path)?))),
             _ => Err(BadInput(format!(
-                "--out {}: the name must end in .npz or .parquet",
+                "--out {}: the name must end in .npz or .parquet, or in .curriculum for all of a version",
                 path.display()
             ))),
         }

@@ -33,12 +33,6 @@ impl Extraction {
         failures: FailureArgs,
         threads: usize,
     ) -> Result<Self, BadInput> {
-        let max_failed_fraction = failures.max_failed_fraction.unwrap_or(MAX_FAILED_FRACTION);
-        if !(0.0..=1.0).contains(&max_failed_fraction) {
-            return Err(BadInput(format!(
-                "--max-failed-fraction is {max_failed_fraction}, but must lie in 0..1"
-            )));
-        }
         let overrides = Overrides {
             model: model.overrides(Some(threads)),
             ..Overrides::default()
@@ -47,7 +41,7 @@ impl Extraction {
         let config = config.map_err(|error| BadInput(error.to_string()))?;
         Ok(Self {
             model: config.model,
-            max_failed_fraction,
+            max_failed_fraction: failures.max_failed_fraction.unwrap_or(MAX_FAILED_FRACTION),
         })
     }
 

@@ -47,8 +47,16 @@ pub(crate) struct ParameterArgs {
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct FailureArgs {
     /// Share of samples, 0 to 1, that may fail before all is given up [default: 0.01].
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share)]
     pub(crate) max_failed_fraction: Option<f64>,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        Ok(_) => Err("must lie in 0..1".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 impl ParameterArgs {

@@ -100,7 +100,9 @@ impl fmt::Display for ExecutionProvider {
 }
 
 impl Options {
-    pub(crate) fn check(&self) -> Result<(), ExtractorError> {
+    /// # Errors
+    /// When a number is out of its range.
+    pub fn check(&self) -> Result<(), ExtractorError> {
         let check = |option, value: Option<usize>, most: usize| match value {
             Some(value) if !(1..=most).contains(&value) => {
                 let reason = format!("must be 1 to {most}, not {value}");

@@ -105,7 +105,7 @@ pub struct Overrides {
 pub enum ConfigError {
     /// Unknown key, wrong type, or a value out of its range.
     #[error("configuration: {0}")]
-    Invalid(Box<figment::Error>),
+    Invalid(String),
     /// The file is not there.
     #[error("configuration: cannot read {}: {source}", path.display())]
     Unreadable {
@@ -127,6 +127,14 @@ pub enum ConfigError {
         key: &'static str,
         /// The other one.
         because: &'static str,
+    },
+    /// A value that no server can work with.
+    #[error("configuration: {key} {reason}")]
+    Wrong {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// A number that no server can work with.
     #[error("configuration: {key} is {value}, but must lie in {min}..{max}")]
@@ -164,7 +172,7 @@ impl Config {
         figment = overrides.merge_into(figment);
         let config: Self = figment
             .extract()
-            .map_err(|error| ConfigError::Invalid(Box::new(without_text(error))))?;
+            .map_err(|error| ConfigError::Invalid(said(without_text(error), file)))?;
         config.check()?;
         Ok(config)
     }
@@ -186,6 +194,28 @@ impl Config {
             Some(_) => "https",
             None => "http",
         }
+    }
+
+    /// The files of keys and certificates, each with the setting that names it.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let (tls, auth) = (&self.tls, &self.auth);
+        let files = [
+            ("tls.cert_file", &tls.cert_file),
+            ("tls.key_file", &tls.key_file),
+            ("tls.client_ca_file", &tls.client_ca_file),
+            ("auth.read_keys_file", &auth.read_keys_file),
+            ("auth.write_keys_file", &auth.write_keys_file),
+            ("auth.curriculum_keys_file", &auth.curriculum_keys_file),
+        ];
+        let files = files.into_iter();
+        files.filter_map(|(setting, file)| Some((setting, file.as_deref()?)))
+    }
+
+    /// The setting that names this file.
+    pub(crate) fn setting_of(&self, path: &Path) -> &'static str {
+        let mut files = self.files();
+        let found = files.find(|(_, file)| *file == path);
+        found.map_or("a file", |(setting, _)| setting)
     }
 
     /// Whether calls can be asked for their descriptions.
@@ -223,6 +253,18 @@ impl Config {
             ),
             ("sources.retries", self.sources.retries as u64, 0, 1000),
             (
+                "sources.connect_timeout_seconds",
+                self.sources.connect_timeout_seconds,
+                1,
+                86_400,
+            ),
+            (
+                "sources.read_timeout_seconds",
+                self.sources.read_timeout_seconds,
+                1,
+                86_400,
+            ),
+            (
                 "versions.refresh_milliseconds",
                 self.versions.refresh_milliseconds,
                 100,
@@ -243,11 +285,26 @@ impl Config {
                 max,
             }),
             None => {
+                self.check_places()?;
                 self.versions.check()?;
                 self.tls.files()?;
                 Ok(self.access().map(drop)?)
             }
         }
+    }
+}
+
+impl Config {
+    /// Ports and folders, as far as they can be judged without opening them.
+    fn check_places(&self) -> Result<(), ConfigError> {
+        let wrong = |key, reason| Err(ConfigError::Wrong { key, reason });
+        if self.storage.data_dir.as_os_str().is_empty() {
+            return wrong("storage.data_dir", "is empty");
+        }
+        if self.http.addr == HttpAddr::At(self.grpc.addr) && self.grpc.addr.port() != 0 {
+            return wrong("http.addr", "is that of grpc.addr");
+        }
+        Ok(())
     }
 }
 
@@ -259,6 +316,24 @@ fn without_text(mut error: figment::Error) -> figment::Error {
         *found = Actual::Other("text".to_owned());
     }
     error
+}
+
+/// In one line, with the setting and where it was read. Lines of the file are not repeated.
+fn said(error: figment::Error, file: Option<&Path>) -> String {
+    let text = error.kind.to_string();
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.contains('|'));
+    let mut said = lines.collect::<Vec<_>>().join(": ");
+    if !error.path.is_empty() {
+        said = format!("{}: {said}", error.path.join("."));
+    }
+    match (error.metadata, file) {
+        (Some(metadata), Some(file)) if metadata.name.starts_with("TOML") => {
+            format!("{}: {said}", file.display())
+        }
+        (Some(metadata), _) => format!("{said}, in {}", metadata.name),
+        (None, _) => said,
+    }
 }
 
 impl Overrides {
@@ -326,6 +401,12 @@ mod tests {
             ("[sources]\nallow = [\"data\"]", "sources.allow"),
             ("[sources]\nconcurrency = 0", "sources.concurrency"),
             ("[storage]\nkeep_versions = 0", "storage.keep_versions"),
+            ("[storage]\ndata_dir = \"\"", "storage.data_dir"),
+            ("[grpc]\naddr = \"127.0.0.1:9090\"", "http.addr"),
+            (
+                "[sources]\nread_timeout_seconds = 0",
+                "sources.read_timeout_seconds",
+            ),
             ("[tls]\ncert_file = \"tls.crt\"", "tls.key_file"),
             ("[tls]\nclient_ca_file = \"ca.crt\"", "tls.cert_file"),
             (
@@ -343,8 +424,31 @@ mod tests {
     }
 
     #[test]
+    fn errors_name_the_file_and_the_line() {
+        let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+        for (toml, said) in [
+            ("[log]\nfilter = \n", "line 2, column 10: "),
+            ("[log]\nfiltr = \"info\"\n", "log.filtr: unknown field"),
+            (
+                "[sources]\nretries = \"x\"\n",
+                "sources.retries: invalid type",
+            ),
+        ] {
+            std::fs::write(file.path(), toml).unwrap();
+            let loaded = Config::load(Some(file.path()), &Overrides::default());
+            let error = loaded.unwrap_err().to_string();
+            let named = error.contains(&file.path().display().to_string());
+            assert!(
+                named && error.contains(said) && error.lines().count() == 1,
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn text_in_a_wrong_place_is_not_repeated() {
         for (toml, key) in [
+            ("[auth]\nread_keys_file = SECRET", "line 2"),
             (
                 "[sources]\nallow = \"https://u:SECRET@h.example/\"",
                 "allow",

@@ -1,85 +1,127 @@
-//! `grpc.health.v1`, kept in step with the lifecycle.
+//! `grpc.health.v1`, answered from the lifecycle.
 //!
 //! The empty service and `CurriculumService` are SERVING while reads should come here,
 //! `IngestService` while images can be taken, too.
 
 use crate::{
-    lifecycle::Lifecycle,
+    lifecycle::{Lifecycle, Standing},
     service::{curriculum::Curricula, ingest::Ingest},
 };
 use curriculum_proto::v1::{
     curriculum_service_server::CurriculumServiceServer, ingest_service_server::IngestServiceServer,
 };
-use std::{collections::HashMap, sync::Arc};
-use tokio::sync::Mutex;
-use tonic::server::NamedService;
-use tonic_health::{
-    ServingStatus,
-    pb::health_server::HealthServer,
-    server::{HealthReporter, HealthService},
+use futures_util::stream::{self, BoxStream, StreamExt};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tonic::{Request, Response, Status, server::NamedService};
+use tonic_health::pb::{
+    HealthCheckRequest, HealthCheckResponse,
+    health_check_response::ServingStatus,
+    health_server::{Health as HealthService, HealthServer},
 };
 
 const ALL: &str = "";
 const READ: &str = CurriculumServiceServer::<Curricula>::NAME;
 const WRITE: &str = IngestServiceServer::<Ingest>::NAME;
 
-/// Shared by all that move it.
+/// Clones share the end.
 #[derive(Clone)]
 pub(crate) struct Health {
-    reporter: HealthReporter,
     lifecycle: Lifecycle,
-    /// What watchers know, by service: they are told of changes, and of nothing else.
-    told: Arc<Mutex<HashMap<&'static str, bool>>>,
+    /// Whether watches are over.
+    ended: Arc<watch::Sender<bool>>,
 }
 
 impl Health {
-    /// In step from the first answer on.
-    pub(crate) async fn of(lifecycle: &Lifecycle) -> Self {
-        let health = Self {
-            reporter: HealthReporter::new(),
+    pub(crate) fn of(lifecycle: &Lifecycle) -> Self {
+        Self {
             lifecycle: lifecycle.clone(),
-            told: Arc::default(),
-        };
-        let mut changes = lifecycle.watch();
-        health.tell().await;
-        let mirror = health.clone();
-        tokio::spawn(async move {
-            while changes.changed().await.is_ok() {
-                mirror.tell().await;
-            }
-        });
-        health
-    }
-
-    pub(crate) fn service(&self) -> HealthServer<HealthService> {
-        HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
-    }
-
-    /// Brings it in step with the lifecycle now, and not a moment later.
-    pub(crate) async fn tell(&self) {
-        let mut told = self.told.lock().await;
-        let standing = self.lifecycle.now();
-        for (service, serving) in [
-            (ALL, standing.reads()),
-            (READ, standing.reads()),
-            (WRITE, standing.ingests()),
-        ] {
-            if told.insert(service, serving) == Some(serving) {
-                continue;
-            }
-            let status = match serving {
-                true => ServingStatus::Serving,
-                false => ServingStatus::NotServing,
-            };
-            self.reporter.set_service_status(service, status).await;
+            ended: Arc::new(watch::Sender::new(false)),
         }
+    }
+
+    pub(crate) fn service(&self) -> HealthServer<Self> {
+        HealthServer::new(self.clone())
     }
 
     /// Ends the streams of those who watch: they would keep a connection open for ever.
-    pub(crate) async fn end(mut self) {
-        for service in [ALL, READ, WRITE] {
-            self.reporter.clear_service_status(service).await;
+    pub(crate) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+}
+
+#[tonic::async_trait]
+impl HealthService for Health {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        match status(&request.get_ref().service, self.lifecycle.now()) {
+            ServingStatus::ServiceUnknown => Err(Status::not_found("there is no such service")),
+            status => Ok(Response::new(answer(status))),
         }
+    }
+
+    type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let watching = Watching {
+            service: request.into_inner().service,
+            lifecycle: self.lifecycle.watch(),
+            ended: self.ended.subscribe(),
+            told: None,
+        };
+        let statuses = stream::unfold(watching, async |mut watching| {
+            let status = watching.next().await?;
+            Some((Ok(answer(status)), watching))
+        });
+        Ok(Response::new(statuses.boxed()))
+    }
+}
+
+/// A client that is told of each change, and of nothing else.
+struct Watching {
+    service: String,
+    lifecycle: watch::Receiver<Standing>,
+    ended: watch::Receiver<bool>,
+    told: Option<ServingStatus>,
+}
+
+impl Watching {
+    async fn next(&mut self) -> Option<ServingStatus> {
+        loop {
+            let status = status(&self.service, *self.lifecycle.borrow_and_update());
+            if self.told.replace(status) != Some(status) {
+                return Some(status);
+            }
+            tokio::select! {
+                biased;
+                // What came before the end is told before it.
+                changed = self.lifecycle.changed() => changed.ok()?,
+                _ = self.ended.wait_for(|ended| *ended) => return None,
+            }
+        }
+    }
+}
+
+fn status(service: &str, standing: Standing) -> ServingStatus {
+    let serving = match service {
+        ALL | READ => standing.reads(),
+        WRITE => standing.ingests(),
+        _ => return ServingStatus::ServiceUnknown,
+    };
+    match serving {
+        true => ServingStatus::Serving,
+        false => ServingStatus::NotServing,
+    }
+}
+
+fn answer(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse {
+        status: status.into(),
     }
 }
 
@@ -87,45 +129,62 @@ impl Health {
 mod tests {
     use super::*;
     use crate::lifecycle::{ModelPhase, Phase};
-    use std::time::Duration;
-    use tokio::time::timeout;
-    use tokio_stream::StreamExt;
-    use tonic::Request;
-    use tonic_health::pb::{
-        HealthCheckRequest, health_check_response::ServingStatus as Status,
-        health_server::Health as _,
-    };
+    use ServingStatus::{NotServing, ServiceUnknown, Serving};
+    use futures_util::FutureExt;
 
-    /// Opens, loads its model, is told twice, and drains: a watcher of reads hears of the first and the last.
+    type Statuses = BoxStream<'static, ServingStatus>;
+
+    async fn watch(health: &Health, service: &str) -> Statuses {
+        let service = service.to_owned();
+        let request = Request::new(HealthCheckRequest { service });
+        let answers = health.watch(request).await.unwrap().into_inner();
+        answers.map(|answer| answer.unwrap().status()).boxed()
+    }
+
+    /// All that is there to be told; whether that was the end.
+    fn news(statuses: &mut Statuses) -> (Vec<ServingStatus>, bool) {
+        let mut news = Vec::new();
+        while let Some(next) = statuses.next().now_or_never() {
+            match next {
+                Some(status) => news.push(status),
+                None => return (news, true),
+            }
+        }
+        (news, false)
+    }
+
+    /// A server that opens, loads its model and drains.
     #[tokio::test]
     async fn watchers_are_told_of_changes_alone() {
         let lifecycle = Lifecycle::new();
-        let health = Health::of(&lifecycle).await;
-        let service = HealthService::from_health_reporter(health.reporter.clone());
-        let watch = async |service_name: &str| {
-            let service_name = service_name.to_owned();
-            let request = HealthCheckRequest {
-                service: service_name,
-            };
-            let answer = service.watch(Request::new(request)).await.unwrap();
-            answer.into_inner().map(|status| status.unwrap().status())
-        };
-        let (mut all, mut write) = (watch(ALL).await, watch(WRITE).await);
-        assert_eq!(all.next().await, Some(Status::NotServing));
-        assert_eq!(write.next().await, Some(Status::NotServing));
+        let health = Health::of(&lifecycle);
+        let mut all = watch(&health, ALL).await;
+        let mut write = watch(&health, WRITE).await;
+        let mut other = watch(&health, "other").await;
+        assert_eq!(news(&mut all), (vec![NotServing], false));
+        assert_eq!(news(&mut write), (vec![NotServing], false));
+        assert_eq!(news(&mut other), (vec![ServiceUnknown], false));
 
         lifecycle.enter(Phase::Serving);
-        health.tell().await;
-        assert_eq!(all.next().await, Some(Status::Serving));
+        assert_eq!(news(&mut all), (vec![Serving], false));
         lifecycle.set_model(ModelPhase::Ready);
-        health.tell().await;
-        assert_eq!(write.next().await, Some(Status::Serving));
-        let more = timeout(Duration::from_millis(200), all.next()).await;
-        assert!(more.is_err(), "{more:?}");
+        assert_eq!(news(&mut all), (vec![], false));
+        assert_eq!(news(&mut write), (vec![Serving], false));
 
         lifecycle.enter(Phase::Draining);
-        assert_eq!(all.next().await, Some(Status::NotServing));
-        assert_eq!(write.next().await, Some(Status::NotServing));
-        health.end().await;
+        health.end();
+        assert_eq!(news(&mut all), (vec![NotServing], true));
+        assert_eq!(news(&mut write), (vec![NotServing], true));
+        assert_eq!(news(&mut other), (vec![], true));
+    }
+
+    #[tokio::test]
+    async fn checks_of_unknown_services_are_refused() {
+        let health = Health::of(&Lifecycle::new());
+        for (service, code) in [(READ, None), ("other", Some(tonic::Code::NotFound))] {
+            let service = service.to_owned();
+            let answer = health.check(Request::new(HealthCheckRequest { service }));
+            assert_eq!(answer.await.err().map(|status| status.code()), code);
+        }
     }
 }

@@ -72,8 +72,13 @@ pub enum ServeError {
         source: io::Error,
     },
     /// A certificate or a key cannot be used.
-    #[error(transparent)]
-    File(#[from] FileError),
+    #[error("{setting}: {error}")]
+    File {
+        /// The setting that names the file.
+        setting: &'static str,
+        /// What is wrong with it.
+        error: FileError,
+    },
     /// Reflection could not be set up.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -104,7 +109,7 @@ pub async fn serve(
     let door = Door::open(&config)?;
     let lifecycle = Lifecycle::new();
     let side = Side::start(listeners.http, metrics, lifecycle.clone());
-    let health = Health::of(&lifecycle).await;
+    let health = Health::of(&lifecycle);
     let entrance = Entrance::new(early(&health, config.reflection())?);
     let (close, closed) = oneshot::channel();
     let closed = async move {
@@ -137,7 +142,6 @@ pub async fn serve(
     }
     entrance.open(|early| open.services(early, &config));
     lifecycle.enter(Phase::Serving);
-    health.tell().await;
     opened();
 
     tokio::select! {
@@ -157,7 +161,7 @@ pub async fn serve(
         tokio::time::sleep(delay).await;
         tracing::info!("stopping");
         let _ = close.send(());
-        health.end().await;
+        health.end();
         // Clients send for as long as they have samples: they are told to come back.
         open.stop_pushes();
         let time = Duration::from_secs(config.grpc.drain_seconds);

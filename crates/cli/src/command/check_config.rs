@@ -5,6 +5,7 @@ use crate::{exit::BadInput, table::print, telemetry};
 use curriculum_extractor::ExtractorError;
 use curriculum_manifest::Allow;
 use curriculum_server::config::Model;
+use std::fs::File;
 
 /// Print the settings that `serve` would run with, or what is wrong with them.
 #[derive(clap::Args)]
@@ -28,6 +29,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(reason) = no_model {
         print(format_args!("# not on this machine: {reason}"));
     }
+    for (setting, file) in config.files() {
+        if let Err(error) = File::open(file) {
+            print(format_args!(
+                "# not on this machine: {setting}: cannot read {}: {error}",
+                file.display()
+            ));
+        }
+    }
     if config.exposes_keys() {
         print("# keys travel in plain text: set tls.cert_file, or listen on loopback");
     }
@@ -47,7 +56,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 /// What this machine lacks of the model; another may have it.
 ///
 /// # Errors
-/// When no machine has it: there is no such model, layer or pooling.
+/// When no machine has it: there is no such model, layer or pooling, or a setting is out of its range.
 fn check_model(model: &Model) -> anyhow::Result<Option<String>> {
     match model.load() {
         Ok(_) => Ok(None),

@@ -1,12 +1,22 @@
 //! `curriculum serve`
 
-use crate::{parameters::ModelArgs, table::print, telemetry::Telemetry};
+use crate::{
+    exit::{BadInput, Damaged, chain},
+    parameters::ModelArgs,
+    table::print,
+    telemetry::Telemetry,
+};
 use curriculum_server::{
-    Config, Listeners, Overrides,
+    Config, Listeners, Overrides, ServeError,
     config::{HttpAddr, Tls},
     serve,
 };
-use std::{net::SocketAddr, path::PathBuf};
+use curriculum_store::StoreError;
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -79,7 +89,7 @@ impl Settings {
             model: self.model.overrides(self.threads),
         };
         let config = Config::load(self.config.as_deref(), &overrides);
-        config.map_err(|error| crate::exit::BadInput(error.to_string()).into())
+        config.map_err(|error| BadInput(error.to_string()).into())
     }
 }
 
@@ -94,17 +104,42 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 async fn listen(config: Config) -> anyhow::Result<()> {
     let terminate = SignalStream::new(signal(SignalKind::terminate())?);
     let interrupt = SignalStream::new(signal(SignalKind::interrupt())?);
-    let listeners = Listeners::bind(&config)?;
+    let listeners = Listeners::bind(&config).map_err(refused)?;
     let grpc = listeners.grpc.local_addr()?;
     let http = listeners.http.as_ref().map(TcpListener::local_addr);
     let http = http.transpose()?;
     tracing::info!(%grpc, http = http.map(tracing::field::display), "bound");
     let scheme = config.scheme();
-    let opened = move || {
+    let is_open = AtomicBool::new(false);
+    let opened = || {
+        is_open.store(true, Ordering::Relaxed);
         print(format_args!("listening on {scheme}://{grpc}"));
         if let Some(http) = http {
             print(format_args!("metrics on http://{http}/metrics"));
         }
     };
-    Ok(serve(config, listeners, terminate.merge(interrupt), opened).await?)
+    let served = serve(config, listeners, terminate.merge(interrupt), opened).await;
+    served.map_err(|error| match is_open.load(Ordering::Relaxed) {
+        true => error.into(),
+        false => refused(error),
+    })
+}
+
+/// Why a server did not start: settings and files are the operator's.
+fn refused(error: ServeError) -> anyhow::Error {
+    match error {
+        ServeError::Store(StoreError::Corrupt { .. }) => Damaged(error.to_string()).into(),
+        ServeError::Store(StoreError::Database(_))
+        | ServeError::Metrics(_)
+        | ServeError::Reflection(_)
+        | ServeError::Thread(_)
+        | ServeError::Failed(_) => error.into(),
+        ServeError::Store(_)
+        | ServeError::Extractor(_)
+        | ServeError::Scratch { .. }
+        | ServeError::Access(_)
+        | ServeError::Versions(_)
+        | ServeError::Listen { .. }
+        | ServeError::File { .. } => BadInput(chain(&error.into())).into(),
+    }
 }

@@ -66,7 +66,7 @@ impl Model {
     /// The model at its layer, and how it is to be run.
     ///
     /// # Errors
-    /// When there is no such model, layer or pooling.
+    /// When there is no such model, layer or pooling, or a setting is out of its range.
     pub fn load(&self) -> Result<(extractor::Model, Options), ExtractorError> {
         let mut model = extractor::Model::resolve(&self.name)?;
         let out_of_range =
@@ -88,6 +88,7 @@ impl Model {
             intra_threads: Some(self.threads).filter(|threads| *threads > 0),
             batch_size: Some(self.batch_size).filter(|images| *images > 0),
         };
+        options.check()?;
         Ok((model, options))
     }
 }

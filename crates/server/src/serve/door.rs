@@ -26,7 +26,14 @@ impl Door {
     ///
     /// # Errors
     /// When they cannot be used.
-    pub(super) fn open(config: &Config) -> Result<Self, FileError> {
+    pub(super) fn open(config: &Config) -> Result<Self, ServeError> {
+        Self::read(config).map_err(|error| ServeError::File {
+            setting: config.setting_of(error.path()),
+            error,
+        })
+    }
+
+    fn read(config: &Config) -> Result<Self, FileError> {
         let mut reloads = Reloads::default();
         let keys = Keys::open(&config.auth, &mut reloads)?.map(Arc::new);
         if config.exposes_keys() {

@@ -39,6 +39,14 @@ pub enum FileError {
 }
 
 impl FileError {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable { path, .. } | Self::Unusable { path, .. } => path,
+        }
+    }
+
     pub(crate) fn unusable(path: &Path, reason: impl ToString) -> Self {
         Self::Unusable {
             path: path.to_owned(),

@@ -18,14 +18,17 @@ pub(super) fn started() {
 /// As metrics. What the system does not say is left out.
 pub(super) fn text() -> String {
     let mut text = String::new();
-    let mut add = |name: &str, kind: &str, value: Option<f64>| {
+    let mut add = |name: &str, kind: &str, meaning: &str, value: Option<f64>| {
         if let Some(value) = value {
-            text.push_str(&format!("# TYPE {name} {kind}\n{name} {value}\n"));
+            text.push_str(&format!(
+                "# HELP {name} {meaning}\n# TYPE {name} {kind}\n{name} {value}\n"
+            ));
         }
     };
     add(
         "process_start_time_seconds",
         "gauge",
+        "seconds since 1970 at the start",
         STARTED.get().copied(),
     );
     #[cfg(target_os = "linux")]
@@ -35,16 +38,31 @@ pub(super) fn text() -> String {
         add(
             "process_cpu_seconds_total",
             "counter",
+            "user and system time",
             of(|usage| usage.cpu_seconds),
         );
         add(
             "process_resident_memory_bytes",
             "gauge",
+            "memory in use, of files that are mapped too",
             of(|usage| usage.resident_bytes),
         );
-        add("process_threads", "gauge", of(|usage| usage.threads));
-        add("process_open_fds", "gauge", linux::open_files());
-        add("process_max_fds", "gauge", linux::max_files());
+        let threads = of(|usage| usage.threads);
+        add("process_threads", "gauge", "threads", threads);
+        let open = linux::open_files();
+        add(
+            "process_open_fds",
+            "gauge",
+            "files and sockets that are open",
+            open,
+        );
+        let most = linux::max_files();
+        add(
+            "process_max_fds",
+            "gauge",
+            "files and sockets that may be open",
+            most,
+        );
     }
     text
 }

@@ -296,9 +296,9 @@ pub(crate) fn check_alias(alias: &str) -> Result<()> {
         let reason = "alias `latest` is always the newest version and cannot be moved";
         return Err(StoreError::Invalid(reason.to_owned()));
     }
-    if !fits || alias.parse::<Digest>().is_ok() {
+    if !fits || alias.starts_with('.') || alias.parse::<Digest>().is_ok() {
         return Err(StoreError::Invalid(format!(
-            "alias `{alias}` must be 1 to {MAX_ALIAS} of a-z A-Z 0-9 . _ - and no version"
+            "alias `{alias}` must be 1 to {MAX_ALIAS} of a-z A-Z 0-9 . _ -, not start with a dot, and be no version"
         )));
     }
     Ok(())

@@ -230,8 +230,8 @@ impl Push {
         }
         let length = sample.bytes.len();
         match self.state.kind {
-            PushKind::Images if length == 0 || length > MAX_SAMPLE_BYTES => refuse(format!(
-                "it has {length} bytes, but must have 1 to {MAX_SAMPLE_BYTES}"
+            PushKind::Images if length > MAX_SAMPLE_BYTES => refuse(format!(
+                "it has {length} bytes, at most {MAX_SAMPLE_BYTES} may be"
             )),
             PushKind::Features { dimension } if length != dimension as usize * size_of::<f32>() => {
                 refuse(format!(

@@ -67,7 +67,8 @@ def published(options: argparse.Namespace, train: Split) -> Iterator[Curriculum]
 def submit(address: str, options: argparse.Namespace, train: Split) -> Curriculum:
     """Pushes the images, waits for their difficulties, and pins the version."""
     samples = len(train.labels)
-    source = ingest.push_images(address, f"{NAME}-{samples}", png_batches(train), samples, progress=True)
+    push = f"{NAME}-{samples}"
+    source = ingest.push_images(address, push, png_batches(train), samples, fingerprint=push, progress=True)
     job = ingest.submit(
         address,
         NAME,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
@@ -44,13 +45,15 @@ def push_features(
     """Sends feature vectors, and returns the source `pushed:PUSH` to submit.
 
     `batches` yields (ids, labels or None, values) with values f32 (n, D), finite, the same D throughout; ids are
-    strings of 1 to 1,024 bytes, all different. `total`: the number of samples, if known; ValueError if there were
-    others. `push`: its name, 1 to 128 of a-z A-Z 0-9 . _ -. `fingerprint`: what the samples come from, in words of your
-    own such as a digest, up to 128 bytes; FailedPrecondition when the push began with another.
+    strings of 1 to 4,096 bytes, all different: else jobs on the push are refused. `total`: the number of samples, if
+    known; ValueError if there were others. `push`: its name, 1 to 128 of a-z A-Z 0-9 . _ -. `fingerprint`: what the
+    samples come from, in words of your own such as a digest, up to 128 bytes; FailedPrecondition when the push began
+    with another.
 
     The same call again, after whatever ended the first, goes on where the server stands: batches are consumed from the
-    start, but what is there is not sent again. At most 32 MiB and a batch are held here. CurriculumError when another
-    push of that name has other samples. A push that is complete is not looked at again: nothing is consumed.
+    start, but what is there is not sent again. At most 32 MiB and a batch are held here. CurriculumError when what is
+    there ends in another sample. A push that is complete is not looked at again: nothing is consumed, whatever the
+    samples are, with a warning where no `fingerprint` tells whether they are the same.
     """
     parts = (part for batch in batches for part in messages.features(batch))
     with connected(address, options) as connection:
@@ -120,6 +123,9 @@ class _Push(Generic[P]):
             )
         if stands.complete:
             self._check_total(stands.samples)
+            if not self._fingerprint:
+                advice = "give a fingerprint to notice other samples"
+                warnings.warn(f"push {self._name!r} is complete and stays as it is: {advice}", stacklevel=3)
             return stands.source
         position, dimension = stands.samples, stands.dimension
         pending: list[tuple[int, P]] = []

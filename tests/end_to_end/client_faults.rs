@@ -15,6 +15,9 @@ const IMPORT: &str = "/curriculum.v1.IngestService/ImportVersion";
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 const METHODS: [&str; 5] = [WEIGHTS, SUBMIT, PUSH, IMPORT, HEALTH];
 
+/// Those whose first message is waited for longest, ten seconds.
+const PATIENT: [&str; 4] = [WEIGHTS, SUBMIT, PUSH, IMPORT];
+
 /// HTTP/2's reason of a client that does not want the answer any more.
 const CANCEL: [u8; 4] = [0, 0, 0, 8];
 
@@ -37,21 +40,36 @@ fn counted(server: &TestServer) -> Vec<(String, f64)> {
     lines
 }
 
-/// Waits until so many calls of each method have ended, which they all must with `code`; then that the log
-/// has nothing to say.
-async fn all_end(server: &TestServer, methods: &[&str], code: &str, count: f64) {
-    let mut expected: Vec<_> = methods
-        .iter()
-        .map(|method| (format!("{method} {code}"), count))
-        .collect();
-    expected.sort_by(|one, other| one.0.cmp(&other.0));
+/// Calls that have ended.
+fn ended(server: &TestServer) -> f64 {
+    counted(server).iter().map(|(_, count)| count).sum()
+}
+
+/// Calls that have not.
+fn at_work(server: &TestServer) -> f64 {
+    let body = http::get(&server.side_url("/metrics")).body;
+    let gauges = body
+        .lines()
+        .filter(|line| line.starts_with("curriculum_grpc_requests_in_flight{"));
+    let values = gauges.filter_map(|line| line.rsplit_once(' '));
+    values.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
+}
+
+/// Waits until there are so many.
+async fn until(what: &str, expected: f64, found: impl Fn() -> f64) {
     let end = Instant::now() + PATIENCE;
-    let mut found = counted(server);
-    while found != expected {
-        assert!(Instant::now() < end, "{found:?}, not {expected:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        found = counted(server);
+    loop {
+        let count = found();
+        if count == expected {
+            return;
+        }
+        assert!(Instant::now() < end, "{count} {what}, not {expected}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// That the log has nothing to say.
+fn is_quiet(server: &TestServer) {
     let log = server.log();
     let loud = |line: &&str| line.contains("WARN") || line.contains("ERROR");
     assert_eq!(log.lines().find(loud), None, "{log}");
@@ -81,50 +99,56 @@ async fn garbage_is_an_invalid_argument() {
             };
             sent.unwrap();
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        // A connection has only so many calls at a time.
+        let made = f64::from(5 * (call + 1));
+        until("have ended", made, || ended(&server)).await;
     }
-    all_end(&server, &METHODS, "INVALID_ARGUMENT", 100.0).await;
+    let mut expected = METHODS.map(|method| (format!("{method} INVALID_ARGUMENT"), 100.0));
+    expected.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(counted(&server), expected);
+    is_quiet(&server);
 }
 
-/// Waits until so many methods have a call at work.
-async fn at_work(server: &TestServer, methods: usize) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let body = http::get(&server.side_url("/metrics")).body;
-        let gauges = body
-            .lines()
-            .filter(|line| line.starts_with("curriculum_grpc_requests_in_flight{"));
-        let found = gauges.filter(|line| !line.ends_with(" 0")).count();
-        if found == methods {
-            return;
-        }
-        assert!(Instant::now() < end, "{found} at work, not {methods}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
+/// Unless the machine stalls for so long that the server is first to lose patience.
 #[tokio::test]
 async fn a_client_that_leaves_before_its_request_is_whole_has_cancelled_it() {
     for reset in [None, Some(CANCEL), Some(INTERNAL_ERROR)] {
         let home = Home::new();
         let server = TestServer::start(&home).await;
+        let mut made = 0.0;
         for _ in 0..20 {
             let mut frames = Frames::greet(server.url());
             let streams = (1_u32..).step_by(2);
-            for (stream, method) in streams.clone().zip(METHODS) {
+            for (stream, method) in streams.clone().zip(PATIENT) {
                 frames.announce(stream, method, 10).unwrap();
                 frames.frame(kind::DATA, 0, stream, b"half").unwrap();
+                made += 1.0;
             }
-            at_work(&server, METHODS.len()).await;
+            let begun = || {
+                let ended = ended(&server);
+                ended + at_work(&server)
+            };
+            until("have begun", made, begun).await;
             if let Some(reason) = reset {
-                for stream in streams.take(METHODS.len()) {
+                for stream in streams.take(PATIENT.len()) {
                     frames.frame(kind::RST_STREAM, 0, stream, &reason).unwrap();
                 }
-                at_work(&server, 0).await;
+                until("have ended", made, || ended(&server)).await;
             }
             drop(frames);
-            at_work(&server, 0).await;
+            until("have ended", made, || ended(&server)).await;
         }
-        all_end(&server, &METHODS, "CANCELLED", 20.0).await;
+        let counted = counted(&server);
+        for method in PATIENT {
+            let of = |code: &str| {
+                let call = format!("{method} {code}");
+                let found = counted.iter().find(|(found, _)| *found == call);
+                found.map_or(0.0, |(_, count)| *count)
+            };
+            let cancelled = of("CANCELLED");
+            assert!(cancelled > 0.0, "{counted:?}");
+            assert_eq!(cancelled + of("DEADLINE_EXCEEDED"), 20.0, "{counted:?}");
+        }
+        is_quiet(&server);
     }
 }

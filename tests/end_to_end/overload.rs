@@ -26,9 +26,6 @@ use tonic_reflection::pb::v1::{
 };
 use tonic_types::StatusExt;
 
-/// For an answer that takes microseconds, beside jobs on all cores.
-const PROMPT: Duration = Duration::from_secs(10);
-
 async fn with_one_place(home: &Home) -> TestServer {
     let settings = "[model]\nthreads = 1\n[grpc]\nmax_concurrent_requests = 1\n";
     let launch = Launch {
@@ -91,7 +88,7 @@ async fn pushing(server: &TestServer) -> (JoinHandle<()>, Status) {
         if let Err(refused) = list(server).await {
             return (push, refused);
         }
-        assert!(started.elapsed() < PROMPT, "never refused");
+        assert!(started.elapsed() < PATIENCE, "never refused");
     }
 }
 
@@ -120,7 +117,7 @@ async fn refused_calls_are_told_when_to_come_back() {
     let started = Instant::now();
     while let Err(refused) = list(&server).await {
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
-        assert!(started.elapsed() < PROMPT, "still refused");
+        assert!(started.elapsed() < PATIENCE, "still refused");
     }
 }
 
@@ -167,8 +164,16 @@ async fn calls_that_say_nothing_shut_nobody_out() {
         silent.headers(2 * call + 1, path).unwrap();
     }
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(3) {
-        list(&server).await.unwrap();
+    for seconds in 1..=3 {
+        let mut is_answered = false;
+        while !is_answered || started.elapsed() < Duration::from_secs(seconds) {
+            assert!(started.elapsed() < PATIENCE, "shut out");
+            match list(&server).await {
+                Ok(()) => is_answered = true,
+                // The machine stalled for two seconds.
+                Err(late) => assert_eq!(late.code(), Code::DeadlineExceeded, "{late}"),
+            }
+        }
     }
     // All have been told.
     let started = Instant::now();
@@ -182,7 +187,7 @@ async fn calls_that_say_nothing_shut_nobody_out() {
         if ended == [10.0; 5] {
             break;
         }
-        assert!(started.elapsed() < PROMPT, "{ended:?}");
+        assert!(started.elapsed() < PATIENCE, "{ended:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -259,7 +264,7 @@ async fn reads_are_answered_while_a_job_runs() {
             .jobs;
         assert_eq!((jobs.len(), &jobs[0].id), (2, &job.id), "newest first");
         assert_eq!(jobs[0].state(), JobState::Running);
-        assert!(started.elapsed() < PROMPT, "{:?}", started.elapsed());
+        assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
     }
 }
 

@@ -4,7 +4,7 @@ use curriculum_proto::v1::{
     self, JobState, Order, curriculum_service_client::CurriculumServiceClient,
 };
 use curriculum_tests::{
-    Home, Launch, Starting, TestServer,
+    Home, Launch, PATIENCE, Starting, TestServer,
     calls::{submission, weights_of},
     command::curriculum_in,
     data,
@@ -12,6 +12,7 @@ use curriculum_tests::{
 };
 use nix::{sys::stat::Mode, unistd::mkfifo};
 use std::{fs, path::Path};
+use tokio::time::timeout;
 use tonic::{Code, transport::Channel};
 use tonic_health::pb::{
     HealthCheckRequest,
@@ -161,7 +162,7 @@ async fn without_its_gpu_a_server_refuses_to_start_or_serves_what_needs_none() {
     let on_gpu = ("CURRICULUM__MODEL__EXECUTION_PROVIDER", "cuda");
     let serve = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "off"];
     let refused = curriculum_in(&home.path(""), &[on_gpu], serve).await;
-    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stdout.is_empty(), "{refused:?}");
     assert!(refused.stderr.contains("cuda"), "{refused:?}");
 
@@ -175,15 +176,16 @@ async fn without_its_gpu_a_server_refuses_to_start_or_serves_what_needs_none() {
     .await;
     let source = home.path("images.tar");
     data::write_tar(&source, &data::images(20));
-    let refused = loop {
-        let refused = server
-            .submit(submission("c", &source, 2))
-            .await
-            .unwrap_err();
-        if refused.code() != Code::Unavailable {
-            break refused;
+    let refused = async {
+        loop {
+            let submitted = server.submit(submission("c", &source, 2)).await;
+            let refused = submitted.unwrap_err();
+            if refused.code() != Code::Unavailable {
+                break refused;
+            }
         }
     };
+    let refused = timeout(PATIENCE, refused).await.unwrap();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
     assert!(refused.message().contains("cuda"), "{refused}");
     assert_eq!(

@@ -14,7 +14,7 @@ use curriculum_tests::{
 use std::{fs, path::Path};
 use tokio::{
     sync::mpsc,
-    time::{Duration, Instant, timeout},
+    time::{Instant, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
@@ -266,7 +266,11 @@ async fn one_client_writes_a_push_and_one_kind_is_in_it() {
 #[tokio::test]
 async fn a_stopping_server_sends_pushes_away() {
     let home = Home::new();
-    let server = TestServer::start(&home).await;
+    let launch = Launch {
+        settings: "[model]\nthreads = 1\n[grpc]\ndrain_seconds = 3600\n",
+        ..Launch::default()
+    };
+    let server = TestServer::launch(&home, launch).await;
     let (sender, receiver) = mpsc::channel(1);
     let mut client = server.ingest();
     let call =
@@ -301,8 +305,8 @@ async fn a_stopping_server_sends_pushes_away() {
         assert_eq!(ended.unwrap_err().code(), code);
     }
     assert!(server.exited().await.success());
-    // The time to drain is 25 s.
-    assert!(stopping.elapsed() < Duration::from_secs(20));
+    // The time to drain is an hour.
+    assert!(stopping.elapsed() < PATIENCE);
     let server = TestServer::start(&home).await;
     assert_eq!(state(&server, "p").await.unwrap().samples, 50);
 }

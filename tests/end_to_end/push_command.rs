@@ -56,6 +56,25 @@ async fn pushed_images_give_the_version_of_the_folder() {
     refused.refused("another source");
 }
 
+/// A file without bytes is a failed sample of the job, as where the server reads the folder itself.
+#[tokio::test]
+async fn an_empty_image_ends_no_push() {
+    let home = Home::new();
+    let server = TestServer::start(&home).await;
+    let folder = home.path("folder");
+    data::write_folder(&folder, &data::images(40));
+    let class = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
+    std::fs::write(class.path().join("empty.png"), b"").unwrap();
+    let folder = folder.to_str().unwrap();
+    let rest = "--name c --clusters 3 --max-failed-fraction 0.1 --wait --json --server";
+    let flags = || rest.split(' ').chain([server.url()]);
+    let pushed = ["push", folder, "--id", "p", "--submit"].into_iter();
+    let pushed = curriculum(pushed.chain(flags())).await.json();
+    let read = curriculum(["submit", folder].into_iter().chain(flags())).await;
+    assert_eq!(pushed["failed"], 1, "{pushed}");
+    assert_eq!(pushed["version"], read.json()["version"]);
+}
+
 #[tokio::test]
 async fn a_push_survives_a_restart_of_the_server() {
     let home = Home::new();
@@ -64,6 +83,7 @@ async fn a_push_survives_a_restart_of_the_server() {
     let server = TestServer::start(&home).await;
     let relay = Relay::to(&server).await;
     let state = home.data().join("pushed/p/samples.bin");
+    let manifest = home.data().join("pushed/p/manifest.jsonl");
     let arguments = [
         "push",
         source.to_str().unwrap(),
@@ -78,6 +98,8 @@ async fn a_push_survives_a_restart_of_the_server() {
             tokio::task::yield_now().await;
         }
         server.kill().await;
+        let rows = std::fs::read_to_string(&manifest).map_or(0, |rows| rows.lines().count());
+        assert!(rows < 4_000, "the push was whole before the kill");
         let server = TestServer::start(&home).await;
         relay.turn_to(&server);
         server
@@ -88,7 +110,6 @@ async fn a_push_survives_a_restart_of_the_server() {
         (&pushed["samples"], &pushed["complete"]),
         (&4_000.into(), &true.into())
     );
-    let manifest = home.data().join("pushed/p/manifest.jsonl");
     let manifest = std::fs::read_to_string(manifest).unwrap();
     assert_eq!(manifest.lines().count(), 4_000);
     let bytes = std::fs::read(&state).unwrap();

@@ -2,25 +2,29 @@
 
 use curriculum_proto::v1::{self, Job, JobState, Order, Stage};
 use curriculum_tests::{
-    Home, TestServer,
+    Home, Launch, PATIENCE, TestServer,
     calls::{submission, weights_of},
     data,
 };
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tonic::{Code, Status};
 
 /// Three chunks of work, seconds in all.
 const SAMPLES: usize = 768;
 const SIDE: u32 = 250;
 
-/// A chunk of work and the flush, on a busy machine; the drain time for open calls is 25 s.
-const PROMPT: Duration = Duration::from_secs(20);
+/// Whoever waits for open calls runs out of [`PATIENCE`].
+const DRAINING: Launch<'_> = Launch {
+    settings: "[model]\nthreads = 1\n[grpc]\ndrain_seconds = 3600\n",
+    variables: &[],
+    tls: None,
+};
 
 #[tokio::test]
 async fn sigterm_ends_the_server_and_not_the_job() {
     let home = Home::new();
     let source = data::write_slow_jsonl(&home.path("images"), SAMPLES, SIDE);
-    let server = TestServer::start(&home).await;
+    let server = TestServer::launch(&home, DRAINING).await;
     let job = server.submit_new(submission("c", &source, 2)).await;
     let request = v1::WatchJobRequest { id: job.id.clone() };
     let mut watch = server
@@ -44,7 +48,7 @@ async fn sigterm_ends_the_server_and_not_the_job() {
     );
     let status = server.exited().await;
     assert!(status.success(), "{status}");
-    assert!(signalled.elapsed() < PROMPT, "{:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < PATIENCE, "{:?}", signalled.elapsed());
 
     let finished = home.feature_chunks();
     assert!(!finished.is_empty());
@@ -56,11 +60,11 @@ async fn sigterm_ends_the_server_and_not_the_job() {
 #[tokio::test]
 async fn an_idle_server_ends_at_once() {
     let home = Home::new();
-    let server = TestServer::start(&home).await;
+    let server = TestServer::launch(&home, DRAINING).await;
     let signalled = Instant::now();
     server.terminate();
     assert!(server.exited().await.success());
-    assert!(signalled.elapsed() < PROMPT, "{:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < PATIENCE, "{:?}", signalled.elapsed());
 }
 
 #[tokio::test]

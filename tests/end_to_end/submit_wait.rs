@@ -2,12 +2,16 @@
 
 use curriculum_proto::v1::{Job, JobState, Stage};
 use curriculum_tests::{
-    Home, Outcome, Relay, TestServer,
+    Home, Outcome, PATIENCE, Relay, TestServer,
     calls::submission,
     command::{curriculum, curriculum_in, submit},
     data,
 };
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// Samples and pixels a side of a job that takes seconds.
 const SAMPLES: usize = 1_280;
@@ -48,7 +52,7 @@ async fn waiting_survives_a_restart_of_the_server() {
     }
 }
 
-/// Ends the server in the middle of the job, and starts another once the clients have noticed.
+/// Ends the server in the middle of the job, which both clients watch, and starts another.
 async fn restart(
     home: &Home,
     server: TestServer,
@@ -56,6 +60,13 @@ async fn restart(
     id: &str,
     stop: Stop,
 ) -> TestServer {
+    let watching =
+        "curriculum_grpc_requests_in_flight{method=\"curriculum.v1.IngestService/WatchJob\"}";
+    let begun = Instant::now();
+    while server.metric(watching) < 2.0 {
+        assert!(begun.elapsed() < PATIENCE, "nobody watches");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     server.watch_until(id, is_extracting).await;
     match stop {
         Stop::Kill => server.kill().await,

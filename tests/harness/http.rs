@@ -1,5 +1,6 @@
 //! GET on a server's side port.
 
+use crate::PATIENCE;
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -24,6 +25,8 @@ pub struct Answer {
 pub fn get(url: &str) -> Answer {
     let (address, path) = parts(url);
     let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();

@@ -12,6 +12,7 @@
 //! | [`calls`] | the calls that tests make of a server, typed |
 //! | [`data`] | small datasets in every layout |
 //! | [`pictures`] | small files that are pictures of gigabytes |
+//! | [`limits`] | what the system lets the tests' own process have |
 //! | [`disk`] | a disk that can be filled up |
 //! | [`fashion`] | Fashion-MNIST, in part or whole |
 //! | [`s3`] | an S3-compatible server |
@@ -38,6 +39,7 @@ pub mod fashion;
 pub mod frames;
 pub mod http;
 pub mod hub;
+pub mod limits;
 pub mod pictures;
 pub mod relay;
 #[path = "../../crates/manifest/tests/places/s3.rs"]

@@ -57,7 +57,8 @@ def test_features_become_a_version(server: ServerProcess, capsys: pytest.Capture
     assert len(version) == 64 and "500/500 (100 %)" in capsys.readouterr().err
     assert ingest.promote(server.address, "mine", "prod") == version
     # A push that is complete is not read again.
-    assert ingest.push_features(server.address, "all", unread()) == source
+    with pytest.warns(UserWarning, match="'all' is complete and stays as it is"):
+        assert ingest.push_features(server.address, "all", unread()) == source
 
 
 def test_a_push_goes_on_where_it_broke(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,19 +110,22 @@ def test_a_push_keeps_to_its_source(server: ServerProcess) -> None:
 def test_a_push_survives_kills_of_the_server(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(push, "CALL_BYTES", 8 << 10)
     rows = features(2000)
-    killed = 0
+    restarts: list[threading.Timer] = []
 
     def batches_with_kills() -> Iterator[Batch]:
-        nonlocal killed
         for number, batch in enumerate(batches(rows, 100)):
             if number in (7, 13):
+                for restart in restarts:
+                    restart.join()
                 server.kill()
-                killed += 1
-                threading.Timer(0.5, server.start).start()
+                restarts.append(threading.Timer(0.5, server.start))
+                restarts[-1].start()
             yield batch
 
     source = ingest.push_features(server.address, "killed", batches_with_kills(), total=2000)
-    assert killed == 2 and stands(server, "killed").samples == 2000
+    for restart in restarts:
+        restart.join()
+    assert len(restarts) == 2 and stands(server, "killed").samples == 2000
     version = ingest.wait(server.address, ingest.submit(server.address, "mine", source, clusters=4))
     ingest.push_features(server.address, "undisturbed", batches(rows, 100))
     job = ingest.submit(server.address, "other", "pushed:undisturbed", clusters=4)

@@ -11,6 +11,7 @@ use curriculum_store::{
 };
 use std::{
     io::{BufRead, BufReader, Write},
+    iter,
     ops::ControlFlow,
     path::Path,
     process::{Child, Command, Stdio},
@@ -140,14 +141,17 @@ fn say(line: &str) {
     std::io::stdout().flush().unwrap();
 }
 
-/// What a killed child had said: packs and versions that were done.
+/// What a child had said when it was killed, so long after it began to write: packs and versions that were
+/// done.
 fn killed_after(mut child: Child, time: Duration) -> (u64, u64) {
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    let open = lines.find(|line| line.starts_with("open ")).unwrap();
     thread::sleep(time);
     child.kill().unwrap();
     child.wait().unwrap();
     let mut said = (0, 0);
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
+    for line in iter::once(open).chain(lines) {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |at: usize| words[at].parse().unwrap();
         match words[0] {

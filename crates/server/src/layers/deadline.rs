@@ -177,9 +177,10 @@ mod tests {
     use crate::access::methods;
     use tower::{ServiceExt, service_fn};
 
-    async fn call(path: &str) -> Result<Response<Body>, BoxError> {
-        let slow = service_fn(|_: http::Request<()>| async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+    /// A call that is answered after `time`, with a limit of 20 ms.
+    async fn call(path: &str, time: Duration) -> Result<Response<Body>, BoxError> {
+        let slow = service_fn(move |_: http::Request<()>| async move {
+            tokio::time::sleep(time).await;
             Ok::<_, BoxError>(Response::new(Body::empty()))
         });
         let limited = DeadlineLayer::new(Duration::from_millis(20)).layer(slow);
@@ -191,13 +192,12 @@ mod tests {
 
     #[tokio::test]
     async fn only_calls_that_grow_with_the_data_may_take_longer() {
-        let error = call("/curriculum.v1.IngestService/GetJob")
-            .await
-            .unwrap_err();
+        let path = "/curriculum.v1.IngestService/GetJob";
+        let error = call(path, Duration::from_secs(3_600)).await.unwrap_err();
         assert!(error.is::<Elapsed>(), "{error}");
         for name in ["SubmitJob", "PushFeatures", "PushImages", "ImportVersion"] {
             let path = format!("/curriculum.v1.IngestService/{name}");
-            call(&path).await.unwrap();
+            call(&path, Duration::from_millis(200)).await.unwrap();
         }
     }
 

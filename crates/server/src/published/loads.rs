@@ -135,10 +135,26 @@ mod tests {
     use curriculum::Order;
     use curriculum_pipeline::{Pipeline, PipelineOptions};
     use curriculum_store::{Digest, Store};
-    use std::sync::{
-        atomic::{AtomicU32, Ordering},
-        mpsc,
+    use std::{
+        sync::{
+            atomic::{AtomicU32, Ordering},
+            mpsc,
+        },
+        time::Duration,
     };
+
+    /// The longest that anything is waited for.
+    const PATIENCE: Duration = Duration::from_secs(120);
+
+    /// Waits until `reached` holds.
+    async fn until(reached: impl Fn() -> bool) {
+        let wait = async {
+            while !reached() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap();
+    }
 
     fn published(folder: &tempfile::TempDir) -> Arc<Published> {
         let store = Arc::new(Store::open(folder.path()).unwrap());
@@ -183,9 +199,7 @@ mod tests {
                 let _ = closed.recv();
             })));
         }
-        while published.variant_loads.places.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| published.variant_loads.places.available_permits() == 0).await;
         let counted = |order| {
             let begun = Arc::clone(&begun);
             load(order, move || {
@@ -194,9 +208,8 @@ mod tests {
         };
         let left = bring(counted(shuffled(1_000)));
         let together: Vec<_> = (0..8).map(|_| bring(counted(shuffled(1_001)))).collect();
-        while published.variant_loads.under_way().len() < places as usize + 2 {
-            tokio::task::yield_now().await;
-        }
+        let all = places as usize + 2;
+        until(|| published.variant_loads.under_way().len() >= all).await;
         left.abort();
         assert!(left.await.unwrap_err().is_cancelled());
         bring(load(Order::EasyFirst, || {})).await.unwrap().unwrap();

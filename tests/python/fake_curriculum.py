@@ -1,7 +1,8 @@
 """A stand-in for the binary on a machine with a GPU, to test the GPU script where there is none.
 
 Features depend on the image's path alone. The device's memory is a number in the file FAKE_MEMORY, in MiB, which
-the stand-in for nvidia-smi prints. FAKE_FAULT names what goes wrong.
+the stand-in for nvidia-smi prints; what it printed last is in the file with `.seen` behind its name. FAKE_FAULT names
+what goes wrong.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 FAULT = os.environ.get("FAKE_FAULT", "")
 MEMORY = Path(os.environ["FAKE_MEMORY"])
+SEEN = MEMORY.with_suffix(".seen")
 WIDTH = 16
 
 
@@ -30,9 +32,12 @@ def take(mebibytes: int) -> None:
 
 
 def use(mebibytes: int, left: int) -> None:
-    """Takes it for a while; some may be left."""
+    """Takes it until that was seen; some may be left."""
     take(mebibytes)
-    time.sleep(0.1)
+    end = time.monotonic() + 60
+    while not SEEN.exists() or SEEN.read_text() != MEMORY.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.005)
     take(left - mebibytes)
 
 
@@ -55,8 +60,10 @@ def extract(options: argparse.Namespace) -> None:
     """Writes features and prints what the binary would."""
     on_device = options.execution_provider != "cpu"
     libraries = Path(os.environ["ORT_DYLIB_PATH"]).parent
-    if on_device and not (libraries / "libonnxruntime_providers_cuda.so").exists() and FAULT != "falls back":
-        sys.exit(print("error: CUDA cannot be used: no provider library", file=sys.stderr) or 2)
+    if on_device and not (libraries / "libonnxruntime_providers_cuda.so").exists():
+        if FAULT != "falls back":
+            sys.exit(print("error: CUDA cannot be used: no provider library", file=sys.stderr) or 2)
+        on_device = False
     lines = [json.loads(line) for line in options.source.read_text().splitlines()]
     seeds = [0 if FAULT == "all alike" else zlib.crc32(line["path"].encode()) for line in lines]
     rows = [normal(seed) for seed in seeds]

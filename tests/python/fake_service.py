@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 import zlib
 from collections.abc import Iterator
 from concurrent import futures
@@ -30,8 +30,9 @@ class FakeService(stubs.CurriculumServiceServicer):
         self.failures: list[grpc.StatusCode] = []
         # Bytes that go with them where gRPC sends a google.rpc.Status.
         self.details = b""
-        # Seconds that every call takes.
+        # Seconds that every call takes, until nobody waits any more.
         self.delay = 0.0
+        self.hurry = threading.Event()
         self.calls: list[str] = []
         self.keys: list[str] = []
         self.checksum_off = 0
@@ -39,9 +40,11 @@ class FakeService(stubs.CurriculumServiceServicer):
 
     def enter(self, name: str, context: grpc.ServicerContext) -> None:
         """What every call begins with."""
+        # Before the call is seen: who sees it may change the delay.
+        delay = self.delay
         self.calls.append(name)
         self.keys += [str(value) for key, value in context.invocation_metadata() if key == "authorization"]
-        time.sleep(self.delay)
+        self.hurry.wait(delay)
         if self.failures:
             if self.details:
                 context.set_trailing_metadata((("grpc-status-details-bin", self.details),))
@@ -93,6 +96,7 @@ class FakeServer:
 
     def __init__(self, service: FakeService, credentials: grpc.ServerCredentials | None = None) -> None:
         """On a free port."""
+        self._service = service
         self._server = grpc.server(futures.ThreadPoolExecutor(4))
         stubs.add_CurriculumServiceServicer_to_server(service, self._server)
         if credentials is None:
@@ -110,4 +114,5 @@ class FakeServer:
 
     def stop(self) -> None:
         """Cuts its calls. Safe to repeat."""
+        self._service.hurry.set()
         self._server.stop(None).wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -16,6 +17,8 @@ import numpy as np
 from curriculum import ingest
 
 START_SECONDS = 60.0
+# In the log of a server whose port somebody else has.
+TAKEN = os.strerror(errno.EADDRINUSE)
 
 
 class ServerProcess:
@@ -28,7 +31,14 @@ class ServerProcess:
         self.folder = folder
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self.start()
+        try:
+            self.start()
+        except AssertionError as error:
+            if TAKEN not in str(error):
+                raise
+            # Somebody took it before the server did.
+            self._port = free_port()
+            self.start()
 
     @property
     def address(self) -> str:
@@ -108,7 +118,7 @@ def publish(address: str, name: str, samples: int, *, seed: int = 0, **parameter
     push = f"{name}-{samples}-{seed}"
     rows = features(samples, seed)
     ids = [f"{name}/{index}" for index in range(samples)]
-    ingest.push_features(address, push, [(ids, None, rows)], total=samples)
+    ingest.push_features(address, push, [(ids, None, rows)], total=samples, fingerprint=push)
     wanted = {"clusters": 4, "initial_effective_fraction": 0.3, "warmup_iterations": 400} | parameters
     job = ingest.submit(address, name, f"pushed:{push}", **wanted)
     return ingest.wait(address, job)

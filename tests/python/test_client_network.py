@@ -17,7 +17,7 @@ from relay import Relay
 
 ONCE = Retry(total=0.0)
 # Instead of 30 s and 10 s.
-QUICK = {"grpc.keepalive_time_ms": 500, "grpc.keepalive_timeout_ms": 500, "grpc.http2.ping_timeout_ms": 500}
+QUICK = {"grpc.keepalive_time_ms": 500, "grpc.keepalive_timeout_ms": 3000, "grpc.http2.ping_timeout_ms": 3000}
 
 
 @pytest.fixture
@@ -77,14 +77,14 @@ def test_an_idle_client_notices_and_connects_anew(relay: Relay) -> None:
         relay.silence()
         # Without a call.
         wait_for(lambda: states[-1] is not grpc.ChannelConnectivity.READY)
-        assert len(curriculum.schedule([0])) == 1 and relay.connections == 2
+        assert len(curriculum.schedule([0])) == 1 and relay.connections >= 2
 
 
 @pytest.mark.usefixtures("_quick")
 def test_who_follows_without_a_deadline_notices(relay: Relay, service: FakeService) -> None:
-    service.delay = 0.5
+    service.delay = 60.0
     follower = connection.Connection(Target.parse(relay.address, None, None))
-    threading.Timer(0.2, relay.silence).start()
+    threading.Thread(target=lambda: (wait_for(lambda: bool(service.calls)), relay.silence())).start()
     received: list[pb.GetDifficultyResponse] = []
     with pytest.raises(errors.Unavailable):
         follower.follow(

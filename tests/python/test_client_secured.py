@@ -85,7 +85,7 @@ def test_without_a_certificate_nobody_connects(secured: Secured) -> None:
     """The key alone does not help."""
     tls = TlsConfig(secured.authority)
     with pytest.raises(Unavailable):
-        Curriculum.connect(secured.address, "clouds", tls=tls, api_key=READ, retry=ONCE, timeout=5)
+        Curriculum.connect(secured.address, "clouds", tls=tls, api_key=READ, retry=ONCE)
 
 
 def test_a_trainers_key_does_not_write(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> None:

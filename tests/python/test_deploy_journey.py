@@ -18,9 +18,8 @@ import pytest
 from binary import Binary
 from curriculum import Curriculum
 from curriculum.errors import PermissionDenied
-from curriculum.retry import Retry
 from deployment import DEPLOY, Object, built, pods, server, server_call
-from served import START_SECONDS, features, free_port
+from served import START_SECONDS, features
 
 KEYS_AND_TLS = DEPLOY / "docs/keys-and-tls.md"
 JOURNEY = DEPLOY / "docs/from-cluster-to-trainer.md"
@@ -71,7 +70,7 @@ class Cluster:
 
     def __init__(self, binary: Binary, folder: Path) -> None:
         """Starts it."""
-        self.binary, self.home, self.port = binary, folder / "home", free_port()
+        self.binary, self.home = binary, folder / "home"
         self.home.mkdir()
         self.secrets = Secrets(self.home, folder / "secrets")
         for command in commands(KEYS_AND_TLS, "Making them"):
@@ -83,14 +82,15 @@ class Cluster:
         arguments, _ = server_call(objects, template, container, folder)
         file = Path(arguments[arguments.index("--config") + 1])
         file.write_text(self.secrets.mounted(file.read_text(encoding="utf-8"), template, container), encoding="utf-8")
-        here = ["--data-dir", str(folder / "data"), "--grpc-addr", f"127.0.0.1:{self.port}", "--http-addr", "off"]
+        here = ["--data-dir", str(folder / "data"), "--grpc-addr", "127.0.0.1:0", "--http-addr", "off"]
         # The model of the hub is 87 MB, and not needed for features.
         here += ["--model", "dino_fashion"]
         variables = os.environ | {"CURRICULUM__SOURCES__ALLOW": f'["{folder}"]'}
         self._log = folder / "log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen([binary.path, *arguments, *here], stdout=log, stderr=log, env=variables)
-        self.wait_for("listening on")
+        self.wait_for("listening on https://127.0.0.1:")
+        (self.port,) = re.findall(r"listening on https://127\.0\.0\.1:(\d+)", self._log.read_text(encoding="utf-8"))
 
     def wait_for(self, text: str, times: int = 1) -> None:
         """Until the server has said it so often."""
@@ -114,7 +114,7 @@ class Cluster:
         """What the page exports before it submits from one's own machine."""
         (line,) = [text for text in commands(JOURNEY, "5. A dataset") if text.startswith("export ")]
         exported = dict(word.split("=", 1) for word in shlex.split(line)[1:])
-        exported["CURRICULUM__SERVER"] = exported["CURRICULUM__SERVER"].replace("50051", str(self.port))
+        exported["CURRICULUM__SERVER"] = exported["CURRICULUM__SERVER"].replace("50051", self.port)
         return exported
 
     def connect(self, key: str) -> Curriculum:
@@ -124,7 +124,7 @@ class Cluster:
             patch.setenv("CURRICULUM__SERVER", f"localhost:{self.port}")
             patch.setenv("CURRICULUM_TLS_CA", str(self.home / "ca.crt"))
             patch.setenv("CURRICULUM_API_KEY", key)
-            return Curriculum.connect(name="imagenet", retry=Retry(total=5))
+            return Curriculum.connect(name="imagenet")
 
     def samples(self, key: str) -> int:
         """Of the curriculum, as read by a trainer with this key."""
@@ -141,7 +141,7 @@ class Cluster:
 
     def certificate(self) -> str:
         """What a new connection sees, PEM."""
-        return ssl.get_server_certificate(("127.0.0.1", self.port))
+        return ssl.get_server_certificate(("127.0.0.1", int(self.port)))
 
 
 @pytest.fixture(scope="module")

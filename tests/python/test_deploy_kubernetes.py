@@ -164,7 +164,7 @@ def test_probes_are_answered(objects: list[Object], side_port: str) -> None:
         assert {probe["port"] for probe in probes.values()} == {"http"}
         asked |= {probe["path"] for probe in probes.values()}
     for path in asked:
-        with urllib.request.urlopen(side_port + path, timeout=10) as answer:
+        with urllib.request.urlopen(side_port + path, timeout=60) as answer:
             assert answer.status == 200
 
 

@@ -57,7 +57,7 @@ def faulty(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch) -
         (libraries / name).touch()
     script = Path(__file__).with_name("fake_curriculum.py")
     (programs / "curriculum").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
-    answers = 'case "$1" in *memory.used) cat "$FAKE_MEMORY";; *) echo "Fake, 1.0, 80000";; esac'
+    answers = 'case "$1" in *memory.used) tee "$FAKE_MEMORY.seen" <"$FAKE_MEMORY";; *) echo "Fake, 1.0, 80000";; esac'
     (programs / "nvidia-smi").write_text(f"#!/bin/sh\n{answers}\n")
     for program in programs.iterdir():
         program.chmod(0o755)

@@ -110,6 +110,13 @@ class Clients:
             assert time.monotonic() < end, f"calls of each client: {self.done}"
             time.sleep(STEP / 6)
 
+    def miss(self) -> None:
+        """Until a reader has found nobody, or a client has failed."""
+        end = time.monotonic() + PATIENCE
+        while not self.failures and not self.retry.codes:
+            assert time.monotonic() < end
+            time.sleep(STEP / 6)
+
     def _run(self, loop: Callable[[int], None], index: int) -> None:
         try:
             loop(index)
@@ -246,6 +253,7 @@ def test_a_server_that_restarts_alone_is_waited_for(writer: ServerProcess, image
     answers = publish(writer.address)
     with Clients(writer.address, writer.address, answers, images).running() as clients:
         writer.stop()
+        clients.miss()
         writer.start()
         clients.settle()
     assert not clients.failures

@@ -66,17 +66,13 @@ def test_eight_ranks_outlast_two_kills_of_the_server(server: ServerProcess, tmp_
     expected = sequence(server, 200)
     folder = tmp_path / "job"
     job = launch(server, folder, ranks=8, steps=200)
-    away = []
     for step in (50, 120):
         wait_for_step(folder, step)
         server.kill()
-        killed = time.monotonic()
         time.sleep(2.5)
         server.start()
-        away.append(time.monotonic() - killed)
     output, _ = job.communicate(timeout=120)
     assert job.returncode == 0, output
-    assert max(away) < 5
     assert union(folder, 8) == expected
     # They did miss it.
     assert all(float((folder / f"waited-{rank}").read_text()) > 1 for rank in range(8))

@@ -136,8 +136,9 @@ mod tests {
             bytes[at] = byte;
             bytes.truncate(cut);
             match Tensor::parse(&bytes, &[3, 1, 2]) {
+                // A damaged length or type may make a whole file of fewer bytes.
                 Ok(tensor) => {
-                    prop_assert!(cut == 152);
+                    prop_assert_eq!(tensor.data.len(), 6 * tensor.dtype.bytes());
                     tensor.copy_to(0, &mut [0.0; 6]);
                 }
                 Err(problem) => prop_assert!(!problem.to_string().is_empty()),

@@ -1,10 +1,10 @@
 //! Connecting to a server.
 
-use crate::exit::{BadInput, Unreachable};
+use crate::exit::{BadInput, Unreachable, causes};
 use curriculum_proto::v1::{
     curriculum_service_client::CurriculumServiceClient, ingest_service_client::IngestServiceClient,
 };
-use std::{env, error::Error, fs, path::PathBuf, time::Duration};
+use std::{env, fs, path::PathBuf, time::Duration};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -103,7 +103,7 @@ impl ServerArgs {
 
     async fn connect(&self) -> anyhow::Result<Channel> {
         let bad = |error: tonic::transport::Error| {
-            BadInput(format!("--server `{}`: {}", self.server, cause(&error)))
+            BadInput(format!("--server `{}`: {}", self.server, causes(&error)))
         };
         let mut endpoint = Endpoint::from_shared(self.url()).map_err(bad)?;
         if endpoint.uri().scheme_str() == Some("https") {
@@ -116,7 +116,7 @@ impl ServerArgs {
         let connected = endpoint.connect().await;
         Ok(connected.map_err(|error| Unreachable {
             server: self.server.clone(),
-            cause: cause(&error),
+            cause: causes(&error),
         })?)
     }
 
@@ -165,19 +165,4 @@ impl ServerArgs {
 fn read(flag: &str, file: &PathBuf) -> Result<String, BadInput> {
     fs::read_to_string(file)
         .map_err(|error| BadInput(format!("{flag}: cannot read {}: {error}", file.display())))
-}
-
-/// What happened: the outermost text is only "transport error".
-fn cause(error: &tonic::transport::Error) -> String {
-    let mut error: &dyn Error = error;
-    let mut texts = Vec::new();
-    while let Some(cause) = error.source() {
-        error = cause;
-        texts.push(error.to_string());
-    }
-    texts.dedup();
-    match texts.is_empty() {
-        true => error.to_string(),
-        false => texts.join(": "),
-    }
 }

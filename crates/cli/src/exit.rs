@@ -119,13 +119,21 @@ fn printable(text: &str) -> String {
 
 /// A status that was made here, of a connection that ended: the server may well have said why, below HTTP.
 fn broken(status: &Status) -> String {
-    let causes = anyhow::Chain::new(status).skip(1).map(ToString::to_string);
-    let mut causes: Vec<String> = causes.collect();
-    causes.dedup();
     format!(
         "the connection to the server broke: {}; is its address http:// or https://, and does it ask for a certificate?",
-        causes.join(": ")
+        causes(status)
     )
+}
+
+/// What is behind an error whose own text is only "transport error"; its text if there is nothing.
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
+    let causes = anyhow::Chain::new(error).skip(1).map(ToString::to_string);
+    let mut causes: Vec<String> = causes.collect();
+    causes.dedup();
+    match causes.is_empty() {
+        true => error.to_string(),
+        false => causes.join(": "),
+    }
 }
 
 /// What happened and why, each said once.
